@@ -1,0 +1,236 @@
+"""A party as a pure state machine: it turns arrived messages into messages to send, and does no I/O.
+
+A conductor (simulation, mesh of sockets, message queue) drives it:
+
+    while not party.done:
+        party.advance()                      # run one ready task
+        ... take messages from party.outbox and carry them to their peers ...
+        ... hand arriving bodies to party.slot()/filled(), or to party.deliver() ...
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from quorate.engine.exchange import Buffers, Exchange, Fork, Step, size_of
+from quorate.engine.names import Name
+from quorate.errors import InternalError, PeerError
+
+__all__ = ["Message", "Party"]
+
+EARLY_LIMIT = 1 << 30
+"""Bytes a single peer may be ahead of us before it is taken for misbehaving."""
+
+
+class Message(NamedTuple):
+    """A message to be carried to `peer`: the concatenated bytes of `buffers`, `size` bytes in all."""
+
+    peer: int
+    name: Name
+    buffers: Buffers
+    size: int
+
+
+class _Task:
+    __slots__ = ("depth", "fork", "missing", "position", "step", "value")
+
+    def __init__(self, step: Step[Any], depth: int, fork: _Forked | None, position: int) -> None:
+        self.step = step
+        self.depth = depth
+        self.fork = fork
+        self.position = position
+        self.missing = 0
+        self.value: Any = None
+
+
+class _Forked:
+    """A fork under way: what is still to start, and the results so far."""
+
+    __slots__ = ("depth", "owner", "queue", "results", "running")
+
+    def __init__(self, owner: _Task, steps: Iterator[tuple[int, Step[Any]]], count: int) -> None:
+        self.owner = owner
+        self.queue = steps
+        self.results: list[Any] = [None] * count
+        self.running = 0
+        self.depth = owner.depth
+
+
+class Party:
+    """Runs one program (a step) for one party of a session.
+
+    Attributes:
+        outbox: messages to carry, oldest first; the conductor takes them from the left.
+        sent: bytes sent per peer so far, message bodies only.
+        messages: number of messages sent.
+        done: whether the program has returned.
+        result: what it returned.
+    """
+
+    def __init__(self, program: Step[Any]) -> None:
+        self.outbox: deque[Message] = deque()
+        self.sent: dict[int, int] = {}
+        self.received: dict[int, int] = {}
+        self.messages = 0
+        self.done = False
+        self.result: Any = None
+        self._root = _Task(program, 0, None, 0)
+        self._ready: deque[_Task] = deque([self._root])
+        self._expected: dict[tuple[int, Name], tuple[_Task, Buffers, int]] = {}
+        self._early: dict[tuple[int, Name], bytes] = {}
+        self._early_bytes: dict[int, int] = {}
+        self._seen: dict[tuple[int, int], int] = {}
+
+    @property
+    def rounds(self) -> int:
+        """Rounds so far on the longest chain of dependent exchanges."""
+        return self._root.depth
+
+    @property
+    def ready(self) -> bool:
+        """Whether `advance` has work to do without any further message."""
+        return bool(self._ready)
+
+    def waiting(self) -> list[tuple[int, Name]]:
+        """(peer, name) of the messages without which nothing goes on, in the order they were asked for."""
+        return list(self._expected)
+
+    def advance(self) -> bool:
+        """Run one ready task up to its next exchange; False if none is ready."""
+        if not self._ready:
+            return False
+        task = self._ready.popleft()
+        value, task.value = task.value, None
+        try:
+            request = task.step.send(value)
+        except StopIteration as stop:
+            self._finish(task, stop.value)
+            return True
+        if isinstance(request, Exchange):
+            self._exchange(task, request)
+        elif isinstance(request, Fork):
+            self._fork(task, request)
+        else:
+            raise InternalError(f"a step yielded {type(request).__name__} instead of an Exchange or a Fork")
+        return True
+
+    def slot(self, peer: int, name: Name, size: int) -> Buffers | None:
+        """Where the body of an arriving message belongs; None if it is early (then use `deliver`).
+
+        Call `filled` once all buffers are written.
+
+        Raises:
+            PeerError: the message has another length than agreed, or arrived before.
+        """
+        expected = self._expected.get((peer, name))
+        if expected is None:
+            return None
+        if expected[2] != size:
+            raise PeerError(f"peer {peer} sent {size} bytes where {expected[2]} were agreed")
+        return expected[1]
+
+    def filled(self, peer: int, name: Name) -> None:
+        """The slot for (peer, name) has been written completely."""
+        task, _, size = self._expected.pop((peer, name))
+        self._note(peer, name, size)
+        task.missing -= 1
+        if not task.missing:
+            self._ready.append(task)
+
+    def deliver(self, peer: int, name: Name, body: bytes | memoryview) -> None:
+        """Take a whole message body, whether it is awaited already or early.
+
+        Raises:
+            PeerError: wrong length, a repeated name, or too far ahead.
+        """
+        buffers = self.slot(peer, name, len(body))
+        if buffers is not None:
+            _scatter(memoryview(body), buffers)
+            self.filled(peer, name)
+            return
+        if (peer, name) in self._early or self._seen.get((peer, name[0]), 0) >= name[1]:
+            raise PeerError(f"peer {peer} sent a second message under a name that it had used")
+        held = self._early_bytes.get(peer, 0) + len(body)
+        if held > EARLY_LIMIT:
+            raise PeerError(f"peer {peer} sent more than {EARLY_LIMIT >> 20} MiB that nobody asked for yet")
+        self._early_bytes[peer] = held
+        self._early[peer, name] = bytes(body)
+
+    def leftovers(self) -> list[tuple[int, Name]]:
+        """Messages that arrived and were never asked for; not empty at the end means that a peer broke the protocol."""
+        return list(self._early)
+
+    def _note(self, peer: int, name: Name, size: int) -> None:
+        self._seen[peer, name[0]] = name[1]
+        self.received[peer] = self.received.get(peer, 0) + size
+
+    def _exchange(self, task: _Task, request: Exchange) -> None:
+        name = request.name
+        task.depth += 1
+        for peer, buffers in request.sends.items():
+            size = size_of(buffers)
+            if size:
+                self.outbox.append(Message(peer, name, buffers, size))
+                self.sent[peer] = self.sent.get(peer, 0) + size
+                self.messages += 1
+        for peer, buffers in request.receives.items():
+            size = size_of(buffers)
+            if size and not self._take_early(peer, name, buffers, size):
+                self._expected[peer, name] = (task, buffers, size)
+                task.missing += 1
+        if not task.missing:
+            self._ready.append(task)
+
+    def _take_early(self, peer: int, name: Name, buffers: Buffers, size: int) -> bool:
+        body = self._early.pop((peer, name), None)
+        if body is None:
+            return False
+        if len(body) != size:
+            raise PeerError(f"peer {peer} sent {len(body)} bytes where {size} were agreed")
+        _scatter(memoryview(body), buffers)
+        self._early_bytes[peer] -= size
+        self._note(peer, name, size)
+        return True
+
+    def _fork(self, task: _Task, request: Fork) -> None:
+        forked = _Forked(task, iter(enumerate(request.steps)), len(request.steps))
+        for _ in range(request.width):
+            if not self._start_next(forked):
+                break
+        if not forked.running:
+            task.value = forked.results
+            self._ready.append(task)
+
+    def _start_next(self, forked: _Forked) -> bool:
+        entry = next(forked.queue, None)
+        if entry is None:
+            return False
+        forked.running += 1
+        self._ready.append(_Task(entry[1], forked.owner.depth, forked, entry[0]))
+        return True
+
+    def _finish(self, task: _Task, value: Any) -> None:
+        forked = task.fork
+        if forked is None:
+            self.done, self.result = True, value
+            return
+        forked.results[task.position] = value
+        forked.depth = max(forked.depth, task.depth)
+        forked.running -= 1
+        self._start_next(forked)
+        if not forked.running:
+            forked.owner.depth = forked.depth
+            forked.owner.value = forked.results
+            self._ready.append(forked.owner)
+
+
+def _scatter(body: memoryview, buffers: Buffers) -> None:
+    start = 0
+    for array in buffers:
+        flat = array.reshape(-1).view(np.uint8)
+        flat[:] = np.frombuffer(body[start : start + array.nbytes], dtype=np.uint8)
+        start += array.nbytes

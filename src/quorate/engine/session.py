@@ -1,0 +1,108 @@
+"""One participant's place in a session: who takes part, which shared keys it holds, where its arrays come from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from quorate.crypto.entropy import Entropy, SystemEntropy
+from quorate.crypto.stream import KEY_BYTES, NullStream, Stream
+from quorate.engine.exchange import Exchange, Step
+from quorate.engine.names import Name, Scope
+from quorate.errors import InternalError
+from quorate.kernels.ghost import ghost
+
+__all__ = ["Session"]
+
+Group = tuple[int, ...]
+
+
+@dataclass(slots=True)
+class Session:
+    """The fixed facts of a session as one participant sees them, and its keys.
+
+    Attributes:
+        me: index of this participant.
+        parties: number of compute parties; they have the indices 0 ... parties - 1.
+        participants: names of all participants, in order of index.
+        dealer: index of the trusted dealer, if the protocol has one.
+        counting: all arrays are ghosts and no randomness is drawn; used to predict cost.
+    """
+
+    me: int
+    parties: int
+    participants: tuple[str, ...]
+    dealer: int | None = None
+    counting: bool = False
+    entropy: Entropy = field(default_factory=SystemEntropy)
+    _streams: dict[Group, Stream | NullStream] = field(default_factory=dict, repr=False)
+    _scratch: dict[tuple[int, str], npt.NDArray[Any]] = field(default_factory=dict, repr=False)
+
+    @property
+    def holds_shares(self) -> bool:
+        """Whether this participant computes on real shares (a compute party that is not merely counting)."""
+        return self.me < self.parties and not self.counting
+
+    def blank(self, shape: tuple[int, ...], dtype: npt.DTypeLike = np.uint64) -> npt.NDArray[Any]:
+        """An uninitialised array for shares; a ghost at whoever holds none."""
+        return np.empty(shape, dtype) if self.holds_shares else ghost(shape, dtype)
+
+    def tuple_blank(self, shape: tuple[int, ...], dtype: npt.DTypeLike = np.uint64) -> npt.NDArray[Any]:
+        """An uninitialised array for what any participant, the dealer included, computes on; a ghost when counting."""
+        return ghost(shape, dtype) if self.counting else np.empty(shape, dtype)
+
+    def scratch(self, index: int, shape: tuple[int, ...], dtype: npt.DTypeLike = np.uint64) -> npt.NDArray[Any]:
+        """A reusable array number `index`; its content is lost at the next yield or the next call with that index."""
+        if self.counting:
+            return ghost(shape, dtype)
+        kind = np.dtype(dtype)
+        count = math.prod(shape)
+        key = (index, kind.char)
+        kept = self._scratch.get(key)
+        if kept is None or kept.size < count:
+            kept = self._scratch[key] = np.empty(max(count, 1024), kind)
+        return kept[:count].reshape(shape)
+
+    def draw(self, group: Group, name: Name, out: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Fill `out` with the randomness that the members of `group` share under `name`."""
+        self._streams[group].fill(name, out)
+        return out
+
+    def agree_keys(self, at: Scope, groups: Iterable[Group]) -> Step[None]:
+        """Give every group of participants a common key, and this participant one of its own. One round.
+
+        The member with the lowest index chooses the key and sends it to the others over the authenticated channel
+        (16 bytes each). That is enough against semi-honest parties.
+        """
+        self._install((self.me,), np.frombuffer(self.entropy.bytes(KEY_BYTES), np.uint8))
+        sends: dict[int, list[npt.NDArray[Any]]] = {}
+        receives: dict[int, list[npt.NDArray[Any]]] = {}
+        keys: dict[Group, npt.NDArray[Any]] = {}
+        for group in groups:
+            if self.me not in group or group in keys or len(group) == 1:
+                continue
+            key = keys[group] = np.empty(KEY_BYTES, np.uint8)
+            if group[0] == self.me:
+                key[:] = np.frombuffer(self.entropy.bytes(KEY_BYTES), np.uint8)
+                for member in group[1:]:
+                    sends.setdefault(member, []).append(key)
+            else:
+                receives.setdefault(group[0], []).append(key)
+        yield Exchange(at.step(), sends, receives)
+        for group, key in keys.items():
+            self._install(group, key)
+
+    def _install(self, group: Group, key: npt.NDArray[Any]) -> None:
+        if group in self._streams:
+            raise InternalError(f"the group {group} has a key already")
+        self._streams[group] = NullStream() if self.counting else Stream(key.tobytes())
+
+    def erase(self) -> None:
+        """Forget all keys; the session cannot go on."""
+        self._streams.clear()
+        self._scratch.clear()

@@ -1,0 +1,236 @@
+"""Bits that are shared by XOR: packed bits, and words that carry one bit position of a number per bit.
+
+Elementwise functions take ``out=``: a contiguous array of the result's shape and dtype, which may be one of the inputs.
+With a ghost among the arguments nothing is computed and a ghost (or ``out``) returned.
+
+The carry tree
+--------------
+For generate and propagate bits ``g``, ``p`` of 64 positions, the tree combines neighbouring positions level by level
+into the carry out of position 63, with words whose width halves at every level. :func:`reverse` moves position i to bit
+rev6(i), the six bits of i read backwards (an order that is its own inverse; bit i does not go to bit 63 - i). Then at
+every level the later of two neighbours lies in the high half of the word and the earlier one in the low half, at the
+same place. One level, for ``positions`` of 64, 32, ..., 2, all arrays being 1-D::
+
+    x, y = carry_level(g, p, positions)          # local, on each share
+    z = x & y                                    # secret: one round, e.g. with and_share
+    g, p = carry_combine(g, z, positions)        # local, on each share
+
+n numbers are n words of uint64, uint32, uint16, uint8 at 64, 32, 16, 8 positions. From 4 positions on several numbers
+share a byte: :func:`fold` puts numbers i and i + h, h = ceil(n / 2), into the low and high part of byte i, so that
+ceil(n / 2) bytes hold 4 positions of all numbers, half as many 2 positions, and half of that the single carries. The
+last level needs no new ``p``: :func:`carry_last` and :func:`carry_finish` halve its round. :func:`carry_bits` brings
+the carries back in order. A carry into position 63 rather than out of it: shift g and p left by one bit before.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from quorate.errors import InternalError
+from quorate.kernels import _simd
+from quorate.kernels._jit import Array, Words, device, elementwise, kernel
+from quorate.kernels.ghost import ghost, is_ghost
+
+__all__ = [
+    "and_share",
+    "carry_bits",
+    "carry_combine",
+    "carry_finish",
+    "carry_last",
+    "carry_level",
+    "fold",
+    "pack",
+    "reverse",
+    "unfold",
+    "unpack",
+]
+
+Bytes = npt.NDArray[np.uint8]
+
+
+def pack(bits: Bytes) -> Bytes:
+    """n bits (uint8, 0 or 1, any shape) to ceil(n / 8) bytes (1-D); bit i becomes bit i % 8 of byte i // 8."""
+    _require_bytes(bits, "pack")
+    return np.packbits(bits.reshape(-1), bitorder="little")
+
+
+def unpack(packed: Bytes, shape: int | tuple[int, ...]) -> Bytes:
+    """The inverse of :func:`pack` to uint8 0 or 1 of ``shape``; InternalError if the number of bytes does not fit."""
+    _require_bytes(packed, "unpack")
+    shape = (shape,) if isinstance(shape, int) else shape
+    size = int(np.prod(shape, dtype=np.int64))
+    if packed.ndim != 1 or packed.size != (size + 7) // 8:
+        raise InternalError(f"unpack: {packed.shape} bytes do not hold {size} bits")
+    return np.unpackbits(packed, count=size, bitorder="little").reshape(shape)
+
+
+def and_share(xa: Array, xb: Array, ya: Array, yb: Array, r0: Array, r1: Array, out: Array | None = None) -> Array:
+    """(xa & ya) ^ (xa & yb) ^ (xb & ya) ^ r0 ^ r1: one party's part of a replicated AND with zero-sharing masks r0, r1.
+
+    All arrays have one shape and one unsigned dtype; nothing broadcasts.
+    """
+    dtype = xa.dtype
+    if dtype.kind != "u" or not (xb.dtype == ya.dtype == yb.dtype == r0.dtype == r1.dtype == dtype):
+        raise InternalError(f"and_share: needs one unsigned dtype, got {[x.dtype for x in (xa, xb, ya, yb, r0, r1)]}")
+    return elementwise(_and_share, out, xa, xb, ya, yb, r0, r1)
+
+
+def reverse(x: Words, out: Words | None = None) -> Words:
+    """Move bit i of every uint64 word to bit rev6(i), see above; applied twice it does nothing."""
+    return elementwise(_reverse, out, x)
+
+
+def carry_level(g: Array, p: Array, positions: int) -> tuple[Array, Array]:
+    """The operands (x, y) of a level's AND, of the shape and dtype of ``g`` and ``p``."""
+    _require_level(g, p, positions)
+    if is_ghost(g, p):
+        return ghost(g.shape, g.dtype), ghost(g.shape, g.dtype)
+    x, y = np.empty_like(g), np.empty_like(p)
+    _level(x, y, g, p, *_halves(g.dtype, positions))
+    return x, y
+
+
+def carry_combine(g: Array, z: Array, positions: int) -> tuple[Array, Array]:
+    """The next level's (g, p) from this level's ``g`` and z = x & y."""
+    _require_level(g, z, positions)
+    high, shift = _halves(g.dtype, positions)
+    shape = g.shape if positions > 8 else (-(-g.size // 2),)
+    dtype = np.dtype(f"u{g.dtype.itemsize // 2}") if positions > 8 else g.dtype
+    if is_ghost(g, z):
+        return ghost(shape, dtype), ghost(shape, dtype)
+    next_g, next_p = np.empty(shape, dtype), np.empty(shape, dtype)
+    (_combine if positions > 8 else _combine_fold)(next_g, next_p, g, z, high, shift)
+    return next_g, next_p
+
+
+def carry_last(g: Bytes, p: Bytes) -> tuple[Bytes, Bytes]:
+    """The operands of the last AND (2 positions), without the part for a new ``p``: ceil(size / 2) bytes each."""
+    _require_level(g, p, 2)
+    return fold((p & np.uint8(0xAA)) >> np.uint8(1), 1), fold(g & np.uint8(0x55), 1)
+
+
+def carry_finish(g: Bytes, z: Bytes) -> Bytes:
+    """The carry bits from ``g`` of the last level and z, the AND of :func:`carry_last`: of the shape of z."""
+    later = fold((g & np.uint8(0xAA)) >> np.uint8(1), 1)
+    return later ^ z
+
+
+def carry_bits(folded: Bytes, n: int) -> Bytes:
+    """The n bits (uint8, 0 or 1) that three foldings put into ceil(ceil(ceil(n / 2) / 2) / 2) bytes."""
+    half = -(-n // 2)
+    quarter = -(-half // 2)
+    return unfold(unfold(unfold(folded, 1, quarter), 2, half), 4, n)
+
+
+def fold(x: Bytes, shift: int) -> Bytes:
+    """x[i] | x[i + h] << shift with h = ceil(n / 2), for (n,) bytes: (h,).
+
+    The bits of ``x`` that this fills must be 0: the high nibble for shift 4, the high pair of each nibble for shift 2,
+    the high bit of each pair for shift 1.
+    """
+    _require_bytes(x, "fold")
+    half = -(-x.size // 2)
+    folded = x[:half].copy()
+    folded[: x.size - half] |= x[half:] << np.uint8(shift)
+    return folded
+
+
+def unfold(folded: Bytes, shift: int, n: int) -> Bytes:
+    """The inverse of :func:`fold` for n elements: (n,); InternalError if the number of bytes does not fit."""
+    _require_bytes(folded, "unfold")
+    half = -(-n // 2)
+    if folded.shape != (half,) or shift not in _KEPT:
+        raise InternalError(f"unfold: {folded.shape} bytes, shift {shift}, do not hold {n} elements")
+    keep = np.uint8(_KEPT[shift])
+    return np.concatenate([folded & keep, (folded[: n - half] >> np.uint8(shift)) & keep])
+
+
+_KEPT = {4: 0x0F, 2: 0x33, 1: 0x55}
+_HIGH = {64: 0xFFFFFFFF00000000, 32: 0xFFFF0000, 16: 0xFF00, 8: 0xF0, 4: 0xCC, 2: 0xAA}
+
+
+def _halves(dtype: np.dtype[Any], positions: int) -> tuple[np.unsignedinteger[Any], np.unsignedinteger[Any]]:
+    """The mask of the later halves of all numbers in a word, and by how much to shift them onto the earlier halves."""
+    return dtype.type(_HIGH[positions]), dtype.type(positions // 2)
+
+
+def _require_bytes(x: Array, name: str) -> None:
+    if x.dtype != np.uint8:
+        raise InternalError(f"{name}: dtype {x.dtype} is not uint8")
+
+
+def _require_level(g: Array, p: Array, positions: int) -> None:
+    dtype = f"uint{max(positions, 8)}"
+    if positions not in _HIGH or g.ndim != 1 or g.shape != p.shape or not (g.dtype == p.dtype == dtype):
+        raise InternalError(
+            f"carry tree: {positions} positions need 1-D {dtype} arrays of one shape,"
+            f" got {g.dtype} {g.shape} and {p.dtype} {p.shape}"
+        )
+
+
+@kernel
+def _and_share(out: Array, xa: Array, xb: Array, ya: Array, yb: Array, r0: Array, r1: Array) -> None:
+    n = out.size
+    step = 8 * _simd.WIDTH // out.itemsize
+    whole = n - n % step
+    for i in range(0, whole, step):
+        a, c = _simd.load(xa, i), _simd.load(ya, i)
+        left = _simd.bit_and(a, _simd.bit_xor(c, _simd.load(yb, i)))
+        mask = _simd.bit_xor(_simd.load(r0, i), _simd.load(r1, i))
+        _simd.store(out, i, _simd.bit_xor(_simd.bit_xor(left, _simd.bit_and(_simd.load(xb, i), c)), mask))
+    for i in range(whole, n):
+        out[i] = (xa[i] & (ya[i] ^ yb[i])) ^ (xb[i] & ya[i]) ^ r0[i] ^ r1[i]
+
+
+@kernel(dtype=np.uint64)
+def _reverse(out: Words, x: Words) -> None:
+    """Exchange bits 0 and 5, 1 and 4, 2 and 3 of the bit's position: three exchanges of bits within the word."""
+    for i in range(out.size):
+        w = x[i]
+        t = (w ^ (w >> np.uint64(31))) & np.uint64(0x00000000AAAAAAAA)
+        w ^= t ^ (t << np.uint64(31))
+        t = (w ^ (w >> np.uint64(14))) & np.uint64(0x0000CCCC0000CCCC)
+        w ^= t ^ (t << np.uint64(14))
+        t = (w ^ (w >> np.uint64(4))) & np.uint64(0x00F000F000F000F0)
+        out[i] = w ^ t ^ (t << np.uint64(4))
+
+
+@kernel
+def _level(out_x: Array, out_y: Array, g: Array, p: Array, high: Any, shift: Any) -> None:
+    low = ~high
+    for i in range(out_x.size):
+        later = p[i] & high
+        out_x[i] = later | (later >> shift)
+        out_y[i] = ((g[i] & low) << shift) | (p[i] & low)
+
+
+@kernel
+def _combine(out_g: Array, out_p: Array, g: Array, z: Array, high: Any, shift: Any) -> None:
+    low = ~high
+    for i in range(out_g.size):
+        out_g[i] = ((g[i] ^ z[i]) & high) >> shift
+        out_p[i] = z[i] & low
+
+
+@kernel
+def _combine_fold(out_g: Array, out_p: Array, g: Array, z: Array, high: Any, shift: Any) -> None:
+    """As ``_combine``, with number i and number i + half in one byte: the freed bits are as wide as the shift."""
+    half = out_g.size
+    pairs = g.size - half
+    _fold_pairs(out_g[:pairs], out_p[:pairs], g[:pairs], z[:pairs], g[half:], z[half:], high, shift)
+    for i in range(pairs, half):
+        out_g[i] = ((g[i] ^ z[i]) & high) >> shift
+        out_p[i] = z[i] & ~high
+
+
+@device
+def _fold_pairs(
+    out_g: Array, out_p: Array, g: Array, z: Array, other_g: Array, other_z: Array, high: Any, shift: Any
+) -> None:
+    low = ~high
+    for i in range(out_g.size):
+        out_g[i] = (((g[i] ^ z[i]) & high) >> shift) | ((other_g[i] ^ other_z[i]) & high)
+        out_p[i] = (z[i] & low) | ((other_z[i] & low) << shift)

@@ -1,0 +1,157 @@
+"""The small set of primitives that every protocol implements. Everything else is built on these, once.
+
+Values are raw integers in (-2**capacity, 2**capacity); fixed point is a matter of the caller. Interactive primitives
+are steps (generators); each takes a `Scope` of its own from which it names its rounds. All participants of a session
+(parties 0 ... n-1, then dealer, outside owners and recipients) run the same sequence of steps; what a role has no part
+in, it goes through with ghosts (arrays without content), which is also how a quote is made.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection
+from typing import ClassVar, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from quorate.engine.exchange import Step
+from quorate.engine.names import Scope
+from quorate.engine.session import Session
+from quorate.sharing.share import Arithmetic, Boolean
+
+__all__ = ["Integers", "Protocol"]
+
+Integers = npt.NDArray[np.int64]
+
+
+class Protocol(ABC):
+    """One participant's view of a protocol in one session."""
+
+    name: ClassVar[str]
+    adversary: ClassVar[Literal["none", "semi-honest", "malicious"]]
+    capacity: ClassVar[int]
+    """Raw values must lie strictly between -2**capacity and 2**capacity."""
+
+    def __init__(self, session: Session, threshold: int) -> None:
+        self.session = session
+        self.threshold = threshold
+        self.me = session.me
+        self.parties = session.parties
+
+    # -- set-up, input and output ------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def setup(self, at: Scope) -> Step[None]:
+        """Agree on the keys of shared randomness; once per session, before anything else."""
+
+    @abstractmethod
+    def input(self, at: Scope, owner: int, shape: tuple[int, ...], values: Integers | None = None) -> Step[Arithmetic]:
+        """Share the `values` that participant `owner` holds (int64, `shape`); None at everyone else. One round."""
+
+    @abstractmethod
+    def reveal(self, at: Scope, x: Arithmetic, to: Collection[int]) -> Step[Integers | None]:
+        """Open `x` to the participants `to`; they get int64 values, the others None. One round."""
+
+    @abstractmethod
+    def reveal_bits(self, at: Scope, x: Boolean, to: Collection[int]) -> Step[npt.NDArray[np.generic] | None]:
+        """Open Boolean words (unsigned; uint8 0/1 for width 1) to the participants `to`. One round."""
+
+    # -- local ---------------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def public(self, values: Integers) -> Arithmetic:
+        """The sharing of values that everybody knows; no communication."""
+
+    @abstractmethod
+    def public_bits(self, words: npt.NDArray[np.generic], width: int = 1) -> Boolean:
+        """The sharing of Boolean words that everybody knows."""
+
+    @abstractmethod
+    def add(self, x: Arithmetic, y: Arithmetic) -> Arithmetic:
+        """x + y; shapes broadcast as in NumPy (so for all local operations)."""
+
+    @abstractmethod
+    def sub(self, x: Arithmetic, y: Arithmetic) -> Arithmetic:
+        """x - y."""
+
+    @abstractmethod
+    def scale(self, x: Arithmetic, by: Integers | int) -> Arithmetic:
+        """x times public integers."""
+
+    @abstractmethod
+    def sum(self, x: Arithmetic, axis: int) -> Arithmetic:
+        """Sum over one axis."""
+
+    def neg(self, x: Arithmetic) -> Arithmetic:
+        """-x."""
+        return self.scale(x, -1)
+
+    def add_public(self, x: Arithmetic, values: Integers) -> Arithmetic:
+        """x plus public values."""
+        return self.add(x, self.public(values))
+
+    @abstractmethod
+    def xor(self, a: Boolean, b: Boolean) -> Boolean:
+        """Bitwise exclusive or of words of equal width."""
+
+    def xor_public(self, a: Boolean, words: npt.NDArray[np.generic]) -> Boolean:
+        """Bitwise exclusive or with public words."""
+        return self.xor(a, self.public_bits(words, a.width))
+
+    @abstractmethod
+    def empty(self, shape: tuple[int, ...]) -> Arithmetic:
+        """An uninitialised arithmetic share, to be given as `out`."""
+
+    # -- interactive -----------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def mul(
+        self, at: Scope, x: Arithmetic, y: Arithmetic, shift: int = 0, out: Arithmetic | None = None
+    ) -> Step[Arithmetic]:
+        """Elementwise x * y / 2**shift for equal shapes; see `truncate` for the error when shift > 0."""
+
+    @abstractmethod
+    def dot(self, at: Scope, x: Arithmetic, y: Arithmetic, shift: int = 0) -> Step[Arithmetic]:
+        """Inner products over the last axis of arrays of equal shape; communicates one element per result."""
+
+    @abstractmethod
+    def matmul(self, at: Scope, x: Arithmetic, y: Arithmetic, shift: int = 0) -> Step[Arithmetic]:
+        """Matrix product of (a, b) and (b, c); communicates one element per result."""
+
+    @abstractmethod
+    def truncate(self, at: Scope, x: Arithmetic, shift: int) -> Step[Arithmetic]:
+        """x / 2**shift with an error below `truncation_error` units; never wrong by more for |x| < 2**capacity."""
+
+    @property
+    @abstractmethod
+    def truncation_error(self) -> float:
+        """Worst error of `truncate`, in units of the last place of the result."""
+
+    @abstractmethod
+    def and_(self, at: Scope, a: Boolean, b: Boolean) -> Step[Boolean]:
+        """Bitwise and of words of equal shape and width."""
+
+    @abstractmethod
+    def random(self, at: Scope, shape: tuple[int, ...]) -> Step[Arithmetic]:
+        """Uniform values modulo the protocol's modulus, unknown to every admissible set of corrupted parties."""
+
+    @abstractmethod
+    def random_bits(self, at: Scope, shape: tuple[int, ...]) -> Step[Boolean]:
+        """Uniform bits (width 1)."""
+
+    @abstractmethod
+    def summands(self, at: Scope, x: Arithmetic, negate_last: bool = False) -> Step[list[Boolean]]:
+        """Words a_1 ... a_k, Boolean-shared, with x = a_1 + ... + a_k modulo the protocol's modulus.
+
+        With `negate_last`, the word -a_k stands for a_k.
+        """
+
+    @abstractmethod
+    def to_arithmetic(self, at: Scope, b: Boolean) -> Step[Arithmetic]:
+        """Bits (width 1) as the integers 0 and 1."""
+
+    @property
+    @abstractmethod
+    def modulus_bits(self) -> int:
+        """64 for the ring modulo 2**64, 61 for the field modulo 2**61 - 1."""

@@ -1,0 +1,104 @@
+"""Local operations shared by the protocols: arithmetic modulo 2**64 or 2**61 - 1, and on Boolean words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from quorate.errors import InternalError
+from quorate.kernels import field
+from quorate.protocols.base import Integers, Protocol
+from quorate.sharing.share import Arithmetic, Boolean, Share
+from quorate.sharing.wire import word_type
+
+__all__ = ["BooleanLocal", "FieldLocal", "RingLocal", "check_shapes", "public_words", "ring_words", "same_shape"]
+
+Array = npt.NDArray[Any]
+
+
+class BooleanLocal(Protocol):
+    """Exclusive or, for every scheme whose Boolean parts combine by exclusive or."""
+
+    def xor(self, a: Boolean, b: Boolean) -> Boolean:
+        a.same_scheme(b)
+        return a.with_parts(tuple(p ^ q for p, q in zip(a.parts, b.parts, strict=True)))
+
+
+class RingLocal(BooleanLocal):
+    """Arithmetic modulo 2**64: NumPy's unsigned integers wrap by themselves."""
+
+    @property
+    def modulus_bits(self) -> int:
+        return 64
+
+    def add(self, x: Arithmetic, y: Arithmetic) -> Arithmetic:
+        x.same_scheme(y)
+        return x.with_parts(tuple(p + q for p, q in zip(x.parts, y.parts, strict=True)))
+
+    def sub(self, x: Arithmetic, y: Arithmetic) -> Arithmetic:
+        x.same_scheme(y)
+        return x.with_parts(tuple(p - q for p, q in zip(x.parts, y.parts, strict=True)))
+
+    def scale(self, x: Arithmetic, by: Integers | int) -> Arithmetic:
+        factor = np.asarray(by, dtype=np.int64).view(np.uint64)
+        return x.map(lambda part: part * factor)
+
+    def sum(self, x: Arithmetic, axis: int) -> Arithmetic:
+        return x.map(lambda part: np.asarray(np.sum(part, axis=axis, dtype=np.uint64)))
+
+
+class FieldLocal(BooleanLocal):
+    """Arithmetic modulo p = 2**61 - 1 on canonical representatives."""
+
+    @property
+    def modulus_bits(self) -> int:
+        return 61
+
+    def add(self, x: Arithmetic, y: Arithmetic) -> Arithmetic:
+        x.same_scheme(y)
+        return x.with_parts(tuple(field.add(*same_shape(p, q)) for p, q in zip(x.parts, y.parts, strict=True)))
+
+    def sub(self, x: Arithmetic, y: Arithmetic) -> Arithmetic:
+        x.same_scheme(y)
+        return x.with_parts(tuple(field.sub(*same_shape(p, q)) for p, q in zip(x.parts, y.parts, strict=True)))
+
+    def scale(self, x: Arithmetic, by: Integers | int) -> Arithmetic:
+        factor = field.encode_signed(np.asarray(by, dtype=np.int64))
+        return x.map(lambda part: field.mul(*same_shape(part, factor)))
+
+    def sum(self, x: Arithmetic, axis: int) -> Arithmetic:
+        return x.map(lambda part: _field_sum(part, axis))
+
+
+def _field_sum(x: Array, axis: int) -> Array:
+    """Sums modulo p from those of the low 32 and the high 29 bits, neither of which overflows."""
+    low = np.sum(x & np.uint64(0xFFFFFFFF), axis=axis, dtype=np.uint64)
+    high = np.sum(x >> np.uint64(32), axis=axis, dtype=np.uint64)
+    return field.linear_combination([1, 1 << 32], [field.reduce(np.asarray(low)), field.reduce(np.asarray(high))])
+
+
+def same_shape(x: Array, y: Array) -> tuple[Array, Array]:
+    """Both arrays broadcast against each other."""
+    if x.shape == y.shape:
+        return x, y
+    first, second = np.broadcast_arrays(x, y)
+    return np.ascontiguousarray(first), np.ascontiguousarray(second)
+
+
+def check_shapes(x: Share, y: Share) -> None:
+    """Raises `InternalError` unless both shares are of one scheme and shape."""
+    x.same_scheme(y)
+    if x.shape != y.shape:
+        raise InternalError(f"operands of shape {x.shape} and {y.shape}; broadcast first")
+
+
+def ring_words(values: Integers) -> Array:
+    """int64 values as elements of the ring modulo 2**64, C-contiguous."""
+    return np.ascontiguousarray(values, dtype=np.int64).view(np.uint64)
+
+
+def public_words(values: npt.NDArray[np.generic], width: int) -> Array:
+    """Public values as an unsigned array fit for words of `width` bits."""
+    return np.asarray(values).astype(word_type(width))

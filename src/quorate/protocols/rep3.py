@@ -1,0 +1,328 @@
+"""Replicated sharing among three parties, semi-honest, honest majority.
+
+x = x0 + x1 + x2 modulo 2**64; party i holds (x_i, x_{i+1}). Boolean words likewise, with exclusive or.
+
+Sources
+    Products: Araki, Furukawa, Lindell, Nof, Ohara, "High-Throughput Semi-Honest Secure Three-Party Computation with
+    an Honest Majority", CCS 2016, section 2.2; zero sharing from pairwise keys as in its section 2.3. Deviation: a
+    party holds parts unmasked (x_i, x_{i+1}), as in Mohassel, Rindal, "ABY3", CCS 2018, section 3.2.1.
+    Summands and conversion of bits: ABY3, sections 5.3 and 5.4.1. Deviation: what party 0 knows is shared with one
+    random and one zero part, and the last product is computed by parties 1 and 2 alone.
+    Truncation: the wrap-corrected method of Dalskov, Escudero, Keller, "Fantastic Four", USENIX Security 2021,
+    section 5.2 (there with preprocessed masks). Deviation: the masked value is x2, which parties 1 and 2 hold anyway,
+    and the mask is -(x0 + x1), which party 0 holds; party 0 deals the truncated mask. So the error never exceeds one
+    unit, for every |x| < 2**62, where ABY3's own method fails with probability about |x| / 2**63.
+
+Bytes per element sent by parties (0, 1, 2)
+    input 8 from the owner; product, and (64 bits): 8 each, 1 round; dot, matmul: as one product per result;
+    truncation (16, 8, 8), 2 rounds; product with truncation (16, 16, 16), 2 rounds; summands (8, 0, 0), 1 round;
+    bit to integer (8, 8, 8), 2 rounds; reveal: 8 from one party per recipient, 8 from each to an outsider, 1 round.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from quorate.engine.exchange import Exchange, Step
+from quorate.engine.names import Scope
+from quorate.engine.session import Session
+from quorate.errors import UserError
+from quorate.kernels import bits, ring, truncation
+from quorate.protocols.base import Integers
+from quorate.protocols.groups import SUM, XOR, Group, pair, total
+from quorate.protocols.local import RingLocal, check_shapes, public_words, ring_words
+from quorate.sharing import wire
+from quorate.sharing.share import Arithmetic, Boolean
+
+__all__ = ["Rep3"]
+
+Array = npt.NDArray[Any]
+Pair = tuple[Array, Array]
+OFFSET_BITS = 62
+OFFSET = np.uint64(1 << OFFSET_BITS)
+
+
+class Rep3(RingLocal):
+    """One participant of the three-party replicated protocol."""
+
+    name: ClassVar[str] = "rep3"
+    adversary: ClassVar[Literal["none", "semi-honest", "malicious"]] = "semi-honest"
+    capacity: ClassVar[int] = OFFSET_BITS
+
+    def __init__(self, session: Session, threshold: int = 1) -> None:
+        if session.parties != 3 or threshold != 1:
+            raise UserError(
+                f"rep3 runs with exactly 3 parties and threshold 1, not {session.parties} and {threshold}; "
+                "use shamir or semi2k for other numbers"
+            )
+        super().__init__(session, threshold)
+        self.next = (self.me + 1) % 3
+        self.previous = (self.me + 2) % 3
+
+    def setup(self, at: Scope) -> Step[None]:
+        yield from self.session.agree_keys(at, [(0, 1), (1, 2), (0, 2)])
+
+    # -- input and output ------------------------------------------------------------------------------------------------
+
+    def input(self, at: Scope, owner: int, shape: tuple[int, ...], values: Integers | None = None) -> Step[Arithmetic]:
+        words = self.session.blank(shape) if values is None else ring_words(values)
+        if owner < 3:
+            parts = yield from self._deal(at, owner, words, SUM)
+        else:
+            parts = yield from self._input_from_outside(at, owner, words)
+        return Arithmetic(self.name, parts)
+
+    def _deal(self, at: Scope, owner: int, words: Array, group: Group) -> Step[Pair]:
+        """Share what party `owner` knows: a part common with the previous party, the rest to the next, and zero."""
+        after, before = (owner + 1) % 3, (owner + 2) % 3
+        mask = self._common(at, before, owner, self.session.blank(words.shape, words.dtype))
+        rest = self.session.blank(words.shape, words.dtype)
+        name = at.step()
+        if self.me == owner:
+            group.sub(words, mask, out=rest)
+            yield Exchange(name, {after: [rest]})
+            return mask, rest
+        yield Exchange(name, None, {owner: [rest]} if self.me == after else None)
+        zero = np.zeros_like(rest)
+        return (rest, zero) if self.me == after else (zero, mask)
+
+    def _input_from_outside(self, at: Scope, owner: int, words: Array) -> Step[Pair]:
+        draw, name = at.step(), at.step()
+        if self.me == owner:
+            first, second = self.session.draw((owner,), draw, self.session.tuple_blank((2, *words.shape)))
+            x = (first, second, words - first - second)
+            yield Exchange(name, {party: [x[party], x[(party + 1) % 3]] for party in range(3)})
+            return first, second
+        parts = (self.session.blank(words.shape), self.session.blank(words.shape))
+        yield Exchange(name, None, {owner: parts} if self.me < 3 else None)
+        return parts
+
+    def reveal(self, at: Scope, x: Arithmetic, to: Collection[int]) -> Step[Integers | None]:
+        opened = yield from self._open(at, (x.parts[0], x.parts[1]), to, SUM)
+        return None if opened is None else opened.view(np.int64)
+
+    def reveal_bits(self, at: Scope, x: Boolean, to: Collection[int]) -> Step[npt.NDArray[np.generic] | None]:
+        packed = (wire.pack(x.parts[0], x.width), wire.pack(x.parts[1], x.width))
+        opened = yield from self._open(at, packed, to, XOR)
+        return None if opened is None else wire.unpack(opened, x.shape, x.width)
+
+    def _open(self, at: Scope, parts: Pair, to: Collection[int], group: Group) -> Step[Array | None]:
+        """Party i lacks the first part of party i - 1; outsiders get three masked parts that add up to the value."""
+        outsiders = [recipient for recipient in to if recipient >= 3]
+        masks = self._zero_masks(at, parts[0]) if outsiders else None
+        sends: dict[int, list[Array]] = {}
+        receives: dict[int, list[Array]] = {}
+        if self.me < 3:
+            if self.next in to:
+                sends[self.next] = [np.ascontiguousarray(parts[0])]
+            if masks is not None:
+                masked = group.sub(group.add(parts[0], masks[0]), masks[1])
+                sends |= {outsider: [masked] for outsider in outsiders}
+        if self.me in to:
+            senders = [self.previous] if self.me < 3 else [0, 1, 2]
+            receives = {sender: [self._arriving(parts[0])] for sender in senders}
+        yield Exchange(at.step(), sends, receives)
+        if self.me not in to:
+            return None
+        known = list(parts) if self.me < 3 else []
+        return total([*known, *(buffers[0] for buffers in receives.values())], group)
+
+    def _arriving(self, like: Array) -> Array:
+        """A buffer for a part that is opened to this participant."""
+        return self.session.tuple_blank(like.shape, like.dtype)
+
+    # -- local -------------------------------------------------------------------------------------------------------------
+
+    def public(self, values: Integers) -> Arithmetic:
+        return Arithmetic(self.name, self._place(ring_words(values), 0))
+
+    def public_bits(self, words: npt.NDArray[np.generic], width: int = 1) -> Boolean:
+        return Boolean(self.name, self._place(public_words(words, width), 0), width)
+
+    def empty(self, shape: tuple[int, ...]) -> Arithmetic:
+        return Arithmetic(self.name, (self.session.blank(shape), self.session.blank(shape)))
+
+    def _place(self, values: Array, component: int) -> Pair:
+        """Parts of a sharing that has `values` as one component and zero as the others."""
+        zero = np.zeros_like(values)
+        return (values if self.me == component else zero, values if self.next == component else zero)
+
+    # -- products ------------------------------------------------------------------------------------------------------------
+
+    def mul(
+        self, at: Scope, x: Arithmetic, y: Arithmetic, shift: int = 0, out: Arithmetic | None = None
+    ) -> Step[Arithmetic]:
+        check_shapes(x, y)
+        ahead, behind = self._zero_masks(at, x.parts[0])
+        z, theirs = (self.empty(x.shape) if out is None else out).parts
+        ring.replicated_product(*x.parts, *y.parts, ahead, behind, out=z)
+        if shift:
+            return (yield from self._truncated(at, z, shift, partial=True))
+        yield self._rotation(at, z, theirs)
+        return Arithmetic(self.name, (z, theirs))
+
+    def dot(self, at: Scope, x: Arithmetic, y: Arithmetic, shift: int = 0) -> Step[Arithmetic]:
+        check_shapes(x, y)
+        rows = [part.reshape(-1, x.shape[-1]) for part in (*x.parts, *y.parts)]
+        z = ring.replicated_dot(*rows).reshape(x.shape[:-1])
+        return (yield from self._reshare(at, z, shift))
+
+    def matmul(self, at: Scope, x: Arithmetic, y: Arithmetic, shift: int = 0) -> Step[Arithmetic]:
+        x.same_scheme(y)
+        (xa, xb), (ya, yb) = x.parts, y.parts
+        z = ring.matmul(xa, ya + yb)
+        ring.matmul(xb, ya, out=z, accumulate=True)
+        return (yield from self._reshare(at, z, shift))
+
+    def and_(self, at: Scope, a: Boolean, b: Boolean) -> Step[Boolean]:
+        check_shapes(a, b)
+        ahead, behind = self._zero_masks(at, a.parts[0])
+        z = bits.and_share(*a.parts, *b.parts, ahead, behind, out=self.session.blank(a.shape, a.parts[0].dtype))
+        if z.dtype.itemsize * 8 == a.width:
+            theirs = self.session.blank(z.shape, z.dtype)
+            yield self._rotation(at, z, theirs)
+            return Boolean(self.name, (z, theirs), a.width)
+        z &= z.dtype.type((1 << a.width) - 1)
+        packed = wire.pack(z, a.width)
+        arrived = self.session.blank(packed.shape, packed.dtype)
+        yield self._rotation(at, packed, arrived)
+        return Boolean(self.name, (z, wire.unpack(arrived, z.shape, a.width)), a.width)
+
+    def _reshare(self, at: Scope, z: Array, shift: int) -> Step[Arithmetic]:
+        """From parts z_i that add up to the secret, one at each party, to a replicated sharing."""
+        ahead, behind = self._zero_masks(at, z)
+        z = z + ahead - behind
+        if shift:
+            return (yield from self._truncated(at, z, shift, partial=True))
+        theirs = self.session.blank(z.shape)
+        yield self._rotation(at, z, theirs)
+        return Arithmetic(self.name, (z, theirs))
+
+    def _rotation(self, at: Scope, mine: Array, theirs: Array) -> Exchange:
+        """Everybody sends `mine` to the previous party and receives `theirs` from the next."""
+        return Exchange(at.step(), {self.previous: [mine]}, {self.next: [theirs]})
+
+    # -- truncation ----------------------------------------------------------------------------------------------------------
+
+    @property
+    def truncation_error(self) -> float:
+        return 1.0
+
+    def truncate(self, at: Scope, x: Arithmetic, shift: int) -> Step[Arithmetic]:
+        first, second = x.parts
+        known = first + second if self.me == 0 else second if self.me == 1 else first
+        return (yield from self._truncated(at, known, shift, partial=False))
+
+    def _truncated(self, at: Scope, z: Array, shift: int, *, partial: bool) -> Step[Arithmetic]:
+        """Truncate c - r, where party 0 knows r = -z and parties 1 and 2 know c.
+
+        `z` is what this party knows; with `partial`, c is still the sum of what parties 1 and 2 hold.
+        """
+        shape = z.shape
+        ours, own, hidden = at.step(), at.step(), at.step()
+        with_1, with_2 = self.session.blank(shape), self.session.blank(shape)
+        if self.me != 2:
+            self.session.draw((0, 1), ours, with_1)
+        if self.me != 1:
+            self.session.draw((0, 2), own, with_2)
+        if self.me == 0:
+            yield Exchange(at.step(), {2: self._dealt_mask(hidden, z, shift)})
+            yield Exchange(at.step())
+            return Arithmetic(self.name, (with_2, with_1))
+        other = 3 - self.me
+        u, v, rest = (self.session.blank(shape) for _ in range(3))
+        arriving = {other: [rest]} if partial else {}
+        if self.me == 2:
+            arriving[0] = [u, v]
+        yield Exchange(at.step(), {other: [z]} if partial else None, arriving)
+        c = z + rest + OFFSET if partial else z + OFFSET
+        if self.me == 1:
+            both = self.session.draw((0, 1), hidden, self.session.scratch(2, (2, *shape)))
+            half = truncation.first_half(c, shift, both[0], both[1], with_1)
+        else:
+            half = truncation.second_half(c, shift, u, v, with_2)
+        return (yield from self._replicate(at, half, with_1 if self.me == 1 else with_2, SUM, OFFSET_BITS - shift))
+
+    def _dealt_mask(self, hidden: tuple[int, int], z: Array, shift: int) -> list[Array]:
+        both = self.session.draw((0, 1), hidden, self.session.scratch(2, (2, *z.shape)))
+        return list(truncation.deal(z, shift, both[0], both[1]))
+
+    def _replicate(
+        self, at: Scope, half: Array, common: Array, group: Group, offset_bits: int | None = None
+    ) -> Step[Arithmetic]:
+        """Parties 1 and 2 exchange masked halves; their sum, less an offset, is the part that both hold."""
+        other = 3 - self.me
+        rest = self.session.blank(half.shape, half.dtype)
+        yield Exchange(at.step(), {other: [half]}, {other: [rest]})
+        part = group.add(half, rest)
+        if offset_bits is not None:
+            part -= np.uint64(1 << offset_bits)
+        return Arithmetic(self.name, (common, part) if self.me == 1 else (part, common))
+
+    # -- randomness and conversions ------------------------------------------------------------------------------------------
+
+    def random(self, at: Scope, shape: tuple[int, ...]) -> Step[Arithmetic]:
+        yield Exchange(at.step())
+        return Arithmetic(self.name, self._random_parts(at, shape, np.uint64))
+
+    def random_bits(self, at: Scope, shape: tuple[int, ...]) -> Step[Boolean]:
+        yield Exchange(at.step())
+        first, second = self._random_parts(at, shape, np.uint8)
+        return Boolean(self.name, (first & np.uint8(1), second & np.uint8(1)))
+
+    def _random_parts(self, at: Scope, shape: tuple[int, ...], kind: npt.DTypeLike) -> Pair:
+        name = at.step()
+        parts = (self.session.blank(shape, kind), self.session.blank(shape, kind))
+        self.session.draw(pair(self.previous, self.me), name, parts[0])
+        self.session.draw(pair(self.me, self.next), name, parts[1])
+        return parts
+
+    def summands(self, at: Scope, x: Arithmetic, negate_last: bool = False) -> Step[list[Boolean]]:
+        first, second = x.parts
+        dealt = yield from self._deal(at, 0, first + second if self.me == 0 else second, XOR)
+        last = second if self.me == 1 else first
+        last = np.negative(last) if negate_last else last
+        zero = np.zeros_like(first)
+        common = (zero, last) if self.me == 1 else (last, zero) if self.me == 2 else (zero, zero)
+        return [Boolean(self.name, dealt, 64), Boolean(self.name, common, 64)]
+
+    def to_arithmetic(self, at: Scope, b: Boolean) -> Step[Arithmetic]:
+        first, second = b.parts
+        known = (first ^ second if self.me == 0 else first).astype(np.uint64)
+        dealt = yield from self._deal(at, 0, known, SUM)
+        ours, own = at.step(), at.step()
+        with_1, with_2 = self.session.blank(b.shape), self.session.blank(b.shape)
+        if self.me != 2:
+            self.session.draw((0, 1), ours, with_1)
+        if self.me != 1:
+            self.session.draw((0, 2), own, with_2)
+        if self.me == 0:
+            yield Exchange(at.step())
+            return Arithmetic(self.name, (with_2, with_1))
+        bit = (second if self.me == 1 else first).astype(np.uint64)
+        part, common = (dealt[0], with_1) if self.me == 1 else (dealt[1], with_2)
+        half = part - (part * bit << np.uint64(1)) - common
+        if self.me == 1:
+            half += bit
+        return (yield from self._replicate(at, half, common, SUM))
+
+    # -- shared randomness -----------------------------------------------------------------------------------------------------
+
+    def _common(self, at: Scope, one: int, other: int, out: Array) -> Array:
+        """Randomness that two parties share; its step is counted by all three."""
+        name = at.step()
+        return self.session.draw(pair(one, other), name, out) if self.me in (one, other) else out
+
+    def _zero_masks(self, at: Scope, like: Array) -> Pair:
+        """Streams shared with the next and the previous party; their differences add up to zero over the parties."""
+        name = at.step()
+        ahead = self.session.scratch(0, like.shape, like.dtype)
+        behind = self.session.scratch(1, like.shape, like.dtype)
+        if self.me < 3:
+            self.session.draw(pair(self.me, self.next), name, ahead)
+            self.session.draw(pair(self.previous, self.me), name, behind)
+        return ahead, behind

@@ -1,0 +1,299 @@
+"""Additive sharing among n >= 2 parties, semi-honest, any n - 1 may be corrupted, with a trusted dealer.
+
+x = x_1 + ... + x_n modulo 2**64; Boolean words likewise with exclusive or. The dealer is a participant of its own: it
+sees no share, only sends correlated randomness, and must not collude with any party. It shares a key with every
+party, so all parts but the last party's come from keys and the dealer sends one correction to the last party.
+
+Sources
+    Products: Beaver, "Efficient Multiparty Protocols Using Circuit Randomization", CRYPTO 1991; for matrices as in
+    Mohassel, Zhang, "SecureML", IEEE S&P 2017, section 3.
+    Bits to integers: doubly shared bits, Rotaru, Wood, "MArBled Circuits", INDOCRYPT 2019.
+    Truncation: Dalskov, Escudero, Keller, "Fantastic Four", USENIX Security 2021, section 5.2, masks from the dealer.
+    Parts are refreshed with a pseudorandom sharing of zero before they are opened. Deviation from plain opening, so
+    that a recipient sees a uniform sharing of the result and nothing else.
+
+Bytes per element sent by each party and by the dealer
+    product 16 (n - 1) and 8; and of w-bit words 2 w / 8 (n - 1) and w / 8; truncation 8 (n - 1) and 16;
+    product with truncation 24 (n - 1) and 24; bit to integer (n - 1) / 8 and 8; input of a party 0; reveal 8 per recipient.
+Rounds: product, and, truncation, bit to integer, reveal 1; product with truncation 2; input of a party 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from itertools import combinations
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from quorate.engine.exchange import Exchange, Step
+from quorate.engine.names import Name, Scope
+from quorate.engine.session import Session
+from quorate.errors import UserError
+from quorate.kernels import ring, truncation
+from quorate.protocols.base import Integers
+from quorate.protocols.groups import SUM, XOR, Group, pair, total
+from quorate.protocols.local import RingLocal, check_shapes, public_words, ring_words
+from quorate.sharing import additive, wire
+from quorate.sharing.share import Arithmetic, Boolean
+
+__all__ = ["Semi2k"]
+
+Array = npt.NDArray[Any]
+OFFSET_BITS = 62
+LOW = np.uint64((1 << 63) - 1)
+
+
+class _Mail:
+    """Corrections that travel from the dealer to the last party with the next exchange."""
+
+    def __init__(self) -> None:
+        self.sends: dict[int, list[Array]] = {}
+        self.receives: dict[int, list[Array]] = {}
+
+
+class Semi2k(RingLocal):
+    """One participant of the additive protocol: a party, the dealer, or an outsider."""
+
+    name: ClassVar[str] = "semi2k"
+    adversary: ClassVar[Literal["none", "semi-honest", "malicious"]] = "semi-honest"
+    capacity: ClassVar[int] = OFFSET_BITS
+
+    def __init__(self, session: Session, threshold: int) -> None:
+        n = session.parties
+        if n < 2 or threshold != n - 1:
+            raise UserError(f"semi2k runs with n >= 2 parties and threshold n - 1, not {n} and {threshold}")
+        if session.dealer is None or session.dealer < n:
+            raise UserError("semi2k needs a dealer that is not one of the parties; name one in the spec: 'dealer: NAME'")
+        super().__init__(session, threshold)
+        self.dealer = session.dealer
+        self.last = n - 1
+        self.others = [party for party in range(n) if party != self.me]
+
+    @property
+    def _is_dealer(self) -> bool:
+        return self.me == self.dealer
+
+    def setup(self, at: Scope) -> Step[None]:
+        pairs = combinations(range(self.parties), 2)
+        yield from self.session.agree_keys(at, [*pairs, *((party, self.dealer) for party in range(self.parties))])
+
+    # -- input and output --------------------------------------------------------------------------------------------------
+
+    def input(self, at: Scope, owner: int, shape: tuple[int, ...], values: Integers | None = None) -> Step[Arithmetic]:
+        words = self.session.blank(shape) if values is None else ring_words(values)
+        draw, name = at.step(), at.step()
+        if owner < self.parties:
+            zero = self._zero(draw, words.shape, np.uint64, SUM)
+            return Arithmetic(self.name, (words + zero if self.me == owner else zero,))
+        if self.me == owner:
+            masks = self.session.draw((owner,), draw, self.session.tuple_blank((self.last, *shape)))
+            parts = additive.split(words, list(masks))
+            yield Exchange(name, {party: [part] for party, part in enumerate(parts)})
+            return Arithmetic(self.name, (words,))
+        part = self.session.blank(shape)
+        yield Exchange(name, None, {owner: [part]} if self.me < self.parties else None)
+        return Arithmetic(self.name, (part,))
+
+    def reveal(self, at: Scope, x: Arithmetic, to: Collection[int]) -> Step[Integers | None]:
+        opened = yield from self._reveal(at, x.parts[0], to, SUM)
+        return None if opened is None else opened.view(np.int64)
+
+    def reveal_bits(self, at: Scope, x: Boolean, to: Collection[int]) -> Step[npt.NDArray[np.generic] | None]:
+        opened = yield from self._reveal(at, wire.pack(x.parts[0], x.width), to, XOR)
+        return None if opened is None else wire.unpack(opened, x.shape, x.width)
+
+    def _reveal(self, at: Scope, part: Array, to: Collection[int], group: Group) -> Step[Array | None]:
+        draw, name = at.step(), at.step()
+        mine = group.add(part, self._zero(draw, part.shape, part.dtype, group))
+        sends = {other: [mine] for other in to if other != self.me} if self.me < self.parties else {}
+        senders = self.others if self.me in to else []
+        receives = {other: [self.session.tuple_blank(part.shape, part.dtype)] for other in senders}
+        yield Exchange(name, sends, receives)
+        if self.me not in to:
+            return None
+        arrived = [buffers[0] for buffers in receives.values()]
+        return total([mine, *arrived] if self.me < self.parties else arrived, group)
+
+    def _zero(self, name: Name, shape: tuple[int, ...], kind: npt.DTypeLike, group: Group) -> Array:
+        """Our part of a pseudorandom sharing of zero; a ghost at whoever is no party."""
+        total = self.session.blank(shape, kind)
+        if self.me < self.parties:
+            total[...] = 0
+            for other in self.others:
+                mask = self.session.draw(pair(self.me, other), name, self.session.scratch(0, shape, kind))
+                (group.add if self.me < other else group.sub)(total, mask, out=total)
+        return total
+
+    # -- local -------------------------------------------------------------------------------------------------------------------
+
+    def public(self, values: Integers) -> Arithmetic:
+        return Arithmetic(self.name, (self._at_first(ring_words(values)),))
+
+    def public_bits(self, words: npt.NDArray[np.generic], width: int = 1) -> Boolean:
+        return Boolean(self.name, (self._at_first(public_words(words, width)),), width)
+
+    def _at_first(self, words: Array) -> Array:
+        return words if self.me == 0 else np.zeros_like(words)
+
+    def empty(self, shape: tuple[int, ...]) -> Arithmetic:
+        return Arithmetic(self.name, (self.session.blank(shape),))
+
+    # -- correlated randomness -----------------------------------------------------------------------------------------------------
+
+    def _fresh(self, at: Scope, shape: tuple[int, ...], kind: npt.DTypeLike, group: Group) -> Array:
+        """Our part of a uniform value; at the dealer the value itself."""
+        name = at.step()
+        if self._is_dealer:
+            return self._drawn_parts(name, shape, kind, group, self.parties)
+        return self.session.draw((self.me, self.dealer), name, self.session.blank(shape, kind))
+
+    def _drawn_parts(self, name: Name, shape: tuple[int, ...], kind: npt.DTypeLike, group: Group, count: int) -> Array:
+        """At the dealer: what the parts of the first `count` parties add up to."""
+        parts = [
+            self.session.draw((party, self.dealer), name, self.session.tuple_blank(shape, kind))
+            for party in range(count)
+        ]
+        return total(parts, group)
+
+    def _dealt(self, at: Scope, like: Array, secret: Callable[[], Array], group: Group, mail: _Mail) -> Array:
+        """Our part of a value that the dealer computes; the last party's part comes with `mail`."""
+        name = at.step()
+        if self._is_dealer:
+            drawn = self._drawn_parts(name, like.shape, like.dtype, group, self.last)
+            mail.sends.setdefault(self.last, []).append(group.sub(secret(), drawn))
+            return like
+        part = self.session.blank(like.shape, like.dtype)
+        if self.me == self.last:
+            mail.receives.setdefault(self.dealer, []).append(part)
+            return part
+        return self.session.draw((self.me, self.dealer), name, part)
+
+    def _open(self, at: Scope, mine: list[Array], group: Group, mail: _Mail) -> Step[list[Array]]:
+        """Open masked values to all parties, corrections from the dealer on the way. One round."""
+        name = at.step()
+        if self._is_dealer:
+            yield Exchange(name, mail.sends)
+            return mine
+        arriving = {other: [self.session.blank(part.shape, part.dtype) for part in mine] for other in self.others}
+        yield Exchange(name, {other: mine for other in self.others}, {**arriving, **mail.receives})
+        return [total([part, *(arriving[o][k] for o in self.others)], group) for k, part in enumerate(mine)]
+
+    # -- products ----------------------------------------------------------------------------------------------------------------------
+
+    def mul(
+        self, at: Scope, x: Arithmetic, y: Arithmetic, shift: int = 0, out: Arithmetic | None = None
+    ) -> Step[Arithmetic]:
+        check_shapes(x, y)
+        z = yield from self._product(at, x.parts[0], y.parts[0], np.multiply, x.shape)
+        if shift:
+            return (yield from self.truncate(at, Arithmetic(self.name, (z,)), shift))
+        if out is None:
+            return Arithmetic(self.name, (z,))
+        out.parts[0][...] = z
+        return out
+
+    def dot(self, at: Scope, x: Arithmetic, y: Arithmetic, shift: int = 0) -> Step[Arithmetic]:
+        check_shapes(x, y)
+        rows = [part.reshape(-1, x.shape[-1]) for part in (x.parts[0], y.parts[0])]
+        flat = yield from self._product(at, rows[0], rows[1], ring.dot, (rows[0].shape[0],))
+        z = Arithmetic(self.name, (flat.reshape(x.shape[:-1]),))
+        return (yield from self.truncate(at, z, shift)) if shift else z
+
+    def matmul(self, at: Scope, x: Arithmetic, y: Arithmetic, shift: int = 0) -> Step[Arithmetic]:
+        shape = (x.shape[0], y.shape[1])
+        z = Arithmetic(self.name, ((yield from self._product(at, x.parts[0], y.parts[0], ring.matmul, shape)),))
+        return (yield from self.truncate(at, z, shift)) if shift else z
+
+    def _product(
+        self, at: Scope, x: Array, y: Array, times: Callable[[Array, Array], Array], shape: tuple[int, ...]
+    ) -> Step[Array]:
+        """Beaver's product for any bilinear `times` with results of `shape`."""
+        mail = _Mail()
+        a = self._fresh(at, x.shape, np.uint64, SUM)
+        b = self._fresh(at, y.shape, np.uint64, SUM)
+        c = self._dealt(at, self.session.blank(shape), lambda: times(a, b), SUM, mail)
+        if self._is_dealer:
+            yield from self._open(at, [x, y], SUM, mail)
+            return c
+        d, e = yield from self._open(at, [x - a, y - b], SUM, mail)
+        return c + times(d, b + e if self.me == 0 else b) + times(a, e)
+
+    def and_(self, at: Scope, a: Boolean, b: Boolean) -> Step[Boolean]:
+        check_shapes(a, b)
+        mail = _Mail()
+        packed = [wire.pack(words.parts[0], a.width) for words in (a, b)]
+        kind, shape = packed[0].dtype, packed[0].shape
+        r = self._fresh(at, shape, kind, XOR)
+        s = self._fresh(at, shape, kind, XOR)
+        c = self._dealt(at, self.session.blank(shape, kind), lambda: r & s, XOR, mail)
+        if self._is_dealer:
+            yield from self._open(at, packed, XOR, mail)
+            return a
+        d, e = yield from self._open(at, [packed[0] ^ r, packed[1] ^ s], XOR, mail)
+        z = wire.unpack(c ^ (d & (s ^ e if self.me == 0 else s)) ^ (r & e), a.shape, a.width)
+        full = z.dtype.type((1 << a.width) - 1)
+        return Boolean(self.name, (z & full,), a.width)
+
+    # -- truncation, randomness, conversions ---------------------------------------------------------------------------------------------
+
+    @property
+    def truncation_error(self) -> float:
+        return 1.0
+
+    def truncate(self, at: Scope, x: Arithmetic, shift: int) -> Step[Arithmetic]:
+        mail = _Mail()
+        shape = x.shape
+        r = self._fresh(at, shape, np.uint64, SUM)
+        u = self._dealt(at, self.session.blank(shape), lambda: (r & LOW) >> np.uint64(shift), SUM, mail)
+        v = self._dealt(
+            at,
+            self.session.blank(shape),
+            lambda: (r >> np.uint64(63)) << np.uint64(63 - shift),
+            SUM,
+            mail,
+        )
+        if self._is_dealer:
+            yield from self._open(at, [x.parts[0]], SUM, mail)
+            return x
+        offset = np.uint64(1 << OFFSET_BITS if self.me == 0 else 0)
+        (c,) = yield from self._open(at, [x.parts[0] + r + offset], SUM, mail)
+        half = truncation.first_half if self.me == 0 else truncation.second_half
+        remove = np.full_like(c, 1 << (OFFSET_BITS - shift) if self.me == 0 else 0)
+        return Arithmetic(self.name, (half(c, shift, u, v, remove),))
+
+    def random(self, at: Scope, shape: tuple[int, ...]) -> Step[Arithmetic]:
+        yield from ()
+        part = self._fresh(at, shape, np.uint64, SUM)
+        return Arithmetic(self.name, (self.session.blank(shape) if self._is_dealer else part,))
+
+    def random_bits(self, at: Scope, shape: tuple[int, ...]) -> Step[Boolean]:
+        yield from ()
+        part = self._fresh(at, shape, np.uint8, XOR) & np.uint8(1)
+        return Boolean(self.name, (self.session.blank(shape, np.uint8) if self._is_dealer else part,))
+
+    def summands(self, at: Scope, x: Arithmetic, negate_last: bool = False) -> Step[list[Boolean]]:
+        """Party j's part is the j-th summand: no communication. Its Boolean sharing is trivial (others hold zero)."""
+        yield from ()
+        part = x.parts[0]
+        zero = np.zeros_like(part)
+        words = [part if self.me == party else zero for party in range(self.parties)]
+        if negate_last:
+            words[-1] = np.negative(words[-1])
+        return [Boolean(self.name, (word,), 64) for word in words]
+
+    def to_arithmetic(self, at: Scope, b: Boolean) -> Step[Arithmetic]:
+        mail = _Mail()
+        packed = wire.pack(b.parts[0], 1)
+        r = self._fresh(at, packed.shape, packed.dtype, XOR)
+        value = self._dealt(
+            at, self.session.blank(b.shape), lambda: wire.unpack(r, b.shape, 1).astype(np.uint64), SUM, mail
+        )
+        if self._is_dealer:
+            yield from self._open(at, [packed], XOR, mail)
+            return Arithmetic(self.name, (value,))
+        (opened,) = yield from self._open(at, [packed ^ r], XOR, mail)
+        c = wire.unpack(opened, b.shape, 1).astype(np.uint64)
+        part = value - (value * c << np.uint64(1))
+        return Arithmetic(self.name, (part + c if self.me == 0 else part,))

@@ -1,0 +1,126 @@
+"""All participants of a session in one process, for tests: printed seed, interceptors, exact counts.
+
+    world = World("rep3", seed=7)
+    outcome = world.run(lambda p, at: program(p, at))
+    outcome.values, outcome.rounds, outcome.sent
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from quorate.crypto.entropy import SeededEntropyForTests, SystemEntropy
+from quorate.engine.count import count
+from quorate.engine.exchange import Step
+from quorate.engine.names import Scope
+from quorate.engine.party import Party
+from quorate.engine.session import Session
+from quorate.engine.simulate import Interceptor, simulate
+from quorate.errors import InternalError
+from quorate.protocols.base import Protocol
+from quorate.protocols.registry import make
+
+__all__ = ["CONFIGURATIONS", "Outcome", "Program", "World"]
+
+Program = Callable[[Protocol, Scope], Step[Any]]
+
+CONFIGURATIONS: tuple[tuple[str, int, int], ...] = (
+    ("clear", 1, 0),
+    ("clear", 3, 0),
+    ("rep3", 3, 1),
+    ("shamir", 3, 1),
+    ("shamir", 5, 2),
+    ("shamir", 4, 1),
+    ("semi2k", 2, 1),
+    ("semi2k", 3, 2),
+)
+"""(protocol, parties, threshold) that every circuit and operation is tested with."""
+
+PARTIES = {"clear": 1, "rep3": 3, "shamir": 3, "semi2k": 2}
+
+
+@dataclass
+class Outcome:
+    """What happened in a run: the results, rounds, bytes sent per peer and messages of every participant."""
+
+    values: list[Any]
+    rounds: list[int]
+    sent: list[dict[int, int]]
+    messages: list[int]
+    parties: list[Party] = field(repr=False)
+
+    @property
+    def bytes_sent(self) -> list[int]:
+        """Bytes that every participant sent, message bodies only."""
+        return [sum(sent.values()) for sent in self.sent]
+
+
+class World:
+    """A protocol among simulated participants: parties, then the dealer if the protocol has one, then outsiders."""
+
+    def __init__(
+        self,
+        protocol: str,
+        parties: int | None = None,
+        threshold: int | None = None,
+        *,
+        outsiders: int = 0,
+        seed: int | None = None,
+        intercept: Interceptor | None = None,
+    ) -> None:
+        self.protocol = protocol
+        self.parties = PARTIES[protocol] if parties is None else parties
+        self.threshold = threshold
+        self.dealer = self.parties if protocol == "semi2k" else None
+        self.size = self.parties + (self.dealer is not None) + outsiders
+        self.seed = int.from_bytes(SystemEntropy().bytes(4), "big") if seed is None else seed
+        self.intercept = intercept
+
+    def run(self, program: Program) -> Outcome:
+        """Run the program at every participant, with real values.
+
+        Errors carry a note with the seed, so that the run can be repeated.
+        """
+        roots = [self._root(me, counting=False) for me in range(self.size)]
+        try:
+            parties = simulate([self._program(program, root) for root in roots], self.intercept)
+        except Exception as error:
+            error.add_note(f"simulation of {self.protocol} with {self.parties} parties, seed {self.seed}")
+            raise
+        for party in parties:
+            if party.leftovers():
+                raise InternalError(f"messages were sent that nobody asked for: {party.leftovers()}")
+        return _outcome(parties)
+
+    def count(self, program: Program) -> Outcome:
+        """Predict the cost of `run` by going through the program without values."""
+        return _outcome([count(self._program(program, self._root(me, counting=True))) for me in range(self.size)])
+
+    def _root(self, me: int, *, counting: bool) -> Session:
+        names = tuple(f"participant {index}" for index in range(self.size))
+        entropy = SeededEntropyForTests(self.seed, f"{self.protocol} {me}")
+        return Session(me, self.parties, names, self.dealer, counting, entropy)
+
+    def _program(self, program: Program, session: Session) -> Step[Any]:
+        at = Scope.root()
+        protocol = make(self.protocol, session, self.threshold)
+        yield from protocol.setup(at.child("setup"))
+        return (yield from program(protocol, at.child("program")))
+
+
+def _outcome(parties: Sequence[Party]) -> Outcome:
+    return Outcome(
+        [party.result for party in parties],
+        [party.rounds for party in parties],
+        [dict(sorted(party.sent.items())) for party in parties],
+        [party.messages for party in parties],
+        list(parties),
+    )
+
+
+def seed_from(text: str) -> int:
+    """A stable seed for a named test."""
+    return zlib.crc32(text.encode())
