@@ -1,0 +1,1 @@
+"""What organisations agree on: the federation and the specification of a computation."""

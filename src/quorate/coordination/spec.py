@@ -1,0 +1,374 @@
+"""The specification of one computation: what organisations approve before any data is touched."""
+
+from __future__ import annotations
+
+import keyword
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from quorate.coordination.document import convert, load_yaml, one_of, parse_json, raise_problems
+from quorate.coordination.federation import Federation, Role
+from quorate.crypto.hashing import canonical_json, hex_digest
+from quorate.crypto.pki import check_name
+from quorate.data.schema import Column
+from quorate.errors import UserError
+
+__all__ = [
+    "PROTOCOLS",
+    "Abort",
+    "Input",
+    "Output",
+    "Protocol",
+    "Spec",
+    "Timeouts",
+    "decode_spec",
+    "differences",
+    "encode_spec",
+    "load_spec",
+]
+
+PROTOCOLS = ("rep3", "shamir", "semi2k")
+
+_DOMAIN = "quorate/spec/1"
+_LONGEST = 30 * 24 * 3600.0
+_MAX_PARTIES = 64
+_MOST_ROWS = 2**40
+_ABSENT = "nothing"
+
+
+class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    pass
+
+
+class Protocol(_Part, frozen=True, kw_only=True):
+    """How parties compute and whom it protects against: up to `threshold` parties that pool what they see."""
+
+    name: str
+    adversary: Literal["semi-honest"]
+    threshold: int | None = None
+
+
+class Input(_Part, frozen=True, kw_only=True):
+    """A table from an outside `owner`, or one `stored` as shares by the parties; exactly one of the two."""
+
+    name: str
+    columns: tuple[Column, ...]
+    owner: str | None = None
+    stored: str | None = None
+    min_rows: int = 1
+    max_rows: int = 10_000_000
+
+
+class Output(_Part, frozen=True, kw_only=True):
+    """A result that is opened `to` members (or all parties), or that parties `keep` as shares under a name."""
+
+    name: str
+    to: tuple[str, ...] | Literal["all"] | None = None
+    keep: str | None = None
+
+
+class Timeouts(_Part, frozen=True, kw_only=True):
+    """Seconds: for one round, for all parties to join, for the whole session."""
+
+    round: float = 30
+    join: float = 60
+    session: float = 3600
+
+
+class Abort(_Part, frozen=True, kw_only=True):
+    """What happens when a party drops out."""
+
+    on_dropout: Literal["abort"] = "abort"
+
+
+class Spec(_Part, frozen=True, kw_only=True):
+    """One computation. `plan` and `source` are where files lie on this machine and not part of what is agreed."""
+
+    spec: Literal[1]
+    name: str
+    protocol: Protocol
+    parties: tuple[str, ...]
+    inputs: tuple[Input, ...]
+    outputs: tuple[Output, ...]
+    plan: str
+    source: str | None = None
+    dealer: str | None = None
+    timeouts: Timeouts = msgspec.field(default_factory=Timeouts)
+    abort: Abort = msgspec.field(default_factory=Abort)
+
+    @property
+    def threshold(self) -> int:
+        """How many parties may pool what they see and learn nothing: as given, or the protocol's usual value."""
+        given, parties = self.protocol.threshold, len(self.parties)
+        if given is not None:
+            return given
+        return {"rep3": 1, "semi2k": parties - 1}.get(self.protocol.name, (parties - 1) // 2)
+
+    @property
+    def content(self) -> dict[str, object]:
+        """What is agreed, as builtins: every default filled in, without `plan` and `source`."""
+        protocol = msgspec.structs.replace(self.protocol, threshold=self.threshold)
+        outputs = tuple(_sorted_recipients(output) for output in self.outputs)
+        filled = msgspec.structs.replace(self, protocol=protocol, outputs=outputs)
+        content: dict[str, object] = msgspec.to_builtins(filled)
+        return {key: _canonical(value) for key, value in content.items() if key not in ("plan", "source")}
+
+    def digest(self, plan_digest: str) -> str:
+        """SHA-256 (64 hexadecimal characters) over `content` and the plan's digest."""
+        return hex_digest(canonical_json({"spec": self.content, "plan": plan_digest}), _DOMAIN)
+
+    def recipients(self, output: Output) -> tuple[str, ...]:
+        """The members to whom `output` is opened; none if it is kept."""
+        if output.to == "all":
+            return self.parties
+        return output.to or ()
+
+    def check(self, where: str = "spec", protocols: Sequence[str] = PROTOCOLS) -> None:
+        """Check everything that needs no federation; `UserError` lists all bad fields with their paths."""
+        raise_problems(where, _problems(self, protocols))
+
+    def validate(self, federation: Federation, where: str = "spec") -> None:
+        """`check`, and that all members exist in `federation` and have the roles that they need here."""
+        raise_problems(where, [*_problems(self, PROTOCOLS), *_member_problems(self, federation)])
+
+
+def load_spec(path: str | Path, protocols: Sequence[str] = PROTOCOLS) -> Spec:
+    """Read and check `protocol_spec.yaml`; `plan` and `source` become paths relative to the working directory.
+
+    Raises:
+        UserError: no such file, malformed YAML (line and column), or bad fields, each with its path.
+        EnvironmentFault: the file cannot be read.
+    """
+    file = Path(path)
+    spec = convert(load_yaml(file), Spec, str(file))
+    spec.check(str(file), protocols)
+    source = None if spec.source is None else str(file.parent / spec.source)
+    return msgspec.structs.replace(spec, plan=str(file.parent / spec.plan), source=source)
+
+
+def encode_spec(spec: Spec) -> bytes:
+    """The agreed content as canonical JSON, to send to another party."""
+    return canonical_json(spec.content)
+
+
+def decode_spec(data: bytes, where: str) -> Spec:
+    """The inverse of `encode_spec`, checked as a file is; `plan` and `source` are empty.
+
+    Raises:
+        UserError: it is malformed; `where` names the sender.
+    """
+    value = parse_json(data, where)
+    if isinstance(value, dict):
+        value = {**value, "plan": "-"}
+    spec = convert(value, Spec, where)
+    spec.check(where)
+    return msgspec.structs.replace(spec, plan="", source=None)
+
+
+def differences(here: Spec, there: Spec) -> list[str]:
+    """One line per agreed field that differs: "inputs[0].columns[1].range: [0, 500] here, [0, 600] there"."""
+    return list(_differences("", here.content, there.content))
+
+
+def _canonical(value: object) -> object:
+    """The same builtins with whole floats as integers: 30 and 30.0 are the same limit and must hash alike."""
+    if isinstance(value, dict):
+        return {key: _canonical(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_canonical(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _sorted_recipients(output: Output) -> Output:
+    if not isinstance(output.to, tuple):
+        return output
+    return msgspec.structs.replace(output, to=tuple(sorted(output.to)))
+
+
+def _differences(path: str, here: object, there: object) -> Iterator[str]:
+    if isinstance(here, dict) and isinstance(there, dict):
+        for key in [*here, *(key for key in there if key not in here)]:
+            yield from _differences(f"{path}.{key}".lstrip("."), here.get(key), there.get(key))
+    elif _is_records(here) and _is_records(there):
+        left, right = list(here), list(there)  # type: ignore[call-overload]
+        for index in range(max(len(left), len(right))):
+            yield from _differences(f"{path}[{index}]", _item(left, index), _item(right, index))
+    elif here != there:
+        yield f"{path}: {_shown(here)} here, {_shown(there)} there"
+
+
+def _is_records(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(item, dict) for item in value)
+
+
+def _item(items: list[object], index: int) -> object:
+    return items[index] if index < len(items) else None
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return _ABSENT
+    if isinstance(value, dict):
+        return f"{value.get('name', 'an entry')!r}"
+    if isinstance(value, list):
+        return f"[{', '.join(_shown(item) for item in value)}]"
+    return str(value).lower() if isinstance(value, bool) else ascii(value).strip("'")
+
+
+def _problems(spec: Spec, protocols: Sequence[str]) -> Iterator[tuple[str, str]]:
+    yield from _name_problem("name", spec.name)
+    if not spec.plan.strip():
+        yield "plan", "is empty; give the path of the plan file"
+    yield from _protocol_problems(spec, protocols)
+    yield from _duplicates("parties", "", spec.parties)
+    yield from _dealer_problems(spec)
+    yield from _duplicates("inputs", ".name", [item.name for item in spec.inputs])
+    for index, item in enumerate(spec.inputs):
+        yield from _input_problems(f"inputs[{index}]", item)
+    yield from _output_problems(spec)
+    for key in ("round", "join", "session"):
+        if not 0 < getattr(spec.timeouts, key) <= _LONGEST:
+            yield f"timeouts.{key}", f"must be more than 0 and at most {int(_LONGEST)} seconds (30 days)"
+
+
+def _name_problem(path: str, name: str) -> Iterator[tuple[str, str]]:
+    try:
+        check_name(name)
+    except UserError as error:
+        yield path, str(error).replace("cannot name a member", "is not a valid name")
+
+
+def _duplicates(path: str, suffix: str, names: Sequence[str]) -> Iterator[tuple[str, str]]:
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            yield f"{path}[{index}]{suffix}", f"{name!r} occurs twice; names must be unique"
+
+
+def _protocol_problems(spec: Spec, protocols: Sequence[str]) -> Iterator[tuple[str, str]]:
+    name, parties = spec.protocol.name, len(spec.parties)
+    if name not in protocols:
+        why = " ('clear' computes without any protection and serves tests only)" if name == "clear" else ""
+        yield "protocol.name", one_of(name, "protocol", protocols) + why
+    elif parties > _MAX_PARTIES:
+        yield "parties", f"{parties} parties are too many; use at most {_MAX_PARTIES}"
+    elif name == "rep3" and parties != 3:
+        yield "parties", f"rep3 is for exactly 3 parties, {parties} are listed; use shamir or semi2k for other numbers"
+    elif name == "semi2k" and parties < 2:
+        yield "parties", f"semi2k needs at least 2 parties, {parties} listed; one party alone would see everything"
+    elif name == "shamir" and parties < 3:
+        yield "parties", f"shamir needs at least 3 parties, {parties} listed; use semi2k for 2"
+    else:
+        yield from (("protocol.threshold", why) for why in _threshold_problem(name, spec.threshold, parties))
+
+
+def _threshold_problem(name: str, threshold: int, parties: int) -> Iterator[str]:
+    """In words, why `threshold` does not fit; nothing if it does. `parties` fits the protocol."""
+    most = {"rep3": 1, "semi2k": parties - 1}.get(name, (parties - 1) // 2)
+    least = 1 if name == "shamir" else most
+    if threshold < 1:
+        yield (
+            f"{threshold} is too low: every single party would learn all inputs; "
+            f"use {_choice(least, most)} ({most}: any {most} of {parties} parties together learn nothing)"
+        )
+    elif threshold < least:
+        yield (
+            f"{threshold} is too low: semi2k always protects against any {most} of {parties} parties, less protection "
+            f"would save no work; use {most} or leave it out"
+        )
+    elif threshold > most:
+        why = _why_too_high(name, threshold)
+        yield f"{threshold} is too high for {parties} parties: {why}; use {_choice(least, most)}"
+
+
+def _why_too_high(name: str, threshold: int) -> str:
+    if name == "rep3":
+        return "in rep3 any two parties together hold all shares, so only single parties learn nothing"
+    if name == "semi2k":
+        return "all parties together hold all shares and can always reconstruct"
+    need = 2 * threshold + 1
+    return f"shamir multiplies with 2t + 1 shares, so t = {threshold} needs at least {need} parties"
+
+
+def _choice(least: int, most: int) -> str:
+    return str(most) if least == most else f"{least} to {most}"
+
+
+def _dealer_problems(spec: Spec) -> Iterator[tuple[str, str]]:
+    if spec.protocol.name == "semi2k":
+        if spec.dealer is None:
+            yield "dealer", "is missing; semi2k needs a member with role dealer that is not a party"
+        elif spec.dealer in spec.parties:
+            yield "dealer", f"{spec.dealer!r} is a compute party and would learn all inputs; name another member"
+    elif spec.dealer is not None:
+        yield "dealer", f"{spec.protocol.name} works without a dealer; remove this key"
+
+
+def _input_problems(path: str, item: Input) -> Iterator[tuple[str, str]]:
+    if not item.name.isascii() or not item.name.isidentifier() or keyword.iskeyword(item.name):
+        yield f"{path}.name", f"{item.name!r} is not a Python identifier; use letters, digits and _, such as st_mary"
+    if (item.owner is None) == (item.stored is None):
+        yield path, "give either 'owner' (a member brings the data) or 'stored' (shares kept earlier), not both or none"
+    if item.stored is not None:
+        yield from _name_problem(f"{path}.stored", item.stored)
+    if not item.columns:
+        yield f"{path}.columns", "is empty; list at least one column"
+    yield from _duplicates(f"{path}.columns", ".name", [column.name for column in item.columns])
+    for index, column in enumerate(item.columns):
+        yield from ((f"{path}.columns[{index}].{key}", what) for key, what in column.problems())
+    if item.min_rows < 1:
+        yield f"{path}.min_rows", f"{item.min_rows} is too few; use at least 1"
+    if item.max_rows > _MOST_ROWS:
+        yield f"{path}.max_rows", f"is more than quorate can count; use at most {_MOST_ROWS}"
+    if item.max_rows < max(1, item.min_rows):
+        yield f"{path}.max_rows", f"{item.max_rows} is below min_rows ({item.min_rows}); raise it"
+
+
+def _output_problems(spec: Spec) -> Iterator[tuple[str, str]]:
+    if not spec.outputs:
+        yield "outputs", "is empty; list at least one output"
+    yield from _duplicates("outputs", ".name", [output.name for output in spec.outputs])
+    kept = [output.keep or "" for output in spec.outputs]
+    for index, output in enumerate(spec.outputs):
+        path = f"outputs[{index}]"
+        if not output.name.strip() or not output.name.isprintable():
+            yield f"{path}.name", f"{output.name!r} cannot name an output; use printable characters"
+        if (output.to is None) == (output.keep is None):
+            yield path, "give either 'to' (who learns it) or 'keep' (a name for its shares), not both or none"
+        if output.to == ():
+            yield f"{path}.to", "is empty; name at least one recipient, or use keep"
+        if isinstance(output.to, tuple):
+            yield from _duplicates(f"{path}.to", "", output.to)
+        if output.keep is not None:
+            yield from _name_problem(f"{path}.keep", output.keep)
+            if output.keep in kept[:index]:
+                yield f"{path}.keep", f"{output.keep!r} is already kept by another output; choose another name"
+
+
+def _member_problems(spec: Spec, federation: Federation) -> Iterator[tuple[str, str]]:
+    for index, name in enumerate(spec.parties):
+        yield from _needs(federation, f"parties[{index}]", name, ("compute",))
+    if spec.dealer is not None:
+        yield from _needs(federation, "dealer", spec.dealer, ("dealer",))
+    for index, item in enumerate(spec.inputs):
+        if item.owner is not None:
+            yield from _needs(federation, f"inputs[{index}].owner", item.owner, ("owner",))
+    for index, output in enumerate(spec.outputs):
+        if isinstance(output.to, tuple):
+            for position, name in enumerate(output.to):
+                yield from _needs(
+                    federation, f"outputs[{index}].to[{position}]", name, ("recipient", "owner", "compute")
+                )
+
+
+def _needs(federation: Federation, path: str, name: str, roles: Sequence[Role]) -> Iterator[tuple[str, str]]:
+    try:
+        member = federation.member(name)
+    except UserError as error:
+        yield path, str(error)
+        return
+    if not member.has(*roles):
+        have, need = ", ".join(member.roles), " or ".join(roles)
+        yield path, f"{name!r} lacks the role {need} in federation {federation.name!r} (it has {have}); add it there"

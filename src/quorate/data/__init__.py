@@ -1,0 +1,1 @@
+"""Inputs of data owners: tables, agreed schemas, encoding and commitments."""

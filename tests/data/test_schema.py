@@ -1,0 +1,77 @@
+"""Column types: data types, bounds, fill values and refused declarations."""
+
+from __future__ import annotations
+
+import pytest
+
+from quorate.data.schema import BoolColumn, CategoryColumn, Column, FixedColumn, IntColumn, TimestampColumn
+from quorate.sharing.dtype import BOOL, INT, fixed
+
+
+@pytest.mark.parametrize(
+    ("column", "dtype", "bounds"),
+    [
+        (CategoryColumn(name="c", categories=("a", "b", "x")), INT, (0, 2)),
+        (FixedColumn(name="c"), fixed(16), (-(2.0**31), 2.0**31)),
+        (FixedColumn(name="c", scale=30, range=(0, 1)), fixed(30), (0, 1)),
+        (IntColumn(name="c"), INT, (-(2**31), 2**31)),
+        (IntColumn(name="c", range=(0, 365)), INT, (0, 365)),
+        (TimestampColumn(name="c"), INT, (0, 2**40)),
+        (BoolColumn(name="c"), BOOL, (0, 1)),
+    ],
+)
+def test_types_and_bounds(column: Column, dtype: object, bounds: object) -> None:
+    assert list(column.problems()) == []
+    assert column.dtype == dtype
+    assert column.bounds == bounds
+
+
+@pytest.mark.parametrize(
+    ("column", "number"),
+    [
+        (CategoryColumn(name="c", categories=("a", "B"), missing="fill", fill=" b"), 1),
+        (FixedColumn(name="c", missing="fill", fill=1.5), 1.5),
+        (IntColumn(name="c", missing="fill", fill=0), 0),
+        (TimestampColumn(name="c", missing="fill", fill="1970-01-02"), 86400),
+        (TimestampColumn(name="c", missing="fill", fill="1970-01-01T02:00:00+01:00"), 3600),
+        (TimestampColumn(name="c", missing="fill", fill=7), 7),
+        (BoolColumn(name="c", missing="fill", fill=False), 0),
+    ],
+)
+def test_fill_values(column: Column, number: float) -> None:
+    assert list(column.problems()) == []
+    assert column.fill_number == number
+
+
+@pytest.mark.parametrize(
+    ("column", "key", "text"),
+    [
+        (IntColumn(name=" c"), "name", "cannot name a column"),
+        (IntColumn(name=""), "name", "cannot name a column"),
+        (IntColumn(name="c", range=(5, 4)), "range", "lower limit 5 is above the upper limit 4"),
+        (IntColumn(name="c", range=(0, 2**62)), "range", "more than 62 bits"),
+        (IntColumn(name="c", range=(0, 10**400)), "range", "more than 62 bits"),
+        (FixedColumn(name="c", range=(0, 2.0**46)), "range", "more than 62 bits"),
+        (FixedColumn(name="c", range=(0, float("inf"))), "range", "more than 62 bits"),
+        (FixedColumn(name="c", range=(0, float("nan"))), "range", "must be numbers"),
+        (FixedColumn(name="c", scale=21), "range", "is missing"),
+        (FixedColumn(name="c", scale=99), "scale", "between -32 and 48"),
+        (CategoryColumn(name="c", categories=()), "categories", "is empty"),
+        (CategoryColumn(name="c", categories=("a", "A ")), "categories[1]", "equals 'a'"),
+        (CategoryColumn(name="c", categories=("a", " ")), "categories[1]", "is empty"),
+        (CategoryColumn(name="c", categories=("a",), missing="fill", fill="b"), "fill", "none of the categories"),
+        (IntColumn(name="c", missing="fill"), "fill", "if, and only if"),
+        (IntColumn(name="c", fill=3), "fill", "if, and only if"),
+        (IntColumn(name="c", range=(0, 2), missing="fill", fill=3), "fill", "outside the range [0, 2]"),
+        (TimestampColumn(name="c", missing="fill", fill="yesterday"), "fill", "no ISO 8601 time"),
+    ],
+)
+def test_refused_declarations(column: Column, key: str, text: str) -> None:
+    problems = list(column.problems())
+    assert [found for found, _ in problems] == [key]
+    assert text in problems[0][1]
+
+
+def test_widest_allowed_ranges() -> None:
+    assert list(IntColumn(name="c", range=(-(2**62) + 1, 2**62 - 1)).problems()) == []
+    assert list(FixedColumn(name="c", range=(0, 2.0**45)).problems()) == []
