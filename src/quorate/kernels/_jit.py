@@ -22,7 +22,7 @@ from numba.core.errors import NumbaError
 from quorate.errors import InternalError
 from quorate.kernels.ghost import Ghost, ghost
 
-__all__ = ["Array", "Kernel", "Words", "device", "elementwise", "kernel", "result"]
+__all__ = ["Array", "Kernel", "Words", "device", "elementwise", "flat_result", "kernel", "result"]
 
 P = ParamSpec("P")
 R = TypeVar("R")

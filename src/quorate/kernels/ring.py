@@ -96,8 +96,10 @@ def matmul(a: Words, b: Words, out: Words | None = None, accumulate: bool = Fals
 
     ``out`` must not overlap ``a`` or ``b``.
     """
-    if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[0] or (accumulate and out is None):
-        raise InternalError(f"matrix product of shapes {a.shape} and {b.shape}, accumulate={accumulate}: out is {out}")
+    if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[0]:
+        raise InternalError(f"matrix product of shapes {a.shape} and {b.shape}: the inner sizes differ")
+    if accumulate and out is None:
+        raise InternalError("matrix product: accumulate needs out, to which the product is added")
     shape = (a.shape[0], b.shape[1])
     if is_ghost(a, b, out):
         return result(out, shape, np.uint64)
