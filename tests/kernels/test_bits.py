@@ -34,22 +34,37 @@ def test_packing_round_trip(shape):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("n", [0, 1, 63, 64, 129])
 def test_and_share(dtype, n):
-    rows = [some(i, n, dtype) for i in range(6)]
-    xa, xb, ya, yb, r0, r1 = rows
-    expected = (xa & ya) ^ (xa & yb) ^ (xb & ya) ^ r0 ^ r1
+    rows = [some(i, n, dtype) for i in range(4)]
+    xa, xb, ya, yb = rows
+    expected = (xa & ya) ^ (xa & yb) ^ (xb & ya)
     got = bits.and_share(*rows)
     assert got.dtype == dtype
     assert got.tolist() == expected.tolist()
-    for i in range(6):
+    for i in range(4):
         copies = [r.copy() for r in rows]
         assert bits.and_share(*copies, out=copies[i]).tolist() == expected.tolist()
 
 
 def test_replicated_and_adds_up():
-    x, y, r = ([some(10 * j + i, 100) for i in range(3)] for j in range(3))
-    parts = [bits.and_share(x[i], x[i - 1], y[i], y[i - 1], r[i], r[i - 1]) for i in range(3)]
+    x, y = ([some(10 * j + i, 100) for i in range(3)] for j in range(2))
+    parts = [bits.and_share(x[i], x[i - 1], y[i], y[i - 1]) for i in range(3)]
     total = parts[0] ^ parts[1] ^ parts[2]
     assert (total == (x[0] ^ x[1] ^ x[2]) & (y[0] ^ y[1] ^ y[2])).all()
+
+
+def test_arrange_turns_then_reverses():
+    x = some(3, 50)
+    for turn in (1, 3):
+        turned = (x << np.uint64(turn)) | (x >> np.uint64(64 - turn))
+        assert (bits.arrange(x, turn) == bits.reverse(turned)).all()
+    assert type(bits.arrange(ghost(5, np.uint64), 1)) is Ghost
+
+
+@pytest.mark.parametrize("positions", [64, 32, 16, 8, 4, 2])
+def test_replicated_level_is_level_then_and(positions):
+    g, p = ([some(7 * i + j, 33, f"u{max(positions, 8) // 8}") for i in range(2)] for j in (1, 2))
+    (xa, ya), (xb, yb) = (bits.carry_level(g[i], p[i], positions) for i in range(2))
+    assert (bits.replicated_level(*g, *p, positions) == bits.and_share(xa, xb, ya, yb)).all()
 
 
 def test_reverse_moves_every_bit_to_its_reversed_position():
@@ -118,9 +133,9 @@ def bad_calls():
     x, b = np.ones(8, np.uint64), np.ones(8, np.uint8)
     yield lambda: bits.pack(x)
     yield lambda: bits.unpack(b, 65)
-    yield lambda: bits.and_share(x, x, x, x, x, b)
-    yield lambda: bits.and_share(b, b, b, b, b, b[:1])
-    yield lambda: bits.and_share(*[x.astype(float)] * 6)
+    yield lambda: bits.and_share(x, x, x, b)
+    yield lambda: bits.and_share(b, b, b, b[:1])
+    yield lambda: bits.and_share(*[x.astype(float)] * 4)
     yield lambda: bits.reverse(b)
     yield lambda: bits.carry_level(x, x, 32)
     yield lambda: bits.carry_level(x, x, 63)
@@ -140,6 +155,6 @@ def test_ghosts_propagate():
     got, sent = carries(ghost(n, np.uint64), some(1, n), cheap_end=True)
     assert (type(got), got.shape, got.dtype) == (Ghost, (n,), np.uint8)
     assert sent == carries(some(2, n), some(1, n), cheap_end=True)[1]
-    assert type(bits.and_share(*[some(1, n)] * 5, ghost(n, np.uint64))) is Ghost
+    assert type(bits.and_share(*[some(1, n)] * 3, ghost(n, np.uint64))) is Ghost
     assert bits.pack(ghost((3, 5), np.uint8)).shape == (2,)
     assert bits.unpack(ghost(2, np.uint8), (3, 5)).shape == (3, 5)

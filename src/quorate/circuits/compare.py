@@ -39,12 +39,8 @@ def is_negative(p: Protocol, at: Scope, x: Arithmetic) -> Step[Boolean]:
     2 x mod p is odd; the lowest bit of a sum modulo p is that of its words, flipped if p was subtracted.
     """
     in_field = p.modulus_bits == adder.FIELD_BITS
-    words = yield from p.summands(at.child("summands"), p.add(x, x) if in_field else x)
-    u, v, _ = yield from adder.carry_save(p, at.child("save"), words)
-    positions = adder.FIELD_BITS if in_field else 63
-    carry = yield from adder.carry_out(p, at.child("carry"), u, v, positions, carry_in=in_field)
-    position = 0 if in_field else 63
-    return p.xor(p.xor(adder.bit_of(u, position), adder.bit_of(v, position)), carry)
+    carry, low, _ = yield from adder.top_carry(p, at, p.add(x, x) if in_field else x)
+    return p.xor(low, carry)
 
 
 def is_zero(p: Protocol, at: Scope, x: Arithmetic) -> Step[Boolean]:

@@ -36,11 +36,7 @@ class Stream:
 
     def fill(self, name: tuple[int, int], out: npt.NDArray[Any]) -> None:
         """Overwrite the C-contiguous array `out` with uniform bytes belonging to `name`."""
-        scope, step = name
-        if self._last.get(scope, 0) >= step:
-            raise InternalError("the same randomness was about to be used twice")
-        self._last[scope] = step
-        self._encryptor.reset_nonce(_counter_block(scope, step, 0))
+        self._seek(name)
         size = out.nbytes
         if 0 < size <= _PIECE:
             self._encryptor.update_into(_ZEROS[:size], out.data.cast("B"))
@@ -50,6 +46,20 @@ class Stream:
             piece = view[start : start + _PIECE]
             self._encryptor.update_into(_ZEROS[: len(piece)], piece)
 
+    def mask(self, name: tuple[int, int], data: npt.NDArray[Any]) -> None:
+        """Exclusive-or the C-contiguous array `data` with the bytes that `fill` would give for `name`."""
+        self._seek(name)
+        if data.nbytes:
+            view = data.data.cast("B")
+            self._encryptor.update_into(view, view)
+
+    def _seek(self, name: tuple[int, int]) -> None:
+        scope, step = name
+        if self._last.get(scope, 0) >= step:
+            raise InternalError("the same randomness was about to be used twice")
+        self._last[scope] = step
+        self._encryptor.reset_nonce(_counter_block(scope, step, 0))
+
 
 class NullStream:
     """Stands in for a stream where arrays have no content: draws nothing."""
@@ -58,3 +68,6 @@ class NullStream:
 
     def fill(self, name: tuple[int, int], out: npt.NDArray[Any]) -> None:
         """Leaves `out` as it is."""
+
+    def mask(self, name: tuple[int, int], data: npt.NDArray[Any]) -> None:
+        """Leaves `data` as it is."""

@@ -73,6 +73,10 @@ class Session:
         self._streams[group].fill(name, out)
         return out
 
+    def mask(self, group: Group, name: Name, data: npt.NDArray[Any]) -> None:
+        """Exclusive-or `data`, in place, with the randomness that the members of `group` share under `name`."""
+        self._streams[group].mask(name, data)
+
     def agree_keys(self, at: Scope, groups: Iterable[Group]) -> Step[None]:
         """Give every group of participants a common key, and this participant one of its own. One round.
 

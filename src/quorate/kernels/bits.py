@@ -36,6 +36,7 @@ from quorate.kernels.ghost import ghost, is_ghost
 
 __all__ = [
     "and_share",
+    "arrange",
     "carry_bits",
     "carry_combine",
     "carry_finish",
@@ -43,6 +44,7 @@ __all__ = [
     "carry_level",
     "fold",
     "pack",
+    "replicated_level",
     "reverse",
     "unfold",
     "unpack",
@@ -67,20 +69,38 @@ def unpack(packed: Bytes, shape: int | tuple[int, ...]) -> Bytes:
     return np.unpackbits(packed, count=size, bitorder="little").reshape(shape)
 
 
-def and_share(xa: Array, xb: Array, ya: Array, yb: Array, r0: Array, r1: Array, out: Array | None = None) -> Array:
-    """(xa & ya) ^ (xa & yb) ^ (xb & ya) ^ r0 ^ r1: one party's part of a replicated AND with zero-sharing masks r0, r1.
+def and_share(xa: Array, xb: Array, ya: Array, yb: Array, out: Array | None = None) -> Array:
+    """(xa & ya) ^ (xa & yb) ^ (xb & ya): one party's part of a replicated AND; to be masked before it is sent.
 
     All arrays have one shape and one unsigned dtype; nothing broadcasts.
     """
     dtype = xa.dtype
-    if dtype.kind != "u" or not (xb.dtype == ya.dtype == yb.dtype == r0.dtype == r1.dtype == dtype):
-        raise InternalError(f"and_share: needs one unsigned dtype, got {[x.dtype for x in (xa, xb, ya, yb, r0, r1)]}")
-    return elementwise(_and_share, out, xa, xb, ya, yb, r0, r1)
+    if dtype.kind != "u" or not (xb.dtype == ya.dtype == yb.dtype == dtype):
+        raise InternalError(f"and_share: needs one unsigned dtype, got {[x.dtype for x in (xa, xb, ya, yb)]}")
+    return elementwise(_and_share, out, xa, xb, ya, yb)
 
 
 def reverse(x: Words, out: Words | None = None) -> Words:
     """Move bit i of every uint64 word to bit rev6(i), see above; applied twice it does nothing."""
     return elementwise(_reverse, out, x)
+
+
+def arrange(x: Words, turn: int) -> Words:
+    """:func:`reverse` of every word turned left by `turn` bits (0 < turn < 64): position 0 is then bit 64 - turn."""
+    if is_ghost(x):
+        return ghost(x.shape, x.dtype)
+    out = np.empty(x.shape, np.uint64)
+    _arrange(out.reshape(-1), x.reshape(-1), np.uint64(turn))
+    return out
+
+
+def replicated_level(ga: Array, gb: Array, pa: Array, pb: Array, positions: int) -> Array:
+    """One party's unmasked part of the AND of a level, of replicated g and p: `carry_level` and `and_share` at once."""
+    _require_level(ga, pa, positions)
+    out = np.empty_like(ga)
+    if not is_ghost(ga):
+        _replicated_level(out, ga, gb, pa, pb, *_halves(ga.dtype, positions))
+    return out
 
 
 def carry_level(g: Array, p: Array, positions: int) -> tuple[Array, Array]:
@@ -172,30 +192,53 @@ def _require_level(g: Array, p: Array, positions: int) -> None:
 
 
 @kernel
-def _and_share(out: Array, xa: Array, xb: Array, ya: Array, yb: Array, r0: Array, r1: Array) -> None:
+def _and_share(out: Array, xa: Array, xb: Array, ya: Array, yb: Array) -> None:
     n = out.size
     step = 8 * _simd.WIDTH // out.itemsize
     whole = n - n % step
     for i in range(0, whole, step):
         a, c = _simd.load(xa, i), _simd.load(ya, i)
         left = _simd.bit_and(a, _simd.bit_xor(c, _simd.load(yb, i)))
-        mask = _simd.bit_xor(_simd.load(r0, i), _simd.load(r1, i))
-        _simd.store(out, i, _simd.bit_xor(_simd.bit_xor(left, _simd.bit_and(_simd.load(xb, i), c)), mask))
+        _simd.store(out, i, _simd.bit_xor(left, _simd.bit_and(_simd.load(xb, i), c)))
     for i in range(whole, n):
-        out[i] = (xa[i] & (ya[i] ^ yb[i])) ^ (xb[i] & ya[i]) ^ r0[i] ^ r1[i]
+        out[i] = (xa[i] & (ya[i] ^ yb[i])) ^ (xb[i] & ya[i])
+
+
+@device
+def _reversed(w: Any) -> Any:
+    """Exchange bits 0 and 5, 1 and 4, 2 and 3 of the bit's position: three exchanges of bits within the word."""
+    t = (w ^ (w >> np.uint64(31))) & np.uint64(0x00000000AAAAAAAA)
+    w ^= t ^ (t << np.uint64(31))
+    t = (w ^ (w >> np.uint64(14))) & np.uint64(0x0000CCCC0000CCCC)
+    w ^= t ^ (t << np.uint64(14))
+    t = (w ^ (w >> np.uint64(4))) & np.uint64(0x00F000F000F000F0)
+    return w ^ t ^ (t << np.uint64(4))
 
 
 @kernel(dtype=np.uint64)
 def _reverse(out: Words, x: Words) -> None:
-    """Exchange bits 0 and 5, 1 and 4, 2 and 3 of the bit's position: three exchanges of bits within the word."""
     for i in range(out.size):
-        w = x[i]
-        t = (w ^ (w >> np.uint64(31))) & np.uint64(0x00000000AAAAAAAA)
-        w ^= t ^ (t << np.uint64(31))
-        t = (w ^ (w >> np.uint64(14))) & np.uint64(0x0000CCCC0000CCCC)
-        w ^= t ^ (t << np.uint64(14))
-        t = (w ^ (w >> np.uint64(4))) & np.uint64(0x00F000F000F000F0)
-        out[i] = w ^ t ^ (t << np.uint64(4))
+        out[i] = _reversed(x[i])
+
+
+@kernel(dtype=np.uint64)
+def _arrange(out: Words, x: Words, turn: Any) -> None:
+    back = np.uint64(64) - turn
+    for i in range(out.size):
+        out[i] = _reversed((x[i] << turn) | (x[i] >> back))
+
+
+@kernel
+def _replicated_level(out: Array, ga: Array, gb: Array, pa: Array, pb: Array, high: Any, shift: Any) -> None:
+    low = ~high
+    for i in range(out.size):
+        later = pa[i] & high
+        xa = later | (later >> shift)
+        later = pb[i] & high
+        xb = later | (later >> shift)
+        ya = ((ga[i] & low) << shift) | (pa[i] & low)
+        yb = ((gb[i] & low) << shift) | (pb[i] & low)
+        out[i] = (xa & (ya ^ yb)) ^ (xb & ya)
 
 
 @kernel

@@ -18,7 +18,7 @@ from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from quorate.errors import InternalError
 
-__all__ = ["Ghost", "ghost", "is_ghost"]
+__all__ = ["Ghost", "contiguous", "ghost", "is_ghost"]
 
 Shape = tuple[int, ...]
 Handler = Callable[..., Any]
@@ -196,6 +196,11 @@ def ghost(shape: int | Sequence[int], dtype: Any) -> Ghost:
 def is_ghost(*arrays: object) -> bool:
     """Whether any of the arguments is a ghost."""
     return Ghost in map(type, arrays)
+
+
+def contiguous(array: Any) -> Any:
+    """The array itself if it is a ghost or C-contiguous, else a contiguous copy."""
+    return array if type(array) is Ghost or array.flags.c_contiguous else np.ascontiguousarray(array)
 
 
 def _refuse(what: str) -> NoReturn:

@@ -27,7 +27,7 @@ def _deal(out_u: Array, out_v: Array, s: Array, mask_u: Array, mask_v: Array, f:
 
 
 @kernel
-def _half(out: Array, c: Array, u: Array, v: Array, remove: Array, f: Any, add_public: bool) -> None:
+def _half(out: Array, c: Array, u: Array, v: Array, f: Any, add_public: bool) -> None:
     f = np.uint64(f)
     for i in range(c.size):
         top = c[i] >> TOP
@@ -35,7 +35,7 @@ def _half(out: Array, c: Array, u: Array, v: Array, remove: Array, f: Any, add_p
         y -= u[i]
         if add_public:
             y += ((c[i] & LOW) >> f) + (top << (TOP - f))
-        out[i] = y - remove[i]
+        out[i] = y
 
 
 def deal(s: Array, shift: int, mask_u: Array, mask_v: Array) -> tuple[Array, Array]:
@@ -49,19 +49,18 @@ def deal(s: Array, shift: int, mask_u: Array, mask_v: Array) -> tuple[Array, Arr
     return out_u, out_v
 
 
-def first_half(c: Array, shift: int, u: Array, v: Array, remove: Array) -> Array:
-    """One of two additive parts of the truncation of c - r, the one with the public value c; less `remove`."""
-    return _halves(c, shift, u, v, remove, True)
+def first_half(c: Array, shift: int, u: Array, v: Array) -> Array:
+    """One of two additive parts of the truncation of c - r, the one with the public value c."""
+    return _halves(c, shift, u, v, True)
 
 
-def second_half(c: Array, shift: int, u: Array, v: Array, remove: Array) -> Array:
-    """The other additive part, less `remove`."""
-    return _halves(c, shift, u, v, remove, False)
+def second_half(c: Array, shift: int, u: Array, v: Array) -> Array:
+    """The other additive part."""
+    return _halves(c, shift, u, v, False)
 
 
-def _halves(c: Array, shift: int, u: Array, v: Array, remove: Array, add_public: bool) -> Array:
+def _halves(c: Array, shift: int, u: Array, v: Array, add_public: bool) -> Array:
     out = np.empty_like(c)
     if not is_ghost(c):
-        flat = [array.reshape(-1) for array in (u, v, remove)]
-        _half(out.reshape(-1), c.reshape(-1), *flat, shift, add_public)
+        _half(out.reshape(-1), c.reshape(-1), u.reshape(-1), v.reshape(-1), shift, add_public)
     return out

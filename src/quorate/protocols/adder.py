@@ -5,7 +5,7 @@ The words are the summands of a secret modulo 2**64 or modulo 2**61 - 1. Carries
 number, so that one `and_` of a word serves a whole level. The tree for a single carry halves its words per level.
 
 Rounds and bits per number (k summands, modulo 2**b): `carry_save` one round and b bits per layer of three-to-two
-adders; `carry_out` 7 rounds and 64 + 64 + 32 + 16 + 8 + 4 + 1 bits; `sum_words` 1 + 6 rounds and 7 * 64 bits for 64
+adders; `top_carry` 7 rounds and 64 + 64 + 32 + 16 + 8 + 4 + 1 bits; `sum_words` 1 + 6 rounds and 7 * 64 bits for 64
 positions, and one more round and word modulo 2**61 - 1.
 """
 
@@ -20,14 +20,15 @@ from quorate.engine.exchange import Step, parallel
 from quorate.engine.names import Scope
 from quorate.kernels import bits
 from quorate.protocols.base import Protocol
-from quorate.sharing.share import Boolean
+from quorate.sharing.share import Arithmetic, Boolean
 from quorate.sharing.wire import word_type
 
-__all__ = ["carry_out", "carry_save", "sum_words"]
+__all__ = ["carry_level", "carry_save", "half_add", "sum_words", "top_carry"]
 
 Array = npt.NDArray[Any]
 FIELD_BITS = 61
 LEVELS = (64, 32, 16, 8, 4)
+TURN = {64: 1, FIELD_BITS: 3}
 
 
 def carry_save(p: Protocol, at: Scope, words: list[Boolean]) -> Step[tuple[Boolean, Boolean, list[Boolean]]]:
@@ -72,33 +73,57 @@ def bit_of(words: Boolean, position: int) -> Boolean:
     return Boolean(words.scheme, parts)
 
 
-def carry_out(
-    p: Protocol, at: Scope, u: Boolean, v: Boolean, positions: int, carry_in: bool = False
-) -> Step[Boolean]:
-    """The carry out of the low `positions` bits (at most 64, with a carry in at most 63) of u + v; width 1."""
-    shape, unused = u.shape, 64 - positions
-    u, v = (_spread_out(word, unused) for word in (u, v))
-    g = yield from p.and_(at.child("generate"), u, v)
-    propagate = p.xor(u, v)
-    if carry_in:
-        first = bits.reverse(np.array([1 << (unused - 1)], np.uint64))
-        g = p.xor_public(g, np.broadcast_to(first, g.shape))
+def half_add(p: Protocol, at: Scope, x: Arithmetic) -> Step[tuple[Boolean, Boolean, list[Boolean]]]:
+    """Generate and propagate bits of the two words that x is the sum of, in the order of the carry tree; and wraps.
+
+    Words are turned left by `TURN`: modulo 2**64 by one, so that bit 63 of the words comes to position 0 and the carry
+    into it leaves at the top; modulo p by three, so that the 61 positions end at the top.
+    """
+    words = yield from p.summands(at.child("summands"), x)
+    u, v, wraps = yield from carry_save(p, at.child("save"), words)
+    turn = TURN[p.modulus_bits]
+    u, v = (Boolean(word.scheme, tuple(bits.arrange(part, turn) for part in word.parts), 64) for word in (u, v))
+    generate = yield from p.and_(at.child("generate"), u, v)
+    return generate, p.xor(u, v), wraps
+
+
+def top_carry(p: Protocol, at: Scope, x: Arithmetic) -> Step[tuple[Boolean, Boolean, list[Boolean]]]:
+    """Adds up the summands of x just far enough to learn what was carried out.
+
+    Returns (width 1 each)
+        carry: into bit 63, modulo 2**64; whether the sum of the last two words is at least p, modulo p = 2**61 - 1.
+        low: exclusive or of the words' bits 63 modulo 2**64, of their bits 0 modulo p.
+        wraps: see `carry_save`.
+    """
+    shape, count = x.shape, x.size
+    g, t, wraps = yield from p.half_add(at.child("half"), x)
+    g, t = (word.map(lambda part: part.reshape(-1)) for word in (g, t))
+    turn = TURN[p.modulus_bits]
+    low = bit_of(t, _place(0 if turn == 1 else turn))
+    if turn == 1:
+        g = g.map(lambda part: part & ~np.uint64(1 << _place(0)))
+    else:
+        g = p.xor_public(g, np.broadcast_to(np.uint64(1 << _place(turn - 1)), g.shape))
     for level in LEVELS:
-        operands = [bits.carry_level(a, b, level) for a, b in zip(g.parts, propagate.parts, strict=True)]
-        z = yield from p.and_(at.child(f"level {level}"), *_columns(g, operands))
+        z = yield from p.carry_level(at.child(f"level {level}"), g, t, level)
         combined = [bits.carry_combine(a, b, level) for a, b in zip(g.parts, z.parts, strict=True)]
-        g, propagate = _columns(g, combined)
-    last = [bits.carry_last(a, b) for a, b in zip(g.parts, propagate.parts, strict=True)]
+        g, t = _columns(g, combined)
+    last = [bits.carry_last(a, b) for a, b in zip(g.parts, t.parts, strict=True)]
     z = yield from p.and_(at.child("level 2"), *_columns(g, last))
-    count = u.size
     carries = [bits.carry_bits(bits.carry_finish(a, b), count) for a, b in zip(g.parts, z.parts, strict=True)]
-    return Boolean(u.scheme, tuple(carry.reshape(shape) for carry in carries))
+    carry = Boolean(g.scheme, tuple(part.reshape(shape) for part in carries))
+    return carry, low.map(lambda part: part.reshape(shape)), wraps
 
 
-def _spread_out(words: Boolean, unused: int) -> Boolean:
-    """Words of 64 positions in the order of the carry tree, with `unused` empty ones below."""
-    parts = tuple(bits.reverse((part << np.uint64(unused)).reshape(-1)) for part in words.parts)
-    return Boolean(words.scheme, parts, 64)
+def carry_level(p: Protocol, at: Scope, g: Boolean, t: Boolean, positions: int) -> Step[Boolean]:
+    """The and of one level of the carry tree, see `quorate.kernels.bits`."""
+    operands = [bits.carry_level(a, b, positions) for a, b in zip(g.parts, t.parts, strict=True)]
+    return (yield from p.and_(at, *_columns(g, operands)))
+
+
+def _place(position: int) -> int:
+    """The bit at which the carry tree keeps a position: its six bits read backwards."""
+    return int(f"{position:06b}"[::-1], 2)
 
 
 def _columns(like: Boolean, rows: list[tuple[Array, Array]]) -> tuple[Boolean, Boolean]:

@@ -121,7 +121,10 @@ class Protocol(ABC):
 
     @abstractmethod
     def truncate(self, at: Scope, x: Arithmetic, shift: int) -> Step[Arithmetic]:
-        """x / 2**shift with an error below `truncation_error` units; never wrong by more for |x| < 2**capacity."""
+        """x / 2**shift with an error of at most `truncation_error` units; never wrong by more for |x| < 2**capacity.
+
+        1 <= shift <= capacity. Which of the neighbouring results comes out is random, also where the division is exact.
+        """
 
     @property
     @abstractmethod
@@ -150,6 +153,14 @@ class Protocol(ABC):
     @abstractmethod
     def to_arithmetic(self, at: Scope, b: Boolean) -> Step[Arithmetic]:
         """Bits (width 1) as the integers 0 and 1."""
+
+    @abstractmethod
+    def half_add(self, at: Scope, x: Arithmetic) -> Step[tuple[Boolean, Boolean, list[Boolean]]]:
+        """Generate and propagate bits of x for the carry tree; `adder.half_add` unless a protocol can do better."""
+
+    @abstractmethod
+    def carry_level(self, at: Scope, g: Boolean, t: Boolean, positions: int) -> Step[Boolean]:
+        """The and of one level of the carry tree; `adder.carry_level` unless a protocol can do better."""
 
     @property
     @abstractmethod

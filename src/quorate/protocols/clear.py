@@ -16,6 +16,7 @@ from quorate.engine.exchange import Exchange, Step
 from quorate.engine.names import Scope
 from quorate.engine.session import Session
 from quorate.kernels import ring
+from quorate.kernels.ghost import contiguous
 from quorate.protocols.base import Integers
 from quorate.protocols.local import RingLocal, check_shapes, public_words, ring_words
 from quorate.sharing.share import Arithmetic, Boolean
@@ -59,7 +60,7 @@ class Clear(RingLocal):
 
     def _report(self, at: Scope, words: Array, to: Collection[int]) -> Step[Array | None]:
         outsiders = [recipient for recipient in to if recipient >= self.parties]
-        words = np.ascontiguousarray(words)
+        words = contiguous(words)
         if self.me in outsiders:
             words = self.session.tuple_blank(words.shape, words.dtype)
         sends = {outsider: [words] for outsider in outsiders} if self.me == 0 else None

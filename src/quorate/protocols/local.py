@@ -7,8 +7,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from quorate.engine.exchange import Step
+from quorate.engine.names import Scope
 from quorate.errors import InternalError
 from quorate.kernels import field
+from quorate.kernels.ghost import contiguous, is_ghost
+from quorate.protocols import adder
 from quorate.protocols.base import Integers, Protocol
 from quorate.sharing.share import Arithmetic, Boolean, Share
 from quorate.sharing.wire import word_type
@@ -20,6 +24,12 @@ Array = npt.NDArray[Any]
 
 class BooleanLocal(Protocol):
     """Exclusive or, for every scheme whose Boolean parts combine by exclusive or."""
+
+    def half_add(self, at: Scope, x: Arithmetic) -> Step[tuple[Boolean, Boolean, list[Boolean]]]:
+        return (yield from adder.half_add(self, at, x))
+
+    def carry_level(self, at: Scope, g: Boolean, t: Boolean, positions: int) -> Step[Boolean]:
+        return (yield from adder.carry_level(self, at, g, t, positions))
 
     def xor(self, a: Boolean, b: Boolean) -> Boolean:
         a.same_scheme(b)
@@ -42,11 +52,11 @@ class RingLocal(BooleanLocal):
         return x.with_parts(tuple(p - q for p, q in zip(x.parts, y.parts, strict=True)))
 
     def scale(self, x: Arithmetic, by: Integers | int) -> Arithmetic:
-        factor = np.asarray(by, dtype=np.int64).view(np.uint64)
+        factor = as_int64(by).view(np.uint64)
         return x.map(lambda part: part * factor)
 
     def sum(self, x: Arithmetic, axis: int) -> Arithmetic:
-        return x.map(lambda part: np.asarray(np.sum(part, axis=axis, dtype=np.uint64)))
+        return x.map(lambda part: np.add.reduce(part, axis=axis, dtype=np.uint64, keepdims=True).squeeze(axis))
 
 
 class FieldLocal(BooleanLocal):
@@ -65,7 +75,7 @@ class FieldLocal(BooleanLocal):
         return x.with_parts(tuple(field.sub(*same_shape(p, q)) for p, q in zip(x.parts, y.parts, strict=True)))
 
     def scale(self, x: Arithmetic, by: Integers | int) -> Arithmetic:
-        factor = field.encode_signed(np.asarray(by, dtype=np.int64))
+        factor = field.encode_signed(as_int64(by))
         return x.map(lambda part: field.mul(*same_shape(part, factor)))
 
     def sum(self, x: Arithmetic, axis: int) -> Arithmetic:
@@ -74,9 +84,10 @@ class FieldLocal(BooleanLocal):
 
 def _field_sum(x: Array, axis: int) -> Array:
     """Sums modulo p from those of the low 32 and the high 29 bits, neither of which overflows."""
-    low = np.sum(x & np.uint64(0xFFFFFFFF), axis=axis, dtype=np.uint64)
-    high = np.sum(x >> np.uint64(32), axis=axis, dtype=np.uint64)
-    return field.linear_combination([1, 1 << 32], [field.reduce(np.asarray(low)), field.reduce(np.asarray(high))])
+    low = np.add.reduce(x & np.uint64(0xFFFFFFFF), axis=axis, keepdims=True)
+    high = np.add.reduce(x >> np.uint64(32), axis=axis, keepdims=True)
+    total: Array = field.linear_combination([1, 1 << 32], [field.reduce(low), field.reduce(high)])
+    return total.squeeze(axis)
 
 
 def same_shape(x: Array, y: Array) -> tuple[Array, Array]:
@@ -84,7 +95,7 @@ def same_shape(x: Array, y: Array) -> tuple[Array, Array]:
     if x.shape == y.shape:
         return x, y
     first, second = np.broadcast_arrays(x, y)
-    return np.ascontiguousarray(first), np.ascontiguousarray(second)
+    return contiguous(first), contiguous(second)
 
 
 def check_shapes(x: Share, y: Share) -> None:
@@ -94,11 +105,17 @@ def check_shapes(x: Share, y: Share) -> None:
         raise InternalError(f"operands of shape {x.shape} and {y.shape}; broadcast first")
 
 
+def as_int64(values: Any) -> Array:
+    """Public integers as a contiguous int64 array; ghosts stay ghosts."""
+    array = values if is_ghost(values) else np.asarray(values, dtype=np.int64)
+    return contiguous(array)  # type: ignore[no-any-return]
+
+
 def ring_words(values: Integers) -> Array:
     """int64 values as elements of the ring modulo 2**64, C-contiguous."""
-    return np.ascontiguousarray(values, dtype=np.int64).view(np.uint64)
+    return as_int64(values).view(np.uint64)
 
 
 def public_words(values: npt.NDArray[np.generic], width: int) -> Array:
     """Public values as an unsigned array fit for words of `width` bits."""
-    return np.asarray(values).astype(word_type(width))
+    return (values if is_ghost(values) else np.asarray(values)).astype(word_type(width))

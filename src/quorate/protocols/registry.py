@@ -7,6 +7,7 @@ from importlib import import_module
 from quorate.engine.session import Session
 from quorate.errors import UserError
 from quorate.protocols.base import Protocol
+from quorate.protocols.bystander import bystander
 
 __all__ = ["PROTOCOLS", "default_threshold", "make", "protocol_class"]
 
@@ -40,4 +41,5 @@ def make(name: str, session: Session, threshold: int | None = None) -> Protocol:
     """
     cls = protocol_class(name)
     chosen = default_threshold(name, session.parties) if threshold is None else threshold
-    return cls(session, chosen)
+    outside = session.me >= session.parties and session.me != session.dealer
+    return bystander(cls, session, chosen) if outside else cls(session, chosen)

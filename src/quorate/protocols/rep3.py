@@ -32,6 +32,7 @@ from quorate.engine.names import Scope
 from quorate.engine.session import Session
 from quorate.errors import UserError
 from quorate.kernels import bits, ring, truncation
+from quorate.kernels.ghost import contiguous
 from quorate.protocols.base import Integers
 from quorate.protocols.groups import SUM, XOR, Group, pair, total
 from quorate.protocols.local import RingLocal, check_shapes, public_words, ring_words
@@ -118,7 +119,7 @@ class Rep3(RingLocal):
         receives: dict[int, list[Array]] = {}
         if self.me < 3:
             if self.next in to:
-                sends[self.next] = [np.ascontiguousarray(parts[0])]
+                sends[self.next] = [contiguous(parts[0])]
             if masks is not None:
                 masked = group.sub(group.add(parts[0], masks[0]), masks[1])
                 sends |= {outsider: [masked] for outsider in outsiders}
@@ -180,17 +181,23 @@ class Rep3(RingLocal):
 
     def and_(self, at: Scope, a: Boolean, b: Boolean) -> Step[Boolean]:
         check_shapes(a, b)
-        ahead, behind = self._zero_masks(at, a.parts[0])
-        z = bits.and_share(*a.parts, *b.parts, ahead, behind, out=self.session.blank(a.shape, a.parts[0].dtype))
-        if z.dtype.itemsize * 8 == a.width:
+        (xa, xb), (ya, yb) = a.parts, b.parts
+        return (yield from self._masked_and(at, bits.and_share(xa, xb, ya, yb), a.width))
+
+    def _masked_and(self, at: Scope, z: Array, width: int) -> Step[Boolean]:
+        """From unmasked parts of an and, one at each party, to a sharing of its words."""
+        name = at.step()
+        self.session.mask(pair(self.me, self.next), name, z)
+        self.session.mask(pair(self.previous, self.me), name, z)
+        if z.dtype.itemsize * 8 == width:
             theirs = self.session.blank(z.shape, z.dtype)
             yield self._rotation(at, z, theirs)
-            return Boolean(self.name, (z, theirs), a.width)
-        z &= z.dtype.type((1 << a.width) - 1)
-        packed = wire.pack(z, a.width)
+            return Boolean(self.name, (z, theirs), width)
+        z &= z.dtype.type((1 << width) - 1)
+        packed = wire.pack(z, width)
         arrived = self.session.blank(packed.shape, packed.dtype)
         yield self._rotation(at, packed, arrived)
-        return Boolean(self.name, (z, wire.unpack(arrived, z.shape, a.width)), a.width)
+        return Boolean(self.name, (z, wire.unpack(arrived, z.shape, width)), width)
 
     def _reshare(self, at: Scope, z: Array, shift: int) -> Step[Arithmetic]:
         """From parts z_i that add up to the secret, one at each party, to a replicated sharing."""
@@ -222,55 +229,61 @@ class Rep3(RingLocal):
 
         `z` is what this party knows; with `partial`, c is still the sum of what parties 1 and 2 hold.
         """
-        shape = z.shape
-        ours, own, hidden = at.step(), at.step(), at.step()
-        with_1, with_2 = self.session.blank(shape), self.session.blank(shape)
+        masks = self._outer_masks(at, z)
+        hidden, name = at.step(), at.step()
+        both = self.session.scratch(2, (2, *z.shape))
         if self.me != 2:
-            self.session.draw((0, 1), ours, with_1)
-        if self.me != 1:
-            self.session.draw((0, 2), own, with_2)
+            self.session.draw((0, 1), hidden, both)
         if self.me == 0:
-            yield Exchange(at.step(), {2: self._dealt_mask(hidden, z, shift)})
-            yield Exchange(at.step())
-            return Arithmetic(self.name, (with_2, with_1))
+            yield Exchange(name, {2: list(truncation.deal(z, shift, both[0], both[1]))})
+            return Arithmetic(self.name, (yield from self._merged(at, z, masks, SUM)))
         other = 3 - self.me
-        u, v, rest = (self.session.blank(shape) for _ in range(3))
+        u, v, rest = (self.session.blank(z.shape) for _ in range(3))
         arriving = {other: [rest]} if partial else {}
         if self.me == 2:
             arriving[0] = [u, v]
-        yield Exchange(at.step(), {other: [z]} if partial else None, arriving)
-        c = z + rest + OFFSET if partial else z + OFFSET
-        if self.me == 1:
-            both = self.session.draw((0, 1), hidden, self.session.scratch(2, (2, *shape)))
-            half = truncation.first_half(c, shift, both[0], both[1], with_1)
         else:
-            half = truncation.second_half(c, shift, u, v, with_2)
-        return (yield from self._replicate(at, half, with_1 if self.me == 1 else with_2, SUM, OFFSET_BITS - shift))
+            u, v = both.copy()
+        yield Exchange(name, {other: [z]} if partial else None, arriving)
+        c = z + rest + OFFSET if partial else z + OFFSET
+        half = (truncation.first_half if self.me == 1 else truncation.second_half)(c, shift, u, v)
+        if self.me == 1:
+            half -= np.uint64(1 << (OFFSET_BITS - shift))
+        return Arithmetic(self.name, (yield from self._merged(at, half, masks, SUM)))
 
-    def _dealt_mask(self, hidden: tuple[int, int], z: Array, shift: int) -> list[Array]:
-        both = self.session.draw((0, 1), hidden, self.session.scratch(2, (2, *z.shape)))
-        return list(truncation.deal(z, shift, both[0], both[1]))
+    def _outer_masks(self, at: Scope, like: Array) -> Pair:
+        """Parts common to parties 0 and 1, and to parties 0 and 2."""
+        one, two = at.step(), at.step()
+        with_1, with_2 = (self.session.blank(like.shape, like.dtype) for _ in range(2))
+        if self.me != 2:
+            self.session.draw((0, 1), one, with_1)
+        if self.me != 1:
+            self.session.draw((0, 2), two, with_2)
+        return with_1, with_2
 
-    def _replicate(
-        self, at: Scope, half: Array, common: Array, group: Group, offset_bits: int | None = None
-    ) -> Step[Arithmetic]:
-        """Parties 1 and 2 exchange masked halves; their sum, less an offset, is the part that both hold."""
-        other = 3 - self.me
-        rest = self.session.blank(half.shape, half.dtype)
-        yield Exchange(at.step(), {other: [half]}, {other: [rest]})
-        part = group.add(half, rest)
-        if offset_bits is not None:
-            part -= np.uint64(1 << offset_bits)
-        return Arithmetic(self.name, (common, part) if self.me == 1 else (part, common))
+    def _merged(self, at: Scope, half: Array, masks: Pair, group: Group) -> Step[Pair]:
+        """A replicated sharing of the two halves that parties 1 and 2 hold: they exchange them, masked by parts that
+        they share with party 0. One round."""
+        with_1, with_2 = masks
+        name = at.step()
+        if self.me == 0:
+            yield Exchange(name)
+            return with_2, with_1
+        other, common = 3 - self.me, with_1 if self.me == 1 else with_2
+        mine = group.sub(half, common)
+        rest = self.session.blank(mine.shape, mine.dtype)
+        yield Exchange(name, {other: [mine]}, {other: [rest]})
+        part = group.add(mine, rest, out=rest)
+        return (common, part) if self.me == 1 else (part, common)
 
     # -- randomness and conversions ------------------------------------------------------------------------------------------
 
     def random(self, at: Scope, shape: tuple[int, ...]) -> Step[Arithmetic]:
-        yield Exchange(at.step())
+        yield from ()
         return Arithmetic(self.name, self._random_parts(at, shape, np.uint64))
 
     def random_bits(self, at: Scope, shape: tuple[int, ...]) -> Step[Boolean]:
-        yield Exchange(at.step())
+        yield from ()
         first, second = self._random_parts(at, shape, np.uint8)
         return Boolean(self.name, (first & np.uint8(1), second & np.uint8(1)))
 
@@ -290,25 +303,31 @@ class Rep3(RingLocal):
         common = (zero, last) if self.me == 1 else (last, zero) if self.me == 2 else (zero, zero)
         return [Boolean(self.name, dealt, 64), Boolean(self.name, common, 64)]
 
+    def half_add(self, at: Scope, x: Arithmetic) -> Step[tuple[Boolean, Boolean, list[Boolean]]]:
+        """As `adder.half_add`; parties 1 and 2 compute the generate bits alone, from the words as they know them."""
+        first, second = x.parts
+        word = bits.arrange(first + second if self.me == 0 else second if self.me == 1 else first, 1)
+        dealt = yield from self._deal(at, 0, word, XOR)
+        masks = self._outer_masks(at, word)
+        held = dealt[0] if self.me == 1 else dealt[1]
+        generate = yield from self._merged(at, held & word, masks, XOR)
+        propagate = dealt if self.me == 0 else (held, word) if self.me == 1 else (word, held)
+        return Boolean(self.name, generate, 64), Boolean(self.name, propagate, 64), []
+
+    def carry_level(self, at: Scope, g: Boolean, t: Boolean, positions: int) -> Step[Boolean]:
+        z = bits.replicated_level(*g.parts, *t.parts, positions)
+        return (yield from self._masked_and(at, z, 8 * z.dtype.itemsize))
+
     def to_arithmetic(self, at: Scope, b: Boolean) -> Step[Arithmetic]:
         first, second = b.parts
-        known = (first ^ second if self.me == 0 else first).astype(np.uint64)
-        dealt = yield from self._deal(at, 0, known, SUM)
-        ours, own = at.step(), at.step()
-        with_1, with_2 = self.session.blank(b.shape), self.session.blank(b.shape)
-        if self.me != 2:
-            self.session.draw((0, 1), ours, with_1)
-        if self.me != 1:
-            self.session.draw((0, 2), own, with_2)
-        if self.me == 0:
-            yield Exchange(at.step())
-            return Arithmetic(self.name, (with_2, with_1))
+        dealt = yield from self._deal(at, 0, (first ^ second if self.me == 0 else first).astype(np.uint64), SUM)
+        masks = self._outer_masks(at, dealt[0])
         bit = (second if self.me == 1 else first).astype(np.uint64)
-        part, common = (dealt[0], with_1) if self.me == 1 else (dealt[1], with_2)
-        half = part - (part * bit << np.uint64(1)) - common
+        part = dealt[0] if self.me == 1 else dealt[1]
+        half = part - (part * bit << np.uint64(1))
         if self.me == 1:
             half += bit
-        return (yield from self._replicate(at, half, common, SUM))
+        return Arithmetic(self.name, (yield from self._merged(at, half, masks, SUM)))
 
     # -- shared randomness -----------------------------------------------------------------------------------------------------
 

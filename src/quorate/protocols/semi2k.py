@@ -260,18 +260,22 @@ class Semi2k(RingLocal):
         offset = np.uint64(1 << OFFSET_BITS if self.me == 0 else 0)
         (c,) = yield from self._open(at, [x.parts[0] + r + offset], SUM, mail)
         half = truncation.first_half if self.me == 0 else truncation.second_half
-        remove = np.full_like(c, 1 << (OFFSET_BITS - shift) if self.me == 0 else 0)
-        return Arithmetic(self.name, (half(c, shift, u, v, remove),))
+        part = half(c, shift, u, v)
+        if self.me == 0:
+            part -= np.uint64(1 << (OFFSET_BITS - shift))
+        return Arithmetic(self.name, (part,))
 
     def random(self, at: Scope, shape: tuple[int, ...]) -> Step[Arithmetic]:
         yield from ()
-        part = self._fresh(at, shape, np.uint64, SUM)
-        return Arithmetic(self.name, (self.session.blank(shape) if self._is_dealer else part,))
+        return Arithmetic(self.name, (self._own(at, shape, np.uint64),))
 
     def random_bits(self, at: Scope, shape: tuple[int, ...]) -> Step[Boolean]:
         yield from ()
-        part = self._fresh(at, shape, np.uint8, XOR) & np.uint8(1)
-        return Boolean(self.name, (self.session.blank(shape, np.uint8) if self._is_dealer else part,))
+        return Boolean(self.name, (self._own(at, shape, np.uint8) & np.uint8(1),))
+
+    def _own(self, at: Scope, shape: tuple[int, ...], kind: npt.DTypeLike) -> Array:
+        """A part that nobody else knows, the dealer included."""
+        return self.session.draw((self.me,), at.step(), self.session.blank(shape, kind))
 
     def summands(self, at: Scope, x: Arithmetic, negate_last: bool = False) -> Step[list[Boolean]]:
         """Party j's part is the j-th summand: no communication. Its Boolean sharing is trivial (others hold zero)."""

@@ -31,10 +31,11 @@ from quorate.engine.exchange import Exchange, Step, parallel
 from quorate.engine.names import Name, Scope
 from quorate.engine.session import Session
 from quorate.kernels import field
+from quorate.kernels.ghost import contiguous
 from quorate.protocols import adder
 from quorate.protocols.base import Integers
 from quorate.protocols.groups import total
-from quorate.protocols.local import FieldLocal, check_shapes, public_words
+from quorate.protocols.local import FieldLocal, as_int64, check_shapes, public_words
 from quorate.sharing import shamir, wire
 from quorate.sharing.share import Arithmetic, Boolean
 
@@ -72,7 +73,7 @@ class Shamir(FieldLocal):
     # -- input and output --------------------------------------------------------------------------------------------------
 
     def input(self, at: Scope, owner: int, shape: tuple[int, ...], values: Integers | None = None) -> Step[Arithmetic]:
-        elements = None if values is None else field.encode_signed(np.ascontiguousarray(values, dtype=np.int64))
+        elements = None if values is None else field.encode_signed(as_int64(values))
         return (yield from self._input(at, owner, shape, elements))
 
     def _input(self, at: Scope, owner: int, shape: tuple[int, ...], elements: Array | None) -> Step[Arithmetic]:
@@ -89,7 +90,7 @@ class Shamir(FieldLocal):
         return Arithmetic(self.name, (shares[self.me % self.parties],))
 
     def reveal(self, at: Scope, x: Arithmetic, to: Collection[int]) -> Step[Integers | None]:
-        share = np.ascontiguousarray(x.parts[0])
+        share = contiguous(x.parts[0])
         sends = {other: [share] for other in to if other != self.me and self.me in self._openers(other)}
         senders = [other for other in self._openers(self.me) if other != self.me] if self.me in to else []
         arrived = {other: [self.session.tuple_blank(x.shape)] for other in senders}
@@ -128,7 +129,7 @@ class Shamir(FieldLocal):
     # -- local -----------------------------------------------------------------------------------------------------------------
 
     def public(self, values: Integers) -> Arithmetic:
-        return Arithmetic(self.name, (field.encode_signed(np.ascontiguousarray(values, dtype=np.int64)),))
+        return Arithmetic(self.name, (field.encode_signed(as_int64(values)),))
 
     def public_bits(self, words: npt.NDArray[np.generic], width: int = 1) -> Boolean:
         return self._boolean({self.collector: public_words(words, width)}, width)
@@ -232,7 +233,8 @@ class Shamir(FieldLocal):
 
     @property
     def truncation_error(self) -> float:
-        return 1.5 if self.threshold == 1 else 1.0 * self.threshold + 1
+        # t + 1 summands are each rounded to the nearest; what a wrap leaves out has the opposite sign.
+        return (self.threshold + 1) / 2
 
     def truncate(self, at: Scope, x: Arithmetic, shift: int) -> Step[Arithmetic]:
         """See `Protocol.truncate`; shift >= 1."""
@@ -256,9 +258,8 @@ class Shamir(FieldLocal):
 
     def _count_wraps(self, at: Scope, x: Arithmetic) -> Step[Any]:
         """How often p is subtracted when the summands of x are added up."""
-        words = yield from self.summands(at.child("summands"), x)
-        u, v, wraps = yield from adder.carry_save(self, at.child("save"), words)
-        wraps.append((yield from adder.carry_out(self, at.child("carry"), u, v, BITS, carry_in=True)))
+        carry, _, wraps = yield from adder.top_carry(self, at.child("carry"), x)
+        wraps.append(carry)
         counts = yield from parallel([self.to_arithmetic(at.child(f"bit {k}"), bit) for k, bit in enumerate(wraps)])
         total = counts[0]
         for bit in counts[1:]:

@@ -25,7 +25,8 @@ class Share:
 
     def __init__(self, scheme: str, parts: tuple[Array, ...]) -> None:
         self.scheme = scheme
-        self.parts = parts
+        # NumPy turns 0-d results into scalars, which would warn of overflow and cannot be filled in place.
+        self.parts = tuple(np.asanyarray(part) for part in parts)
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from quorate.errors import InternalError
 from quorate.kernels import bits
+from quorate.kernels.ghost import contiguous
 
 __all__ = ["pack", "packed_size", "unpack", "word_type"]
 
@@ -34,7 +35,7 @@ def pack(words: Array, width: int) -> Array:
     """The words as they travel: a 1-D array of `packed_size` bytes, C-contiguous; may be a view."""
     if width == 1:
         return bits.pack(words)
-    return np.ascontiguousarray(words)
+    return contiguous(words)
 
 
 def unpack(packed: Array, shape: tuple[int, ...], width: int) -> Array:

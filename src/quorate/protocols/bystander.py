@@ -1,0 +1,141 @@
+"""The view of a participant that is neither a party nor the dealer: an outside owner or recipient.
+
+It takes part in inputs and reveals alone. Through everything else it goes with ghosts, as party 0 would when counting,
+with rounds in which it neither sends nor receives; so every participant runs the same program.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from quorate.engine.count import count
+from quorate.engine.exchange import Exchange, Fork, Step
+from quorate.engine.names import Scope
+from quorate.engine.session import Session
+from quorate.protocols.base import Integers, Protocol
+from quorate.sharing.share import Arithmetic, Boolean
+
+__all__ = ["Bystander", "bystander"]
+
+T = TypeVar("T")
+
+
+def bystander(cls: type[Protocol], session: Session, threshold: int) -> Protocol:
+    """The instance of protocol `cls` at a participant that holds no shares and is not the dealer."""
+    facts = {"name": cls.name, "adversary": cls.adversary, "capacity": cls.capacity}
+    made: type[Bystander] = type(f"{cls.__name__}Bystander", (Bystander,), facts)
+    return made(cls, session, threshold)
+
+
+def _silent(step: Step[T]) -> Step[T]:
+    """The same rounds without messages."""
+    answer: Any = None
+    while True:
+        try:
+            request = step.send(answer)
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+        if isinstance(request, Exchange):
+            answer = yield Exchange(request.name)
+        else:
+            answer = yield Fork([_silent(inner) for inner in request.steps], request.width)
+
+
+class Bystander(Protocol):
+    """Inputs and reveals of the real protocol, everything else through a counting party 0; made with `bystander`."""
+
+    def __init__(self, cls: type[Protocol], session: Session, threshold: int) -> None:
+        super().__init__(session, threshold)
+        self._real = cls(session, threshold)
+        counting = Session(0, session.parties, session.participants, session.dealer, counting=True)
+        self._ghost = cls(counting, threshold)
+
+    @property
+    def modulus_bits(self) -> int:
+        return self._ghost.modulus_bits
+
+    @property
+    def truncation_error(self) -> float:
+        return self._ghost.truncation_error
+
+    def setup(self, at: Scope) -> Step[None]:
+        count(self._ghost.setup(Scope.root()))
+        yield from self._real.setup(at)
+
+    def input(self, at: Scope, owner: int, shape: tuple[int, ...], values: Integers | None = None) -> Step[Arithmetic]:
+        yield from self._real.input(at, owner, shape, values)
+        return self._ghost.empty(shape)
+
+    def reveal(self, at: Scope, x: Arithmetic, to: Collection[int]) -> Step[Integers | None]:
+        return (yield from self._real.reveal(at, x, to))
+
+    def reveal_bits(self, at: Scope, x: Boolean, to: Collection[int]) -> Step[npt.NDArray[np.generic] | None]:
+        return (yield from self._real.reveal_bits(at, x, to))
+
+    # -- local ---------------------------------------------------------------------------------------------------------
+
+    def public(self, values: Integers) -> Arithmetic:
+        return self._ghost.public(values)
+
+    def public_bits(self, words: npt.NDArray[np.generic], width: int = 1) -> Boolean:
+        return self._ghost.public_bits(words, width)
+
+    def add(self, x: Arithmetic, y: Arithmetic) -> Arithmetic:
+        return self._ghost.add(x, y)
+
+    def sub(self, x: Arithmetic, y: Arithmetic) -> Arithmetic:
+        return self._ghost.sub(x, y)
+
+    def scale(self, x: Arithmetic, by: Integers | int) -> Arithmetic:
+        return self._ghost.scale(x, by)
+
+    def sum(self, x: Arithmetic, axis: int) -> Arithmetic:
+        return self._ghost.sum(x, axis)
+
+    def xor(self, a: Boolean, b: Boolean) -> Boolean:
+        return self._ghost.xor(a, b)
+
+    def empty(self, shape: tuple[int, ...]) -> Arithmetic:
+        return self._ghost.empty(shape)
+
+    # -- interactive -----------------------------------------------------------------------------------------------------
+
+    def mul(
+        self, at: Scope, x: Arithmetic, y: Arithmetic, shift: int = 0, out: Arithmetic | None = None
+    ) -> Step[Arithmetic]:
+        return (yield from _silent(self._ghost.mul(at, x, y, shift, out)))
+
+    def dot(self, at: Scope, x: Arithmetic, y: Arithmetic, shift: int = 0) -> Step[Arithmetic]:
+        return (yield from _silent(self._ghost.dot(at, x, y, shift)))
+
+    def matmul(self, at: Scope, x: Arithmetic, y: Arithmetic, shift: int = 0) -> Step[Arithmetic]:
+        return (yield from _silent(self._ghost.matmul(at, x, y, shift)))
+
+    def truncate(self, at: Scope, x: Arithmetic, shift: int) -> Step[Arithmetic]:
+        return (yield from _silent(self._ghost.truncate(at, x, shift)))
+
+    def and_(self, at: Scope, a: Boolean, b: Boolean) -> Step[Boolean]:
+        return (yield from _silent(self._ghost.and_(at, a, b)))
+
+    def random(self, at: Scope, shape: tuple[int, ...]) -> Step[Arithmetic]:
+        return (yield from _silent(self._ghost.random(at, shape)))
+
+    def random_bits(self, at: Scope, shape: tuple[int, ...]) -> Step[Boolean]:
+        return (yield from _silent(self._ghost.random_bits(at, shape)))
+
+    def summands(self, at: Scope, x: Arithmetic, negate_last: bool = False) -> Step[list[Boolean]]:
+        return (yield from _silent(self._ghost.summands(at, x, negate_last)))
+
+    def to_arithmetic(self, at: Scope, b: Boolean) -> Step[Arithmetic]:
+        return (yield from _silent(self._ghost.to_arithmetic(at, b)))
+
+    def half_add(self, at: Scope, x: Arithmetic) -> Step[tuple[Boolean, Boolean, list[Boolean]]]:
+        return (yield from _silent(self._ghost.half_add(at, x)))
+
+    def carry_level(self, at: Scope, g: Boolean, t: Boolean, positions: int) -> Step[Boolean]:
+        return (yield from _silent(self._ghost.carry_level(at, g, t, positions)))
