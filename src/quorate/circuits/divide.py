@@ -2,7 +2,8 @@
 
 Source: Goldschmidt's iteration, as used for secret-shared numbers by Catrina, Saxena, "Secure Computation with
 Fixed-Point Numbers", FC 2010. Deviations: normalisation to [1/4, 1) in steps of four, which halves the number of bits
-to convert; and one correction with the exact remainder, which makes the error independent of the size of the quotient.
+to convert; and corrections with the exact remainder (none, one or two, as the ranges demand), which make the error
+independent of the size of the quotient.
 """
 
 from __future__ import annotations
@@ -18,57 +19,92 @@ from quorate.errors import UserError
 from quorate.protocols.base import Protocol
 from quorate.sharing.share import Arithmetic
 
-__all__ = ["ERROR", "divide"]
+__all__ = ["divide", "worst_error"]
 
-ERROR = 2.0
-"""Worst error of a quotient, in units of the last place."""
+REST = 0.25
+"""What the estimates may leave of the error, in units of the last place; truncation comes on top."""
 
 ITERATIONS = 3
 START, SLOPE = 3.83, 3
 
 
+def worst_error(p: Protocol) -> float:
+    """Worst error of a quotient, in units of the last place."""
+    return p.truncation_error + REST
+
+
 def divide(
     p: Protocol, at: Scope, x: Arithmetic, y: Arithmetic, *, divisor_bits: int, quotient_bits: int, scale: int
 ) -> Step[Arithmetic]:
-    """x / y * 2**scale, elementwise for equal shapes, within `ERROR`; 0 where y = 0.
+    """x / y * 2**scale, elementwise for equal shapes, within `worst_error`; 0 where y = 0, within twice that.
 
     Requires 0 <= y < 2**divisor_bits and |x / y| < 2**quotient_bits.
 
     Raises:
         UserError: the bounds are too wide for the protocol's range.
     """
-    digits = 2 * -(-divisor_bits // 2)
-    _check(p, digits, quotient_bits, scale)
+    quotient_bits, digits = max(0, quotient_bits), 2 * -(-divisor_bits // 2)
+    if quotient_bits + scale < 0:
+        return p.public(np.zeros(x.shape, np.int64))
+    passes = _passes(p, digits, quotient_bits, scale)
     powers = yield from normaliser(p, at.child("normalise"), y, divisor_bits)
     reciprocal = yield from _reciprocal(p, at.child("reciprocal"), y, powers)
-    work = _Quotient(p, powers, reciprocal, scale)
-    first, error = yield from work.estimate(at.child("first"), x, quotient_bits, 0)
-    product = yield from p.mul(at.child("remainder"), first, y)
-    remainder = p.sub(p.scale(x, 1 << scale) if scale >= 0 else x, product)
-    correction, _ = yield from work.estimate(at.child("correction"), remainder, error, scale)
-    return p.add(first, correction)
+    work = _Quotient(p, powers, reciprocal)
+    quotient = yield from work.estimate(at.child("first"), x, quotient_bits, scale)
+    raised = max(0, scale)
+    for k, bits in enumerate(passes):
+        here = at.child(f"correction {k}")
+        product = yield from p.mul(here.child("product"), quotient, y)
+        remainder = p.sub(p.scale(x, 1 << raised), p.scale(product, 1 << (raised - scale)))
+        more = yield from work.estimate(here.child("estimate"), remainder, bits, scale - raised)
+        quotient = p.add(quotient, more)
+    return quotient
 
 
-def _check(p: Protocol, digits: int, quotient_bits: int, scale: int) -> None:
-    room = p.capacity - working_bits(p) - 2
-    if quotient_bits > room or quotient_bits + digits > p.capacity or quotient_bits + scale + 2 > p.capacity:
+def _passes(p: Protocol, digits: int, quotient_bits: int, scale: int) -> list[int]:
+    """For every correction that is needed, the bits of its quotient; raises `UserError` for ranges that do not fit."""
+    room, raised = p.capacity - working_bits(p) - 2, max(0, scale)
+    fits = quotient_bits <= room and quotient_bits + digits <= p.capacity and quotient_bits + scale + 12 <= p.capacity
+    error, passes = _estimate_error(p, quotient_bits, scale), []
+    while fits and error > REST:
+        bits = math.ceil(math.log2((error + p.truncation_error) * 2.0 ** (raised - scale)))
+        fits = bits <= room and bits + digits <= p.capacity
+        error = _estimate_error(p, bits, scale - raised)
+        passes.append(bits)
+    if not fits:
         raise UserError(
             f"a division with a divisor below 2**{digits} and a quotient below 2**{quotient_bits} with {scale} fraction "
-            f"bits does not fit {p.name}: the quotient may have at most {min(room, p.capacity - digits)} bits; declare "
-            "narrower ranges for the columns, or pass a bound for the quotient"
+            f"bits does not fit {p.name}, whose numbers have {p.capacity} bits; declare narrower ranges for the columns, "
+            "pass a bound for the quotient, or use fewer fraction bits"
         )
+    return passes
+
+
+def _kept(p: Protocol, bits: int) -> int:
+    """Fraction bits of a normalised dividend whose quotient is below 2**bits."""
+    return min(p.capacity - bits - working_bits(p) - 2, working_bits(p))
+
+
+def _estimate_error(p: Protocol, bits: int, digits: int) -> float:
+    """Worst error of `_Quotient.estimate`, its last truncation left out.
+
+    The reciprocal's relative error is below 11 units of its last place per unit of `truncation_error`, the normalised
+    dividend's error grows by the reciprocal, at most 4.
+    """
+    unit = p.truncation_error
+    return unit * (2.0 ** (bits - working_bits(p) + 4) + 2.0 ** (2 - _kept(p, bits))) * 2.0**digits
 
 
 def _reciprocal(p: Protocol, at: Scope, y: Arithmetic, powers: Normaliser) -> Step[Arithmetic]:
     """About 4**pairs / (y * factor), in (1, 4], with `working_bits` fraction bits.
 
-    From w = 3.83 - 3 d the relative error e is below 0.234 in absolute value and is squared by every iteration; w and
+    For y = 0 about 0, so that what truncation leaves of 0 does not grow. From w = 3.83 - 3 d the relative error e is below 0.234 in absolute value and is squared by every iteration; w and
     e are improved in the same round.
     """
     bits = working_bits(p)
     d = yield from scaled_product(p, at.child("normal"), y, powers.factor, 2 * powers.pairs, bits)
     one = np.asarray(1 << bits, np.int64)
-    w = p.add_public(p.scale(d, -SLOPE), np.asarray(round(START * (1 << bits)), np.int64))
+    w = p.sub(p.scale(powers.found, round(START * (1 << bits))), p.scale(d, SLOPE))
     product = yield from p.mul(at.child("error"), d, w, bits)
     e = p.add_public(p.neg(product), one)
     for k in range(ITERATIONS):
@@ -91,23 +127,16 @@ def scaled_product(
 class _Quotient:
     """Multiplication by the reciprocal of one divisor."""
 
-    def __init__(self, p: Protocol, powers: Normaliser, reciprocal: Arithmetic, scale: int) -> None:
+    def __init__(self, p: Protocol, powers: Normaliser, reciprocal: Arithmetic) -> None:
         self.p = p
         self.powers = powers
         self.reciprocal = reciprocal
-        self.scale = scale
 
-    def estimate(self, at: Scope, x: Arithmetic, bits: int, raised: int) -> Step[tuple[Arithmetic, int]]:
-        """x / y * 2**(scale - raised), and how many bits its error may have, before `raised` is counted in.
+    def estimate(self, at: Scope, x: Arithmetic, bits: int, wanted: int) -> Step[Arithmetic]:
+        """x / y with `wanted` fraction bits, for |x / y| < 2**bits.
 
-        |x / y| < 2**bits. Since y * factor < 4**pairs, x * factor stays below 2**bits * 4**pairs.
+        Since y * factor < 4**pairs, x * factor stays below 2**bits * 4**pairs.
         """
-        p, digits, work = self.p, 2 * self.powers.pairs, working_bits(self.p)
-        keep = min(p.capacity - bits - work - 2, work)
-        part = yield from scaled_product(p, at.child("part"), x, self.powers.factor, digits, keep)
-        drop = keep + work - (self.scale - raised)
-        quotient = yield from p.mul(at.child("quotient"), part, self.reciprocal, drop)
-        error = 2.0 ** (bits - work + 6) + 2.0 ** (3 - keep)
-        return quotient, max(1, math.ceil(math.log2(error * 2.0 ** max(self.scale, 0) + 4)))
-
-
+        p, keep = self.p, _kept(self.p, bits)
+        part = yield from scaled_product(p, at.child("part"), x, self.powers.factor, 2 * self.powers.pairs, keep)
+        return (yield from scaled_product(p, at.child("quotient"), part, self.reciprocal, keep + working_bits(p), wanted))

@@ -20,8 +20,10 @@ class Normaliser(NamedTuple):
     """Secret powers that belong to a number 0 <= y < 4**pairs.
 
     For y > 0, y * factor lies in [4**(pairs - 1), 4**pairs) and root * root * factor = 4**pairs; for y = 0 both are 0.
+    `found` is 1 for y > 0, else 0.
     """
 
+    found: Arithmetic
     factor: Arithmetic
     root: Arithmetic
     pairs: int
@@ -44,6 +46,7 @@ def normaliser(p: Protocol, at: Scope, y: Arithmetic, width: int) -> Step[Normal
     first = p.xor(filled, above)
     flags = yield from bits_to_integers(p, at.child("flags"), first, [2 * k for k in range(pairs)])
     return Normaliser(
+        p.sum(flags, 0),
         _weighted(p, flags, [4 ** (pairs - 1 - k) for k in range(pairs)]),
         _weighted(p, flags, [2 ** (k + 1) for k in range(pairs)]),
         pairs,

@@ -18,7 +18,7 @@ from quorate.engine.session import Session
 from quorate.kernels import ring
 from quorate.kernels.ghost import contiguous
 from quorate.protocols.base import Integers
-from quorate.protocols.local import RingLocal, check_shapes, public_words, ring_words
+from quorate.protocols.local import RingLocal, check_shapes, public_words, ring_words, rows_of
 from quorate.sharing.share import Arithmetic, Boolean
 
 __all__ = ["Clear"]
@@ -88,7 +88,7 @@ class Clear(RingLocal):
     def dot(self, at: Scope, x: Arithmetic, y: Arithmetic, shift: int = 0) -> Step[Arithmetic]:
         yield from ()
         check_shapes(x, y)
-        rows = [part.reshape(-1, x.shape[-1]) for part in (x.parts[0], y.parts[0])]
+        rows = [rows_of(share.parts[0]) for share in (x, y)]
         return self._shifted(self._arithmetic(ring.dot(*rows).reshape(x.shape[:-1])), shift)
 
     def matmul(self, at: Scope, x: Arithmetic, y: Arithmetic, shift: int = 0) -> Step[Arithmetic]:

@@ -28,7 +28,7 @@ def total(parts: list[Array], group: Group = XOR) -> Array:
     result = parts[0]
     for part in parts[1:]:
         result = group.add(result, part)
-    return result
+    return np.asanyarray(result)
 
 
 def pair(one: int, other: int) -> tuple[int, int]:

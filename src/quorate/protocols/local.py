@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from quorate.protocols.base import Integers, Protocol
 from quorate.sharing.share import Arithmetic, Boolean, Share
 from quorate.sharing.wire import word_type
 
-__all__ = ["BooleanLocal", "FieldLocal", "RingLocal", "check_shapes", "public_words", "ring_words", "same_shape"]
+__all__ = ["BooleanLocal", "FieldLocal", "RingLocal", "check_shapes", "public_words", "ring_words", "rows_of", "same_shape"]
 
 Array = npt.NDArray[Any]
 
@@ -103,6 +104,11 @@ def check_shapes(x: Share, y: Share) -> None:
     x.same_scheme(y)
     if x.shape != y.shape:
         raise InternalError(f"operands of shape {x.shape} and {y.shape}; broadcast first")
+
+
+def rows_of(part: Array) -> Array:
+    """The vectors along the last axis as rows, also if there are none or they are empty."""
+    return part.reshape(math.prod(part.shape[:-1]), part.shape[-1])
 
 
 def as_int64(values: Any) -> Array:

@@ -35,7 +35,7 @@ from quorate.kernels import bits, ring, truncation
 from quorate.kernels.ghost import contiguous
 from quorate.protocols.base import Integers
 from quorate.protocols.groups import SUM, XOR, Group, pair, total
-from quorate.protocols.local import RingLocal, check_shapes, public_words, ring_words
+from quorate.protocols.local import RingLocal, check_shapes, public_words, ring_words, rows_of
 from quorate.sharing import wire
 from quorate.sharing.share import Arithmetic, Boolean
 
@@ -121,7 +121,7 @@ class Rep3(RingLocal):
             if self.next in to:
                 sends[self.next] = [contiguous(parts[0])]
             if masks is not None:
-                masked = group.sub(group.add(parts[0], masks[0]), masks[1])
+                masked = np.asanyarray(group.sub(group.add(parts[0], masks[0]), masks[1]))
                 sends |= {outsider: [masked] for outsider in outsiders}
         if self.me in to:
             senders = [self.previous] if self.me < 3 else [0, 1, 2]
@@ -168,7 +168,7 @@ class Rep3(RingLocal):
 
     def dot(self, at: Scope, x: Arithmetic, y: Arithmetic, shift: int = 0) -> Step[Arithmetic]:
         check_shapes(x, y)
-        rows = [part.reshape(-1, x.shape[-1]) for part in (*x.parts, *y.parts)]
+        rows = [rows_of(part) for part in (*x.parts, *y.parts)]
         z = ring.replicated_dot(*rows).reshape(x.shape[:-1])
         return (yield from self._reshare(at, z, shift))
 
@@ -245,7 +245,7 @@ class Rep3(RingLocal):
         else:
             u, v = both.copy()
         yield Exchange(name, {other: [z]} if partial else None, arriving)
-        c = z + rest + OFFSET if partial else z + OFFSET
+        c = total([z, rest, OFFSET] if partial else [z, OFFSET], SUM)
         half = (truncation.first_half if self.me == 1 else truncation.second_half)(c, shift, u, v)
         if self.me == 1:
             half -= np.uint64(1 << (OFFSET_BITS - shift))
@@ -270,7 +270,7 @@ class Rep3(RingLocal):
             yield Exchange(name)
             return with_2, with_1
         other, common = 3 - self.me, with_1 if self.me == 1 else with_2
-        mine = group.sub(half, common)
+        mine = np.asanyarray(group.sub(half, common))
         rest = self.session.blank(mine.shape, mine.dtype)
         yield Exchange(name, {other: [mine]}, {other: [rest]})
         part = group.add(mine, rest, out=rest)

@@ -34,7 +34,7 @@ from quorate.errors import UserError
 from quorate.kernels import ring, truncation
 from quorate.protocols.base import Integers
 from quorate.protocols.groups import SUM, XOR, Group, pair, total
-from quorate.protocols.local import RingLocal, check_shapes, public_words, ring_words
+from quorate.protocols.local import RingLocal, check_shapes, public_words, ring_words, rows_of
 from quorate.sharing import additive, wire
 from quorate.sharing.share import Arithmetic, Boolean
 
@@ -106,7 +106,7 @@ class Semi2k(RingLocal):
 
     def _reveal(self, at: Scope, part: Array, to: Collection[int], group: Group) -> Step[Array | None]:
         draw, name = at.step(), at.step()
-        mine = group.add(part, self._zero(draw, part.shape, part.dtype, group))
+        mine = np.asanyarray(group.add(part, self._zero(draw, part.shape, part.dtype, group)))
         sends = {other: [mine] for other in to if other != self.me} if self.me < self.parties else {}
         senders = self.others if self.me in to else []
         receives = {other: [self.session.tuple_blank(part.shape, part.dtype)] for other in senders}
@@ -176,6 +176,7 @@ class Semi2k(RingLocal):
         if self._is_dealer:
             yield Exchange(name, mail.sends)
             return mine
+        mine = [np.asanyarray(part) for part in mine]
         arriving = {other: [self.session.blank(part.shape, part.dtype) for part in mine] for other in self.others}
         yield Exchange(name, {other: mine for other in self.others}, {**arriving, **mail.receives})
         return [total([part, *(arriving[o][k] for o in self.others)], group) for k, part in enumerate(mine)]
@@ -196,7 +197,7 @@ class Semi2k(RingLocal):
 
     def dot(self, at: Scope, x: Arithmetic, y: Arithmetic, shift: int = 0) -> Step[Arithmetic]:
         check_shapes(x, y)
-        rows = [part.reshape(-1, x.shape[-1]) for part in (x.parts[0], y.parts[0])]
+        rows = [rows_of(share.parts[0]) for share in (x, y)]
         flat = yield from self._product(at, rows[0], rows[1], ring.dot, (rows[0].shape[0],))
         z = Arithmetic(self.name, (flat.reshape(x.shape[:-1]),))
         return (yield from self.truncate(at, z, shift)) if shift else z
@@ -218,7 +219,7 @@ class Semi2k(RingLocal):
             yield from self._open(at, [x, y], SUM, mail)
             return c
         d, e = yield from self._open(at, [x - a, y - b], SUM, mail)
-        return c + times(d, b + e if self.me == 0 else b) + times(a, e)
+        return total([c, times(d, b + e if self.me == 0 else b), times(a, e)], SUM)
 
     def and_(self, at: Scope, a: Boolean, b: Boolean) -> Step[Boolean]:
         check_shapes(a, b)
@@ -258,7 +259,7 @@ class Semi2k(RingLocal):
             yield from self._open(at, [x.parts[0]], SUM, mail)
             return x
         offset = np.uint64(1 << OFFSET_BITS if self.me == 0 else 0)
-        (c,) = yield from self._open(at, [x.parts[0] + r + offset], SUM, mail)
+        (c,) = yield from self._open(at, [total([x.parts[0], r, offset], SUM)], SUM, mail)
         half = truncation.first_half if self.me == 0 else truncation.second_half
         part = half(c, shift, u, v)
         if self.me == 0:

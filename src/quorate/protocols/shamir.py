@@ -35,7 +35,7 @@ from quorate.kernels.ghost import contiguous
 from quorate.protocols import adder
 from quorate.protocols.base import Integers
 from quorate.protocols.groups import total
-from quorate.protocols.local import FieldLocal, as_int64, check_shapes, public_words
+from quorate.protocols.local import FieldLocal, as_int64, check_shapes, public_words, rows_of
 from quorate.sharing import shamir, wire
 from quorate.sharing.share import Arithmetic, Boolean
 
@@ -155,7 +155,7 @@ class Shamir(FieldLocal):
 
     def dot(self, at: Scope, x: Arithmetic, y: Arithmetic, shift: int = 0) -> Step[Arithmetic]:
         check_shapes(x, y)
-        rows = [part.reshape(-1, x.shape[-1]) for part in (x.parts[0], y.parts[0])]
+        rows = [rows_of(share.parts[0]) for share in (x, y)]
         z = yield from self._reshare(at, field.dot(*rows).reshape(x.shape[:-1]))
         return (yield from self.truncate(at, z, shift)) if shift else z
 

@@ -1,0 +1,62 @@
+"""Large vectors in tiles: each tile is a step of its own, so that one computes while another waits for the network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from quorate.engine.exchange import Fork, Step
+from quorate.engine.names import Scope
+from quorate.protocols.base import Protocol
+from quorate.sharing.share import Arithmetic, Share
+
+__all__ = ["LANES", "TILE", "tiled", "tiled_product"]
+
+TILE = 1 << 16
+"""Elements per tile: large enough that Python does not show, small enough for the second-level cache."""
+
+LANES = 6
+"""Tiles under way at a time."""
+
+Elementwise = Callable[..., Step[Share]]
+"""(protocol, scope, *shares of equal shape) -> share of that shape."""
+
+
+def tiled(p: Protocol, at: Scope, step: Elementwise, *operands: Share, lanes: int = LANES) -> Step[Share]:
+    """Apply an elementwise step to shares of equal shape, in tiles along the flattened arrays if they are large."""
+    shape, size = operands[0].shape, operands[0].size
+    if size <= TILE:
+        return (yield from step(p, at, *operands))
+    flat = [operand.map(lambda part: part.reshape(-1)) for operand in operands]
+    result: list[Share] = []
+
+    def tile(start: int) -> Step[None]:
+        piece = slice(start, min(start + TILE, size))
+        part = yield from step(p, at.child(f"tile {start // TILE}"), *(operand.map(lambda a: a[piece]) for operand in flat))
+        if not result:
+            result.append(part.map(lambda a: p.session.blank((size,), a.dtype)))
+        for whole, a in zip(result[0].parts, part.parts, strict=True):
+            whole[piece] = a
+
+    yield Fork([tile(start) for start in range(0, size, TILE)], lanes)
+    return result[0].map(lambda part: part.reshape(shape))
+
+
+def tiled_product(
+    p: Protocol, at: Scope, x: Arithmetic, y: Arithmetic, shift: int = 0, lanes: int = LANES
+) -> Step[Arithmetic]:
+    """`Protocol.mul` in tiles; without a shift every tile writes its place in the result."""
+    if x.size <= TILE:
+        return (yield from p.mul(at, x, y, shift))
+    if shift:
+        return (yield from tiled(p, at, lambda p, at, a, b: p.mul(at, a, b, shift), x, y, lanes=lanes))  # type: ignore[return-value]
+    shape, size = x.shape, x.size
+    flat = [operand.map(lambda part: part.reshape(-1)) for operand in (x, y)]
+    result = p.empty((size,))
+
+    def tile(start: int) -> Step[Arithmetic]:
+        piece = slice(start, min(start + TILE, size))
+        a, b, out = (operand.map(lambda part: part[piece]) for operand in (*flat, result))
+        return p.mul(at.child(f"tile {start // TILE}"), a, b, out=out)
+
+    yield Fork([tile(start) for start in range(0, size, TILE)], lanes)
+    return result.map(lambda part: part.reshape(shape))

@@ -1,0 +1,150 @@
+"""What every participant of a session runs: agree, set up, execute the approved plan, forget the keys.
+
+The same program runs on sockets, in a simulation and, on arrays without content, for a quote.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from quorate.coordination.agreement import Statement, agree
+from quorate.coordination.roster import Roster, roster
+from quorate.coordination.spec import Spec
+from quorate.crypto.entropy import Entropy, SystemEntropy
+from quorate.data.prepare import Prepared
+from quorate.engine.exchange import Step
+from quorate.engine.names import Scope
+from quorate.engine.session import Session
+from quorate.errors import UserError
+from quorate.lang.execute import Results, execute
+from quorate.lang.plan import Plan
+from quorate.protocols.registry import make
+from quorate.sharing.share import Share
+
+__all__ = ["Job", "Outcome", "check_plan", "raw_bounds", "session_program"]
+
+Progress = Callable[[int, int], None]
+"""(operations done, operations in all)."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One participant's view of a session to run.
+
+    Attributes:
+        spec: the checked spec that this participant approved.
+        plan: the unbound plan that belongs to it.
+        me: this participant's index in the roster.
+        inputs: the prepared data of the inputs that this participant owns.
+        stored: shares kept from earlier sessions, by input and column, for stored inputs (parties only).
+        rows: row counts assumed when only counting; not used otherwise.
+    """
+
+    spec: Spec
+    plan: Plan
+    me: int
+    inputs: Mapping[str, Prepared] = field(default_factory=dict, repr=False)
+    stored: Mapping[tuple[str, str], Share] = field(default_factory=dict, repr=False)
+    rows: Mapping[str, int] = field(default_factory=dict)
+    progress: Progress | None = None
+
+    @property
+    def roster(self) -> Roster:
+        """Who takes part."""
+        return roster(self.spec)
+
+    def session(self, *, counting: bool = False, entropy: Entropy | None = None) -> Session:
+        """A session of this participant, without keys yet."""
+        who = self.roster
+        return Session(self.me, who.parties, who.participants, who.dealer, counting, entropy or SystemEntropy())
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a participant takes away: opened results (decoded), kept shares, and what was agreed at the start."""
+
+    values: dict[str, npt.NDArray[np.generic]] = field(repr=False)
+    kept: dict[str, Share] = field(repr=False)
+    rows: dict[str, int]
+    commitments: dict[str, str]
+
+
+def session_program(job: Job, session: Session, at: Scope) -> Step[Outcome]:
+    """The whole session of one participant.
+
+    Raises:
+        AgreementError: see `agree`. UserError: ranges do not fit the protocol with these row counts.
+    """
+    who, plan = job.roster, job.plan
+    names = tuple(item.name for item in job.spec.inputs)
+    rows, commitments = yield from agree(session, at.child("agreement"), who, names, _statement(job))
+    rows = dict(job.rows) if session.counting else rows
+    protocol = make(job.spec.protocol.name, session, job.spec.threshold)
+    yield from protocol.setup(at.child("setup"))
+    try:
+        results: Results = yield from execute(
+            plan.bind(rows),
+            protocol,
+            at.child("plan"),
+            inputs={(name, column): raw for name, item in job.inputs.items() for column, raw in item.columns.items()},
+            owners={name: who.owners.get(name, "stored") for name in names},
+            stored=dict(job.stored),
+            outputs=_destinations(job.spec, who),
+            bounds=raw_bounds(job.spec),
+            progress=job.progress,
+        )
+    finally:
+        session.erase()
+    return Outcome(results.values, results.kept, rows, commitments)
+
+
+def raw_bounds(spec: Spec) -> dict[tuple[str, str], tuple[int, int]]:
+    """The declared range of every column as raw integers."""
+    bounds = {}
+    for item in spec.inputs:
+        for column in item.columns:
+            raw = column.dtype.encode(np.array(column.bounds))
+            bounds[item.name, column.name] = (int(raw[0]), int(raw[1]))
+    return bounds
+
+
+def check_plan(spec: Spec, plan: Plan) -> None:
+    """Raises `UserError` unless the plan's inputs and outputs are those of the spec, types included."""
+    declared = {(item.name, column.name): column.dtype for item in spec.inputs for column in item.columns}
+    for (name, column), dtype in plan.inputs.items():
+        if (name, column) not in declared:
+            raise UserError(f"the plan reads column {column!r} of input {name!r}, which the spec does not declare")
+        if declared[name, column] != dtype:
+            raise UserError(
+                f"the plan takes {name}.{column} as {dtype}, the spec declares {declared[name, column]}; "
+                "run 'quorate compile' after a change of the spec"
+            )
+    named = {output.name for output in spec.outputs}
+    if missing := sorted(named - set(plan.outputs)):
+        raise UserError(f"the plan does not compute the outputs {', '.join(missing)} that the spec names")
+    if extra := sorted(set(plan.outputs) - named):
+        raise UserError(f"the plan computes {', '.join(extra)}, which the spec opens to nobody; name them in 'outputs'")
+
+
+def _statement(job: Job) -> Statement:
+    plan_digest = job.plan.digest
+    return Statement(
+        spec=job.spec.digest(plan_digest),
+        plan=plan_digest,
+        rows={name: item.rows for name, item in job.inputs.items()} | _stored_rows(job),
+        commitments={name: item.commitment.digest for name, item in job.inputs.items()},
+    )
+
+
+def _stored_rows(job: Job) -> dict[str, int]:
+    return {name: share.shape[0] for (name, _), share in job.stored.items()}
+
+
+def _destinations(spec: Spec, who: Roster) -> dict[str, Any]:
+    """Output -> recipients' indices, or the string "keep"."""
+    return {output.name: "keep" if output.keep is not None else who.recipients[output.name] for output in spec.outputs}

@@ -1,0 +1,1 @@
+"""Node processes: one port, one worker process per session, control by mutually authenticated coordinators."""

@@ -1,0 +1,170 @@
+"""What an operator approved: the spec and plan files in a folder of the node. Only these are ever run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from quorate.coordination.agreement import software
+from quorate.coordination.document import load_yaml
+from quorate.coordination.federation import Federation
+from quorate.coordination.program import check_plan
+from quorate.coordination.roster import Roster
+from quorate.coordination.spec import Spec, decode_spec, differences, load_spec
+from quorate.data.prepare import Prepared, prepare
+from quorate.errors import AgreementError, QuorateError, UserError
+from quorate.files import read_bytes
+from quorate.lang.plan import Plan
+from quorate.node.messages import Prepare
+from quorate.node.vault import Owner, Vault
+from quorate.sharing.share import Share
+
+__all__ = ["Approved", "compare", "find", "load", "owner_of", "parse_data", "prepare_inputs", "stored_inputs"]
+
+PLAN_LIMIT = 64 << 20
+
+
+@dataclass(frozen=True)
+class Approved:
+    """A checked spec with its plan, as they lie in `path`."""
+
+    path: Path
+    spec: Spec
+    plan: Plan
+
+    @property
+    def digest(self) -> str:
+        """The digest of the spec with its plan, 64 hexadecimal characters."""
+        return self.spec.digest(self.plan.digest)
+
+
+def load(path: Path, federation: Federation) -> Approved:
+    """Read a spec file and its plan, and check both against each other and the federation.
+
+    Raises:
+        UserError: a file is missing or malformed, or spec, plan and federation do not fit together.
+        EnvironmentFault: a file cannot be read.
+    """
+    spec = load_spec(path)
+    spec.validate(federation, str(path))
+    if not Path(spec.plan).exists():
+        raise UserError(f"{path}: the plan {spec.plan} does not exist; make it with 'quorate compile {path}'")
+    plan = Plan.from_json(read_bytes(Path(spec.plan), PLAN_LIMIT))
+    check_plan(spec, plan)
+    return Approved(path, spec, plan)
+
+
+def find(name: str, folder: Path, federation: Federation) -> Approved:
+    """The approved spec called `name` in `folder`.
+
+    Raises:
+        UserError: there is none, or more than one; or as `load`.
+    """
+    found, unreadable = [], []
+    for path in sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")]):
+        try:
+            document = load_yaml(path)
+        except QuorateError:
+            unreadable.append(path.name)
+            continue
+        if isinstance(document, dict) and "spec" in document and document.get("name") == name:
+            found.append(path)
+    if not found:
+        note = f" ({', '.join(unreadable)} there could not be read)" if unreadable else ""
+        raise UserError(
+            f"no approved spec is called {name!r}; its operator approves it by placing the spec and its plan in "
+            f"the node's --specs folder{note}"
+        )
+    if len(found) > 1:
+        names = " and ".join(path.name for path in found)
+        raise UserError(f"the specs {names} are both called {name!r}; its operator has to remove one")
+    return load(found[0], federation)
+
+
+def compare(own: Approved, asked: Prepare) -> None:
+    """Raises `AgreementError` that names every difference between our copy and the coordinator's."""
+    if asked.software != software():
+        raise AgreementError(
+            f"this node runs {software()}, the coordinator {asked.software[:40]!r}; install the same release on both"
+        )
+    theirs = decode_spec(asked.spec.encode(), "the coordinator's spec")
+    if lines := differences(own.spec, theirs):
+        raise AgreementError(
+            f"the coordinator's spec {own.spec.name!r} differs from the approved copy (here) in: {'; '.join(lines)}"
+        )
+    if own.plan.digest != asked.plan_digest:
+        raise AgreementError(
+            f"the coordinator holds another plan for {own.spec.name!r} ({asked.plan_digest[:16]}) than the approved one "
+            f"({own.plan.digest[:16]}); compare the plan files, or compile the same source on both sides"
+        )
+    if own.digest != asked.spec_digest:
+        raise AgreementError(f"the digest of {own.spec.name!r} differs, its content does not; compare the releases")
+
+
+def parse_data(entries: list[str]) -> dict[str, str]:
+    """INPUT=PATH entries of the command line as a mapping. Raises `UserError`."""
+    data: dict[str, str] = {}
+    for entry in entries:
+        name, separator, path = entry.partition("=")
+        if not (name and separator and path):
+            raise UserError(f"--data {entry}: write INPUT=PATH, for example --data st_mary=costs.csv")
+        if name in data:
+            raise UserError(f"--data names the input {name!r} twice; remove one")
+        data[name] = path
+    return data
+
+
+def prepare_inputs(spec: Spec, member: str, data: Mapping[str, str]) -> dict[str, Prepared]:
+    """Load and check the data of all inputs that `member` owns.
+
+    Raises:
+        UserError: no file was named for an input. DataError, EnvironmentFault: see `prepare`.
+    """
+    prepared = {}
+    for item in spec.inputs:
+        if item.owner != member:
+            continue
+        if item.name not in data:
+            raise UserError(f"{member} owns the input {item.name!r}; name its file with --data {item.name}=PATH")
+        prepared[item.name] = prepare(data[item.name], item)
+    return prepared
+
+
+def stored_inputs(spec: Spec, roster: Roster, me: int, vault: Vault) -> dict[tuple[str, str], Share]:
+    """The kept shares that the stored inputs of `spec` name, by input and column; none at who is no party.
+
+    A kept vector is an input with one column, a kept matrix of shape (rows, k) one with k columns.
+
+    Raises:
+        UserError: nothing is kept under that name, for other parties, or with other columns.
+        EnvironmentFault: see `Vault.load`.
+    """
+    shares: dict[tuple[str, str], Share] = {}
+    for item in spec.inputs:
+        if item.stored is None or me >= roster.parties:
+            continue
+        kept = vault.load(item.stored, owner_of(spec, me))
+        width = 1 if len(kept.share.shape) == 1 else kept.share.shape[-1] if len(kept.share.shape) == 2 else 0
+        if width != len(item.columns):
+            raise UserError(
+                f"input {item.name!r}: {item.stored!r} is kept with shape {kept.share.shape}, the spec declares "
+                f"{len(item.columns)} columns; a stored input needs shape (rows,) or (rows, columns)"
+            )
+        for position, column in enumerate(item.columns):
+            if kept.dtype != str(column.dtype):
+                raise UserError(
+                    f"input {item.name!r}: {item.stored!r} is kept as {kept.dtype}, column {column.name!r} is declared "
+                    f"{column.dtype}; declare the type that was kept"
+                )
+            shares[item.name, column.name] = _column(kept.share, position)
+    return shares
+
+
+def owner_of(spec: Spec, me: int) -> Owner:
+    """Whose shares this spec makes and uses at party `me`."""
+    return Owner(parties=spec.parties, index=me, protocol=spec.protocol.name, threshold=spec.threshold)
+
+
+def _column(share: Share, position: int) -> Share:
+    return share if len(share.shape) == 1 else share.map(lambda part: part[:, position].copy())

@@ -1,0 +1,231 @@
+"""The coordinator's side: prepare a session at all nodes, start it at all, and watch it to its end."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from quorate.coordination.agreement import software
+from quorate.coordination.federation import Member
+from quorate.coordination.roster import roster
+from quorate.coordination.spec import Spec, encode_spec
+from quorate.crypto.entropy import SystemEntropy
+from quorate.errors import InternalError, PeerError, QuorateError, UserError
+from quorate.node.approval import Approved
+from quorate.node.control import Control, call, dial
+from quorate.node.identity import Identity
+from quorate.node.messages import (
+    Accepted,
+    Cancel,
+    Failure,
+    Finished,
+    Prepare,
+    Progress,
+    Report,
+    Request,
+    Response,
+    Start,
+    Watch,
+)
+
+__all__ = ["Submission", "hosts", "new_session", "root_cause", "submit"]
+
+OnProgress = Callable[[str, int, int], None]
+"""(member, operations done, operations in all)."""
+_PREPARE_SECONDS = 600.0
+_START_SECONDS = 30.0
+_LINGER = 5.0
+
+
+def new_session() -> str:
+    """A fresh session id: 32 hexadecimal characters."""
+    return SystemEntropy().bytes(16).hex()
+
+
+def hosts(spec: Spec) -> tuple[str, ...]:
+    """The members whose nodes take part: the parties, and the dealer if there is one."""
+    return spec.parties if spec.dealer is None else (*spec.parties, spec.dealer)
+
+
+@dataclass
+class Submission:
+    """A session that was started at all nodes.
+
+    Attributes:
+        session: its id.
+        spec: what runs.
+    """
+
+    session: str
+    spec: Spec
+    _controls: dict[str, Control[Response]] = field(repr=False)
+    _events: queue.Queue[tuple[str, Progress | Finished | Failure]] = field(default_factory=queue.Queue, repr=False)
+
+    def __post_init__(self) -> None:
+        for name, control in self._controls.items():
+            threading.Thread(target=self._watch, args=(name, control), name=f"watch {name}", daemon=True).start()
+
+    def wait(self, on_progress: OnProgress | None = None) -> dict[str, Report]:
+        """Wait until the session has ended at all nodes; the report of each.
+
+        Raises:
+            QuorateError: it failed; the error of the node where that began, its name in front.
+        """
+        reports: dict[str, Report] = {}
+        failures: dict[str, Failure] = {}
+        while len(reports) + len(failures) < len(self._controls):
+            try:
+                # After the first failure the others hear of it within moments; one that does not is left alone.
+                name, event = self._events.get(timeout=_LINGER if failures else None)
+            except queue.Empty:
+                break
+            if isinstance(event, Progress):
+                if on_progress is not None:
+                    on_progress(name, event.done, event.total)
+            elif isinstance(event, Finished):
+                reports[name] = event.report
+            else:
+                failures[name] = event
+        if failures:
+            raise root_cause(failures)
+        return reports
+
+    def cancel(self) -> None:
+        """Ask all nodes to give the session up; never raises."""
+        for control in self._controls.values():
+            with contextlib.suppress(QuorateError):
+                control.send(Cancel(session=self.session))
+
+    def close(self) -> None:
+        """Close the connections to the nodes; the session goes on."""
+        for control in self._controls.values():
+            control.close()
+
+    def _watch(self, name: str, control: Control[Response]) -> None:
+        try:
+            control.send(Watch(session=self.session))
+            for event in _events(control):
+                self._events.put((name, event))
+        except QuorateError as problem:
+            self._events.put((name, Failure.of(problem)))
+
+
+def _events(control: Control[Response]) -> Iterator[Progress | Finished | Failure]:
+    while True:
+        event = control.receive()
+        if event is None:
+            raise PeerError("the node closed the control connection before the session had ended; see its log")
+        if isinstance(event, (Progress, Finished, Failure)):
+            yield event
+        if isinstance(event, (Finished, Failure)):
+            return
+
+
+def root_cause(failures: dict[str, Failure]) -> QuorateError:
+    """The error that explains the failures best: one that is not about another participant, if there is any."""
+
+    def blames_others(failure: Failure) -> bool:
+        return issubclass(type(failure.error()), PeerError)
+
+    name, failure = min(failures.items(), key=lambda item: blames_others(item[1]))
+    return failure.error(name)
+
+
+def submit(identity: Identity, approved: Approved, session: str | None = None) -> Submission:
+    """Prepare a session at the nodes of all parties and the dealer, and start it once all have accepted.
+
+    Raises:
+        IdentityError: a node is not who it should be, or we are not who may start sessions.
+        EnvironmentFault: a node cannot be reached.
+        QuorateError: a node refused; of the first one's class, and every one's reason in the message.
+    """
+    if not identity.member.has("coordinator"):
+        raise UserError(
+            f"{identity.name} lacks the role coordinator in federation {identity.federation.name!r}; "
+            "run as a member that has it (--as)"
+        )
+    session = session or new_session()
+    members = [identity.federation.member(name) for name in hosts(approved.spec)]
+    controls = _connect(identity, members)
+    try:
+        _prepare(controls, _request(approved, session), session)
+        _start(controls, session)
+    except BaseException:
+        for control in controls.values():
+            control.close()
+        raise
+    return Submission(session, approved.spec, controls)
+
+
+def _request(approved: Approved, session: str) -> Prepare:
+    return Prepare(
+        session=session,
+        spec=encode_spec(approved.spec).decode(),
+        spec_digest=approved.digest,
+        plan_digest=approved.plan.digest,
+        software=software(),
+    )
+
+
+def _connect(identity: Identity, members: Sequence[Member]) -> dict[str, Control[Response]]:
+    outcomes = _everywhere([member.name for member in members], lambda name: dial(identity, identity.federation.member(name)))
+    controls = {name: outcome for name, outcome in outcomes.items() if isinstance(outcome, Control)}
+    if len(controls) < len(members):
+        for control in controls.values():
+            control.close()
+        raise _joined([outcome for outcome in outcomes.values() if isinstance(outcome, QuorateError)])
+    return controls
+
+
+def _prepare(controls: dict[str, Control[Response]], request: Prepare, session: str) -> None:
+    outcomes = _everywhere(list(controls), lambda name: _accepted(controls[name], request, _PREPARE_SECONDS))
+    problems = [outcome for outcome in outcomes.values() if isinstance(outcome, QuorateError)]
+    if problems:
+        ready = [name for name, outcome in outcomes.items() if not isinstance(outcome, QuorateError)]
+        _give_up(controls, ready, session)
+        raise _joined(problems)
+
+
+def _start(controls: dict[str, Control[Response]], session: str) -> None:
+    try:
+        for control in controls.values():
+            _accepted(control, Start(session=session), _START_SECONDS)
+    except BaseException:
+        _give_up(controls, list(controls), session)
+        raise
+
+
+def _give_up(controls: dict[str, Control[Response]], names: Sequence[str], session: str) -> None:
+    for name in names:
+        with contextlib.suppress(QuorateError):
+            call(controls[name], Cancel(session=session), _START_SECONDS)
+
+
+def _accepted(control: Control[Response], request: Request, timeout: float) -> Accepted:
+    answer = call(control, request, timeout)
+    if not isinstance(answer, Accepted):
+        raise PeerError(f"{control.peer} gave an answer that does not fit the question; compare releases")
+    return answer
+
+
+def _everywhere(names: Sequence[str], action: Callable[[str], object]) -> dict[str, object]:
+    """What `action` gives or raises for every name, done for all at once."""
+
+    def attempt(name: str) -> object:
+        try:
+            return action(name)
+        except QuorateError as problem:
+            return problem
+
+    with ThreadPoolExecutor(max(1, len(names))) as pool:
+        return dict(zip(names, pool.map(attempt, names), strict=True))
+
+
+def _joined(problems: Sequence[QuorateError]) -> QuorateError:
+    if not problems:
+        raise InternalError("a failure without a reason; please report this")
+    return type(problems[0])("; ".join(dict.fromkeys(str(problem) for problem in problems)))

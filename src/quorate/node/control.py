@@ -1,0 +1,124 @@
+"""Control connections: length-prefixed JSON messages over mutual TLS, to the port that also serves sessions."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+from typing import Generic, TypeVar
+
+import msgspec
+
+from quorate.coordination.federation import Member
+from quorate.errors import EnvironmentFault, PeerError, PeerTimeout
+from quorate.node.identity import CONTROL_NAME, Identity
+from quorate.node.messages import Refused, Request, Response
+
+__all__ = ["LIMIT", "Control", "call", "dial"]
+
+T = TypeVar("T")
+LIMIT = 8 << 20
+"""Bytes in one message, at most."""
+_PREFIX = 4
+
+
+class Control(Generic[T]):
+    """One end of a control connection, after the handshake; `type_` is the union of messages that arrive here."""
+
+    def __init__(self, sock: ssl.SSLSocket, peer: str, type_: object) -> None:
+        self._socket = sock
+        self.peer = peer
+        self._decoder: msgspec.json.Decoder[T] = msgspec.json.Decoder(type_)  # type: ignore[arg-type]
+
+    def send(self, message: msgspec.Struct) -> None:
+        """Send a message. Raises `PeerError` when the connection is gone, or it is too long to be a message."""
+        body = msgspec.json.encode(message)
+        if len(body) > LIMIT:
+            raise PeerError(f"a message of {len(body)} bytes to {self.peer} is longer than {LIMIT}; split the spec")
+        try:
+            self._socket.sendall(len(body).to_bytes(_PREFIX, "big") + body)
+        except OSError as problem:
+            raise PeerError(f"{self.peer} closed the control connection ({_reason(problem)})") from None
+
+    def receive(self, timeout: float | None = None) -> T | None:
+        """The next message; None when the peer has closed the connection.
+
+        Raises:
+            PeerTimeout: nothing arrived within `timeout` seconds.
+            PeerError: malformed or too long.
+        """
+        self._socket.settimeout(timeout)
+        try:
+            head = self._exactly(_PREFIX, may_end=True)
+            if not head:
+                return None
+            length = int.from_bytes(head, "big")
+            if length > LIMIT:
+                raise PeerError(f"{self.peer} announced a message of {length} bytes; at most {LIMIT} are allowed")
+            return self._decoder.decode(self._exactly(length))
+        except TimeoutError:
+            raise PeerTimeout(f"{self.peer} did not answer within {timeout:g} s; is its node overloaded?") from None
+        except OSError as problem:
+            raise self._lost(problem) from None
+        except msgspec.MsgspecError as problem:
+            raise PeerError(f"{self.peer} sent a malformed control message ({problem}); compare releases") from None
+
+    def _lost(self, problem: OSError) -> PeerError:
+        if isinstance(problem, ssl.SSLError):
+            return Identity.refusal(problem, self.peer)
+        return PeerError(f"{self.peer} closed the control connection ({_reason(problem)})")
+
+    def _exactly(self, count: int, *, may_end: bool = False) -> bytes:
+        parts = bytearray()
+        while len(parts) < count:
+            part = self._socket.recv(min(count - len(parts), 1 << 16))
+            if not part and may_end and not parts:
+                return b""
+            if not part:
+                raise PeerError(f"{self.peer} closed the control connection in the middle of a message")
+            parts += part
+        return bytes(parts)
+
+    def close(self) -> None:
+        """Close the connection; a `receive` in another thread ends. Never raises."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+
+
+def dial(identity: Identity, member: Member, timeout: float = 10.0) -> Control[Response]:
+    """A control connection to the node of `member`.
+
+    Raises:
+        EnvironmentFault: its node cannot be reached.
+        IdentityError: it did not prove to be that member.
+    """
+    address = member.endpoint
+    try:
+        raw = socket.create_connection(address, timeout)
+    except OSError as problem:
+        raise EnvironmentFault(
+            f"the node of {member.name} at {address} cannot be reached ({_reason(problem)}); is it running? "
+            "'quorate doctor' checks names, ports and certificates"
+        ) from None
+    return Control(identity.secure(raw, member, CONTROL_NAME, timeout), member.name, Response)
+
+
+def call(control: Control[Response], request: Request, timeout: float | None = None) -> Response:
+    """Send a request and wait for its answer.
+
+    Raises:
+        QuorateError: the peer refused; of the class and with the reason it gave, its name in front.
+        PeerError, PeerTimeout: it did not answer.
+    """
+    control.send(request)
+    answer = control.receive(timeout)
+    if answer is None:
+        raise PeerError(f"the node of {control.peer} closed the connection without an answer; see its log")
+    if isinstance(answer, Refused):
+        raise answer.failure.error(f"{control.peer} refused")
+    return answer
+
+
+def _reason(problem: OSError) -> str:
+    return "no answer" if isinstance(problem, TimeoutError) else (problem.strerror or type(problem).__name__)

@@ -1,0 +1,132 @@
+"""Outside data owners and recipients: wait for a session at the parties' nodes, and take part in it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from quorate.coordination.program import Outcome
+from quorate.coordination.roster import roster
+from quorate.coordination.spec import decode_spec, differences
+from quorate.data.prepare import Prepared
+from quorate.errors import AgreementError, EnvironmentFault, PeerError, UserError
+from quorate.node.approval import Approved, prepare_inputs
+from quorate.node.client import hosts
+from quorate.node.control import Control, call, dial
+from quorate.node.identity import Identity
+from quorate.node.messages import Await, Differs, Found, Report, Response
+from quorate.node.seat import Seat
+
+__all__ = ["Participant", "check_outside"]
+
+_POLL_SECONDS = 20.0
+_RETRY_SECONDS = 1.0
+
+
+@dataclass
+class Participant:
+    """A member without a node of its own in this spec, with its data checked and ready.
+
+    Attributes:
+        identity: who we are.
+        approved: our own copy of the spec and plan.
+        inputs: our data by input.
+        on_wait: called with a sentence for people when there is something to wait for.
+        progress: called with (operations done, operations in all).
+        pulse: called about once a second during the session; ends it by raising.
+    """
+
+    identity: Identity
+    approved: Approved
+    inputs: Mapping[str, Prepared] = field(repr=False)
+    on_wait: Callable[[str], None] | None = None
+    progress: Callable[[int, int], None] | None = None
+    pulse: Callable[[], None] | None = None
+
+    @classmethod
+    def ready(cls, identity: Identity, approved: Approved, data: Mapping[str, str]) -> Participant:
+        """Check role and data; `data` is input -> path.
+
+        Raises:
+            UserError: the member takes no outside part in this spec, or a file is missing.
+            DataError: the data does not fit the spec.
+        """
+        check_outside(identity.name, approved)
+        return cls(identity, approved, prepare_inputs(approved.spec, identity.name, data))
+
+    def join(self, patience: float | None = None) -> tuple[Outcome, Report]:
+        """Wait for a session (at most `patience` seconds) and take part in it.
+
+        Raises:
+            AgreementError: the session that waits is of another version of the spec.
+            EnvironmentFault: no session was started in time.
+            QuorateError: as the session ends.
+        """
+        return self.take_part(self.await_session(patience))
+
+    def take_part(self, session: str) -> tuple[Outcome, Report]:
+        """Take part in a session that is known to be started."""
+        seat = Seat(self.identity, self.approved, session, self.inputs)
+        seat.progress, seat.pulse = self.progress, self.pulse
+        return seat.take_part(None)
+
+    def await_session(self, patience: float | None = None) -> str:
+        """The id of the next session in which we take part; errors as `join`.
+
+        The first party's node is asked: it tells each of its sessions once, so that two runs of one spec do not mix.
+        """
+        deadline = None if patience is None else time.monotonic() + patience
+        control: Control[Response] | None = None
+        try:
+            while deadline is None or time.monotonic() < deadline:
+                try:
+                    control = control or dial(self.identity, self._first)
+                    session = self._ask(control, deadline)
+                except EnvironmentFault as problem:
+                    self._wait(f"waiting for the node of {self._first.name}: {problem}")
+                    time.sleep(_RETRY_SECONDS)
+                    continue
+                if session is not None:
+                    return session
+        finally:
+            if control is not None:
+                control.close()
+        raise EnvironmentFault(
+            f"no session of {self.approved.spec.name!r} was started within {patience:g} s; ask the coordinator"
+        )
+
+    @property
+    def _first(self):  # type: ignore[no-untyped-def]
+        return self.identity.federation.member(hosts(self.approved.spec)[0])
+
+    def _ask(self, control: Control[Response], deadline: float | None) -> str | None:
+        self._wait(f"waiting for the coordinator to start {self.approved.spec.name!r} ...")
+        left = _POLL_SECONDS if deadline is None else max(0.1, min(_POLL_SECONDS, deadline - time.monotonic()))
+        question = Await(spec_name=self.approved.spec.name, spec_digest=self.approved.digest, seconds=left)
+        answer = call(control, question, left + _POLL_SECONDS)
+        if isinstance(answer, Differs):
+            raise AgreementError(self._difference(control.peer, answer))
+        if not isinstance(answer, Found):
+            raise PeerError(f"{control.peer} gave an answer that does not fit the question; compare releases")
+        return answer.session
+
+    def _difference(self, peer: str, answer: Differs) -> str:
+        theirs = decode_spec(answer.spec.encode(), f"the spec of {peer}")
+        lines = differences(self.approved.spec, theirs) or ["the plan, which was compiled from another source"]
+        name = self.approved.spec.name
+        return f"{peer} runs another version of {name!r} than our copy (here); they differ in: {'; '.join(lines)}"
+
+    def _wait(self, sentence: str) -> None:
+        if self.on_wait is not None:
+            self.on_wait(sentence)
+
+
+def check_outside(name: str, approved: Approved) -> None:
+    """Raises `UserError` unless the member is an owner or recipient that is neither party nor dealer."""
+    index = roster(approved.spec).index(name)
+    if name in hosts(approved.spec):
+        raise UserError(
+            f"{name} is {'a party' if index < len(approved.spec.parties) else 'the dealer'} of this spec and takes part "
+            "through its node; start it with 'quorate node', with its data as --data"
+        )

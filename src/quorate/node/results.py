@@ -1,0 +1,54 @@
+"""What a participant takes away from a session: results as a JSON document, kept shares in the vault."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from quorate.coordination.program import Outcome
+from quorate.files import ensure_folder, write_atomic
+from quorate.lang.plan import Plan
+from quorate.node.approval import Approved, owner_of
+from quorate.node.vault import Vault
+
+__all__ = ["as_json", "keep_shares", "results_path", "write_results"]
+
+
+def as_json(values: Mapping[str, npt.NDArray[np.generic]]) -> dict[str, Any]:
+    """Opened values by output as numbers, truth values and nested lists of them."""
+    return {name: value.tolist() for name, value in values.items()}
+
+
+def results_path(home: Path, member: str, session: str) -> Path:
+    """Where a node writes what its member receives in a session."""
+    return home / "results" / f"{session}.{member}.json"
+
+
+def write_results(path: Path, spec_name: str, session: str, outcome: Outcome) -> None:
+    """Write the results that were opened to this member, readable for its user alone; nothing if there are none.
+
+    Raises:
+        EnvironmentFault: the disk is full, or this machine refuses the write; no partial file is left.
+    """
+    if not outcome.values:
+        return
+    document = {"spec": spec_name, "session": session, "results": as_json(outcome.values), "rows": outcome.rows}
+    ensure_folder(path.parent, 0o700)
+    write_atomic(path, json.dumps(document, indent=2).encode() + b"\n", 0o600)
+
+
+def keep_shares(vault: Vault, approved: Approved, me: int, session: str, outcome: Outcome) -> None:
+    """Put the kept outputs into the vault under the names that the spec gives them; raises as `Vault.save`."""
+    names = {output.name: output.keep for output in approved.spec.outputs if output.keep is not None}
+    for output, share in outcome.kept.items():
+        dtype = _dtype_of(approved.plan, output)
+        vault.save(names[output], share, dtype, session, owner_of(approved.spec, me))
+
+
+def _dtype_of(plan: Plan, output: str) -> str:
+    return str(plan.operations[plan.outputs[output]].type.dtype)

@@ -1,0 +1,124 @@
+"""One participant's part in one session on the mesh: connect, run the program, measure."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from quorate.coordination.program import Job, Outcome, session_program
+from quorate.coordination.roster import roster
+from quorate.data.prepare import Prepared
+from quorate.engine.names import Scope
+from quorate.engine.party import Party
+from quorate.node.approval import Approved
+from quorate.node.identity import Identity
+from quorate.node.messages import Report, Traffic
+from quorate.node.mesh import Incoming, connect
+from quorate.sharing.share import Share
+from quorate.transport.conduct import conduct
+from quorate.transport.link import Link
+
+__all__ = ["Pulse", "Seat", "throttled"]
+
+Pulse = Callable[[], None]
+"""Called about once a second while the session runs; ends it by raising."""
+_EVERY = 0.2
+
+
+@dataclass
+class Seat:
+    """Everything that a participant brings to a session.
+
+    Attributes:
+        identity: who we are.
+        approved: our own copy of the spec and plan.
+        session: the session's id.
+        inputs, stored: our data, see `Job`.
+        progress: called with (operations done, operations in all).
+        pulse: see `Pulse`.
+    """
+
+    identity: Identity
+    approved: Approved
+    session: str
+    inputs: Mapping[str, Prepared] = field(default_factory=dict, repr=False)
+    stored: Mapping[tuple[str, str], Share] = field(default_factory=dict, repr=False)
+    progress: Callable[[int, int], None] | None = None
+    pulse: Pulse | None = None
+
+    def take_part(self, incoming: Incoming | None) -> tuple[Outcome, Report]:
+        """Connect to the other participants, run the session, and close all connections.
+
+        Args:
+            incoming: where connections to us arrive; None for those who only dial.
+
+        Raises:
+            QuorateError: whatever ends the session; the others have been told then.
+        """
+        spec, who = self.approved.spec, roster(self.approved.spec)
+        me = who.index(self.identity.name)
+        begun = time.monotonic()
+        links = connect(self.identity, who, me, self.session, incoming, spec.timeouts.join)
+        connected = time.monotonic()
+        job = Job(spec, self.approved.plan, me, self.inputs, self.stored, progress=self.progress)
+        root = Scope.root()
+        party = Party(session_program(job, job.session(), root))
+        outcome: Outcome = conduct(
+            party,
+            links,
+            root_scope=root,
+            names=who.participants,
+            round_timeout=spec.timeouts.round,
+            session_timeout=spec.timeouts.session,
+            on_progress=self._beat,
+        )
+        return outcome, self._report(party, links, outcome, (begun, connected, time.monotonic()))
+
+    def _beat(self, _: Party) -> None:
+        if self.pulse is not None:
+            self.pulse()
+
+    def _report(
+        self, party: Party, links: Mapping[int, Link], outcome: Outcome, moments: tuple[float, float, float]
+    ) -> Report:
+        begun, connected, ended = moments
+        return Report(
+            member=self.identity.name,
+            session=self.session,
+            rounds=party.rounds,
+            messages=party.messages,
+            bytes_sent=sum(party.sent.values()),
+            peers={
+                link.name: Traffic(sent=party.sent.get(index, 0), wire_out=link.bytes_out, wire_in=link.bytes_in)
+                for index, link in sorted(links.items())
+            },
+            seconds=ended - begun,
+            connect_seconds=connected - begun,
+            compute_seconds=ended - connected,
+            peak_mb=peak_mb(),
+            rows=outcome.rows,
+            commitments=outcome.commitments,
+        )
+
+
+def peak_mb() -> float:
+    """Most memory that this process has used so far, in MiB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1 << 20 if sys.platform == "darwin" else 1 << 10)
+
+
+def throttled(tell: Callable[[int, int], None]) -> Callable[[int, int], None]:
+    """The same callback, called at most five times a second, and for the last operation."""
+    last = 0.0
+
+    def progress(done: int, total: int) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if done == total or now - last >= _EVERY:
+            last = now
+            tell(done, total)
+
+    return progress

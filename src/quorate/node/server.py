@@ -1,0 +1,248 @@
+"""A node: one port, the sessions behind it, and the control requests of coordinators and participants."""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from quorate.coordination.agreement import software
+from quorate.coordination.federation import Federation
+from quorate.errors import EnvironmentFault, IdentityError, PeerError, PeerTimeout, QuorateError, UserError
+from quorate.files import ensure_folder
+from quorate.node.control import Control
+from quorate.node.identity import CONTROL_NAME, Identity, session_name
+from quorate.node.messages import (
+    Accepted,
+    Await,
+    Cancel,
+    Differs,
+    Failure,
+    Found,
+    Hello,
+    Prepare,
+    Refused,
+    Request,
+    Response,
+    Start,
+    Watch,
+    Welcome,
+    check_session,
+)
+from quorate.node.nursery import Exited, Nursery
+from quorate.node.port import Port
+from quorate.node.sessions import Entry, Sessions
+from quorate.node.worker import Assignment, work
+
+__all__ = ["Node", "Settings", "default_home"]
+
+log = logging.getLogger(__name__)
+
+MOST_CONTROLS = 128
+"""Control connections at the same time, at most."""
+_HANDSHAKE_SECONDS = 10.0
+_IDLE_SECONDS = 600.0
+_LONGEST_WAIT = 30.0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where a node finds and leaves its files.
+
+    Attributes:
+        specs: folder with the specs and plans that its operator approved.
+        home: folder for results, kept shares and the storage key.
+        data: input -> path, for inputs that the node's own member provides.
+        key: the member's private key; by default beside its certificate.
+    """
+
+    specs: Path
+    home: Path
+    data: Mapping[str, str] = field(default_factory=dict)
+    key: Path | None = None
+
+
+def default_home(federation_file: Path) -> Path:
+    """The folder "state" beside the federation file."""
+    return federation_file.parent / "state"
+
+
+class Node:
+    """The node process of one member. Make it before the process has threads; then `run` it in the main thread."""
+
+    def __init__(self, federation: Federation, name: str, settings: Settings) -> None:
+        """Check identity and folders, fork the nursery and open the port.
+
+        Raises:
+            UserError: no such member or folder, or the member has no address or no key.
+            IdentityError: its certificate is expired, or not from the federation's authority.
+            EnvironmentFault: the port is in use, or a folder cannot be made.
+        """
+        self.identity = Identity(federation, name, settings.key)
+        self.settings = settings
+        if not settings.specs.is_dir():
+            raise UserError(f"the folder of approved specs {settings.specs} does not exist; give it with --specs")
+        ensure_folder(settings.home)
+        self._nursery = Nursery(work)
+        try:
+            self._port = Port(self.identity.member.endpoint, name)
+        except BaseException:
+            self._nursery.close(0.0)
+            raise
+        self._sessions = Sessions(self._nursery, self._open_door, self._shut_door)
+        self._controls = threading.BoundedSemaphore(MOST_CONTROLS)
+        self._stop_out, self._stop_in = os.pipe()
+
+    def run(self, on_listening: Callable[[], None] | None = None, lifeline: int | None = None) -> None:
+        """Serve until SIGTERM, SIGINT or the end of the pipe `lifeline`; then end all sessions and leave.
+
+        Raises:
+            EnvironmentFault: the nursery ended by itself.
+        """
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(signum, lambda *_: self.stop())
+        self._port.register(CONTROL_NAME, self._accept_control)
+        try:
+            self._port.start()
+            threading.Thread(target=self._watch_nursery, name="nursery", daemon=True).start()
+            log.info("node %s listens on %s", self.identity.name, self.identity.member.endpoint)
+            if on_listening is not None:
+                on_listening()
+            self._wait(lifeline)
+        finally:
+            self._port.close()
+            self._sessions.close()
+            self._nursery.close()
+        if self._nursery_ended:
+            raise EnvironmentFault("the process that starts sessions ended; see the log above, and restart the node")
+        log.info("node %s stopped", self.identity.name)
+
+    _nursery_ended = False
+
+    def stop(self) -> None:
+        """Make `run` return; may be called from a signal handler or any thread."""
+        os.write(self._stop_in, b"x")
+
+    def _wait(self, lifeline: int | None) -> None:
+        poller = select.poll()
+        poller.register(self._stop_out, select.POLLIN)
+        if lifeline is not None:
+            poller.register(lifeline, select.POLLIN)
+        poller.poll()
+
+    def _watch_nursery(self) -> None:
+        while (event := self._nursery.next_event()) is not None:
+            if isinstance(event, Exited):
+                self._sessions.exited(event)
+        if not self._sessions.closed:
+            self._nursery_ended = True
+            self.stop()
+
+    def _open_door(self, entry: Entry) -> None:
+        self._port.register(session_name(entry.session), entry.hand_over)
+
+    def _shut_door(self, entry: Entry) -> None:
+        self._port.unregister(session_name(entry.session))
+
+    # ---- control connections
+
+    def _accept_control(self, sock: socket.socket) -> None:
+        """Called by the listener for every control connection; must not wait."""
+        if not self._controls.acquire(blocking=False):
+            log.warning("more than %d control connections; one was refused", MOST_CONTROLS)
+            sock.close()
+            return
+        threading.Thread(target=self._serve_control, args=(sock,), name="control", daemon=True).start()
+
+    def _serve_control(self, sock: socket.socket) -> None:
+        control: Control[Request] | None = None
+        try:
+            secured, caller = self.identity.receive(sock, _HANDSHAKE_SECONDS)
+            control = Control(secured, caller or "an unknown caller", Request)
+            if caller is None:
+                control.send(Refused(failure=Failure.of(IdentityError("your certificate is not the pinned one"))))
+                return
+            while (request := control.receive(_IDLE_SECONDS)) is not None:
+                self._answer(control, caller, request)
+        except PeerTimeout:
+            log.debug("an idle control connection was closed")
+        except PeerError as problem:
+            log.info("control connection: %s", problem)
+        except Exception as problem:
+            log.error("control connection: %s", Failure.of(problem).message)
+        finally:
+            sock.close()
+            if control is not None:
+                control.close()
+            self._controls.release()
+
+    def _answer(self, control: Control[Request], caller: str, request: Request) -> None:
+        try:
+            if isinstance(request, Watch):
+                events = self._events(caller, request)
+            else:
+                events = iter([self._respond(caller, request)])
+        except QuorateError as problem:
+            log.warning("refused %s of %s: %s", type(request).__name__.lower(), caller, problem)
+            control.send(Refused(failure=Failure.of(problem).told))
+            return
+        for event in events:
+            control.send(event)
+
+    def _respond(self, caller: str, request: Request) -> Response:
+        if isinstance(request, Hello):
+            return Welcome(member=self.identity.name, software=software(), time=time.time())
+        if isinstance(request, Await):
+            return self._await(caller, request)
+        self._check_coordinator(caller)
+        session = check_session(request.session)
+        if isinstance(request, Prepare):
+            self._prepare(request)
+        elif isinstance(request, Start):
+            self._sessions.start(session, caller)
+        elif isinstance(request, Cancel):
+            self._sessions.cancel(session)
+        return Accepted()
+
+    def _check_coordinator(self, caller: str) -> None:
+        if not self.identity.federation.member(caller).has("coordinator"):
+            raise IdentityError(
+                f"{caller} may not start or stop sessions; it lacks the role coordinator in the federation file of "
+                f"{self.identity.name}"
+            )
+
+    def _prepare(self, request: Prepare) -> None:
+        settings, identity = self.settings, self.identity
+        self._sessions.prepare(
+            Assignment(
+                federation=identity.federation,
+                member=identity.name,
+                key=str(identity.key),
+                specs=str(settings.specs),
+                home=str(settings.home),
+                data=dict(settings.data),
+                prepare=request,
+            )
+        )
+
+    def _await(self, caller: str, request: Await) -> Response:
+        patience = min(max(0.0, request.seconds), _LONGEST_WAIT)
+        entry = self._sessions.await_one(request.spec_name, request.spec_digest, caller, patience)
+        if entry is None or entry.ready is None:
+            return Found(session=None)
+        if entry.ready.spec_digest != request.spec_digest:
+            return Differs(spec=entry.ready.spec)
+        return Found(session=entry.session)
+
+    def _events(self, caller: str, request: Watch) -> Iterator[Response]:
+        entry = self._sessions.get(check_session(request.session))
+        if not entry.concerns(caller):
+            self._check_coordinator(caller)
+        return (event.told if isinstance(event, Failure) else event for event in self._sessions.watch(entry))

@@ -1,0 +1,243 @@
+"""The node's table of sessions: one worker process each, what it reports, and who may hear of it."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+from quorate.errors import EnvironmentFault, UserError
+from quorate.node.channel import Channel, pair
+from quorate.node.messages import Event, Failure, Finished, Prepare, Progress
+from quorate.node.nursery import Exited, Nursery
+from quorate.node.process import status_text
+from quorate.node.worker import Assignment, Connection, FromWorker, Go, Ready
+
+__all__ = ["Entry", "Sessions"]
+
+log = logging.getLogger(__name__)
+
+MOST_ALIVE = 64
+"""Sessions at a node at the same time, at most."""
+_REMEMBERED = 256
+_STATUS_SECONDS = 3.0
+Worker = Channel[Ready | Progress | Finished | Failure]
+
+
+class Entry:
+    """One session at this node.
+
+    Attributes:
+        ready: what the worker found, once it is prepared.
+        started: the coordinator has started it.
+        end: how it ended, or None.
+        told: members that were told of this session by `Await`.
+    """
+
+    def __init__(self, session: str, channel: Worker) -> None:
+        self.session = session
+        self.ready: Ready | None = None
+        self.started = False
+        self.end: Finished | Failure | None = None
+        self.told: set[str] = set()
+        self.progress: Progress | None = None
+        self.cancelled = False
+        self.status: int | None = None
+        self._channel = channel
+
+    def hand_over(self, sock: socket.socket) -> None:
+        """Give the worker a connection that a participant opened for it; closed here in any case."""
+        with sock:
+            if self.end is None:
+                self._channel.send(Connection(), sock.fileno())
+
+    def concerns(self, member: str) -> bool:
+        """Whether `member` takes part."""
+        return self.ready is not None and member in self.ready.participants
+
+
+class Sessions:
+    """All sessions since the node started. Thread-safe; waiting happens on one condition."""
+
+    def __init__(
+        self, nursery: Nursery, on_open: Callable[[Entry], None], on_end: Callable[[Entry], None]
+    ) -> None:
+        """`on_open` is called before anything happens in a session, `on_end` once it is over."""
+        self._nursery = nursery
+        self._on_open, self._on_end = on_open, on_end
+        self._entries: dict[str, Entry] = {}
+        self._used: set[str] = set()
+        self._changed = threading.Condition()
+        self.closed = False
+
+    # ---- for the coordinator
+
+    def prepare(self, assignment: Assignment) -> Entry:
+        """Start a worker for a new session and wait until it has checked everything.
+
+        Raises:
+            UserError: the id was used before, or too many sessions run.
+            QuorateError: what the worker found wrong.
+        """
+        session = assignment.prepare.session
+        entry = self._open(session)
+        log.info("session %s: preparing", session)
+        entry._channel.send(assignment)
+        with self._changed:
+            self._changed.wait_for(lambda: entry.ready is not None or entry.end is not None)
+        if isinstance(entry.end, Failure):
+            raise entry.end.error()
+        return entry
+
+    def _open(self, session: str) -> Entry:
+        with self._changed:
+            if session in self._used:
+                raise UserError(f"session {session} exists already; every run needs an id of its own")
+            if sum(entry.end is None for entry in self._entries.values()) >= MOST_ALIVE:
+                raise EnvironmentFault(f"{MOST_ALIVE} sessions run at this node; try again when one has ended")
+            self._used.add(session)
+            ours, theirs = pair()
+            channel: Worker = Channel(ours, FromWorker)
+            entry = self._entries[session] = Entry(session, channel)
+            self._forget_old()
+        self._on_open(entry)
+        if not self._nursery.spawn(session, theirs):
+            self._end(entry, Failure.of(EnvironmentFault("the node cannot start processes any more; restart it")))
+        threading.Thread(target=self._listen, args=(entry,), name=f"session {session[:8]}", daemon=True).start()
+        return entry
+
+    def _forget_old(self) -> None:
+        ended = [name for name, entry in self._entries.items() if entry.end is not None]
+        for name in ended[:-_REMEMBERED]:
+            del self._entries[name]
+
+    def start(self, session: str, caller: str) -> None:
+        """Let a prepared session begin; the calling member joins it without having to ask."""
+        with self._changed:
+            entry = self._known(session)
+            if entry.ready is None or entry.end is not None:
+                raise UserError(f"session {session} is not prepared, or has ended; prepare a new one")
+            if not entry.started:
+                entry.started = True
+                entry.told.add(caller)
+                entry._channel.send(Go())
+                self._changed.notify_all()
+        log.info("session %s: started", session)
+
+    def cancel(self, session: str) -> None:
+        """End a session, whatever it does; the other participants are told."""
+        with self._changed:
+            entry = self._known(session)
+            if entry.end is not None:
+                return
+            entry.cancelled = True
+        log.info("session %s: cancelled", session)
+        self._nursery.kill(session, signal.SIGTERM)
+
+    def _known(self, session: str) -> Entry:
+        entry = self._entries.get(session)
+        if entry is None:
+            raise UserError(f"there is no session {session} at this node; it may have been restarted")
+        return entry
+
+    # ---- for everybody who takes part
+
+    def get(self, session: str) -> Entry:
+        """The entry of a session. Raises `UserError` if there is none."""
+        with self._changed:
+            return self._known(session)
+
+    def watch(self, entry: Entry) -> Iterator[Event]:
+        """What happens in a session, from now to its end."""
+        seen: Progress | None = None
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: entry.end is not None or entry.progress is not seen)
+                end, seen = entry.end, entry.progress
+            if end is not None:
+                yield end
+                return
+            if seen is not None:
+                yield seen
+
+    def await_one(self, spec_name: str, digest: str, member: str, patience: float) -> Entry | None:
+        """A started session of that spec in which `member` takes part and of which it has not been told.
+
+        It counts as told if `digest` is that of the session's spec.
+        """
+        deadline = time.monotonic() + patience
+        with self._changed:
+            while True:
+                for entry in self._entries.values():
+                    if self._waits_for(entry, spec_name, member):
+                        if entry.ready is not None and entry.ready.spec_digest == digest:
+                            entry.told.add(member)
+                        return entry
+                left = deadline - time.monotonic()
+                if left <= 0 or self.closed or not self._changed.wait(left):
+                    return None
+
+    @staticmethod
+    def _waits_for(entry: Entry, spec_name: str, member: str) -> bool:
+        ready = entry.ready
+        if ready is None or not entry.started or entry.end is not None or member in entry.told:
+            return False
+        return ready.spec_name == spec_name and member in ready.participants
+
+    # ---- what the processes say
+
+    def _listen(self, entry: Entry) -> None:
+        """Take in what a worker reports until it ends; runs in a thread of its own."""
+        while True:
+            received = entry._channel.receive()
+            if received is None:
+                break
+            self._note(entry, received[0])
+        with self._changed:
+            self._changed.wait_for(lambda: entry.end is not None or entry.status is not None, _STATUS_SECONDS)
+            how = "vanished" if entry.status is None else status_text(entry.status)
+        if entry.end is None:
+            text = f"its worker process {how}; the log of the node may say more, and whether its memory suffices"
+            self._end(entry, Failure.of(EnvironmentFault(text)))
+        entry._channel.close()
+
+    def _note(self, entry: Entry, message: Ready | Progress | Finished | Failure) -> None:
+        if isinstance(message, (Finished, Failure)):
+            self._end(entry, message)
+            return
+        with self._changed:
+            if isinstance(message, Ready):
+                entry.ready = message
+            else:
+                entry.progress = message
+            self._changed.notify_all()
+
+    def _end(self, entry: Entry, end: Finished | Failure) -> None:
+        if entry.cancelled and isinstance(end, Failure):
+            end = Failure.of(EnvironmentFault("cancelled by the coordinator"))
+        with self._changed:
+            entry.end = entry.end or end
+            self._changed.notify_all()
+        if isinstance(end, Failure):
+            log.error("session %s: failed: %s: %s", entry.session, end.code, end.message)
+        else:
+            log.info("session %s: finished in %.2f s", entry.session, end.report.seconds)
+        self._on_end(entry)
+
+    def exited(self, event: Exited) -> None:
+        """The nursery says that a worker has ended."""
+        with self._changed:
+            entry = self._entries.get(event.session)
+            if entry is not None:
+                entry.status = event.status
+                self._changed.notify_all()
+        log.debug("session %s: worker %d %s", event.session, event.pid, status_text(event.status))
+
+    def close(self) -> None:
+        """Wake up everybody who waits for a session to come."""
+        with self._changed:
+            self.closed = True
+            self._changed.notify_all()

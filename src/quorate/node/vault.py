@@ -1,0 +1,195 @@
+"""Shares that a party keeps between sessions, encrypted at rest with AES-256-GCM under a key of this node.
+
+One file per kept name. Its header (what is shared, with whom, under which protocol) is readable and authenticated;
+the shares are encrypted. A damaged, exchanged or renamed file is refused.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import stat
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from quorate.crypto.entropy import SystemEntropy
+from quorate.errors import EnvironmentFault, UserError
+from quorate.files import ensure_folder, read_bytes, write_atomic
+from quorate.sharing.share import Arithmetic, Boolean, Share
+
+__all__ = ["Kept", "Owner", "Vault"]
+
+_MAGIC = b"quorate-share-1\n"
+_KEY_BYTES = 32
+_NONCE_BYTES = 12
+_PREFIX = 4
+_MOST = 1 << 31  # what one call of AES-GCM takes
+_DTYPES = ("|u1", "<u2", "<u4", "<u8")
+
+
+class Owner(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which shares fit together: same parties in the same order, same protocol and threshold, this index."""
+
+    parties: tuple[str, ...]
+    index: int
+    protocol: str
+    threshold: int
+
+
+class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    dtype: str
+    shape: tuple[int, ...]
+
+
+class _Header(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    name: str
+    session: str
+    owner: Owner
+    kind: str
+    scheme: str
+    width: int
+    dtype: str
+    parts: tuple[_Part, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A share read from the vault, the data type of its values ("int", "fixed(16)") and the session that made it."""
+
+    share: Share = field(repr=False)
+    dtype: str
+    session: str
+
+
+class Vault:
+    """The kept shares of one member below a folder `home`; the key is made at the first use."""
+
+    def __init__(self, home: Path, member: str) -> None:
+        self._folder = home / "kept" / member
+        self._key_path = home / f"{member}.storage.key"
+
+    def path(self, name: str) -> Path:
+        """Where the share kept as `name` lies."""
+        return self._folder / f"{name}.share"
+
+    def save(self, name: str, share: Share, dtype: str, session: str, owner: Owner) -> None:
+        """Encrypt and write a share, replacing an earlier one of this name.
+
+        Raises:
+            UserError: the share is larger than 2 GiB.
+            EnvironmentFault: the disk is full, or this machine refuses the write.
+        """
+        parts = [_little_endian(part) for part in share.parts]
+        header = _Header(
+            name=name,
+            session=session,
+            owner=owner,
+            kind=type(share).__name__,
+            scheme=share.scheme,
+            width=share.width if isinstance(share, Boolean) else 0,
+            dtype=dtype,
+            parts=tuple(_Part(part.dtype.str, part.shape) for part in parts),
+        )
+        body = b"".join(part.tobytes() for part in parts)
+        if len(body) >= _MOST:
+            raise UserError(f"the share to keep as {name!r} has {len(body)} bytes, more than 2 GiB; keep it in parts")
+        ensure_folder(self._folder, 0o700)
+        write_atomic(self.path(name), self._sealed(msgspec.json.encode(header), body), 0o600)
+
+    def _sealed(self, header: bytes, body: bytes) -> bytes:
+        nonce = SystemEntropy().bytes(_NONCE_BYTES)
+        prefix = _MAGIC + len(header).to_bytes(_PREFIX, "big") + header
+        return prefix + nonce + AESGCM(self._key(create=True)).encrypt(nonce, body, prefix)
+
+    def load(self, name: str, owner: Owner) -> Kept:
+        """The share kept as `name`, if it was made by the same parties in the same roles.
+
+        Raises:
+            UserError: nothing is kept under this name, or it was made for other parties or another protocol.
+            EnvironmentFault: the file or the key is damaged or cannot be read.
+        """
+        path = self.path(name)
+        if not path.exists():
+            raise UserError(
+                f"nothing is kept as {name!r} at this node (looked for {path}); run the spec that keeps it first, "
+                "with the same --home"
+            )
+        data = read_bytes(path)
+        header, start = _parse(data, path)
+        if header.name != name:
+            raise EnvironmentFault(f"{path}: holds the share {header.name!r}; the file was renamed, name it as it was")
+        _check_owner(header.owner, owner, name)
+        return Kept(_share(header, self._opened(data, start, path), path), header.dtype, header.session)
+
+    def _opened(self, data: bytes, start: int, path: Path) -> bytes:
+        nonce = data[start : start + _NONCE_BYTES]
+        try:
+            return AESGCM(self._key(create=False)).decrypt(nonce, data[start + _NONCE_BYTES :], data[:start])
+        except (InvalidTag, ValueError):
+            raise EnvironmentFault(
+                f"{path}: damaged, or encrypted under another key than {self._key_path}; restore both from one backup, "
+                "or run the spec that keeps this share again"
+            ) from None
+
+    def _key(self, *, create: bool) -> bytes:
+        path = self._key_path
+        if create and not path.exists():
+            ensure_folder(path.parent, 0o700)
+            with contextlib.suppress(UserError):  # another session of this node was faster
+                write_atomic(path, SystemEntropy().bytes(_KEY_BYTES), 0o600, overwrite=False)
+        key = read_bytes(path, _KEY_BYTES)
+        if len(key) != _KEY_BYTES:
+            raise EnvironmentFault(f"{path}: not a storage key of {_KEY_BYTES} bytes; restore it from a backup")
+        if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+            raise EnvironmentFault(f"{path}: other users of this machine may read the key; run chmod 600 on it")
+        return key
+
+
+def _little_endian(part: np.ndarray[tuple[int, ...], np.dtype[np.generic]]) -> np.ndarray[
+    tuple[int, ...], np.dtype[np.generic]
+]:
+    return np.ascontiguousarray(part, part.dtype.newbyteorder("<")).reshape(part.shape)
+
+
+def _parse(data: bytes, path: Path) -> tuple[_Header, int]:
+    start = len(_MAGIC) + _PREFIX
+    stop = start + int.from_bytes(data[len(_MAGIC) : start], "big")
+    try:
+        if not data.startswith(_MAGIC) or stop > len(data):
+            raise msgspec.DecodeError
+        return msgspec.json.decode(data[start:stop], type=_Header), stop
+    except msgspec.MsgspecError:
+        raise EnvironmentFault(f"{path}: damaged, or not a kept share; restore it from a backup") from None
+
+
+def _check_owner(kept: Owner, wanted: Owner, name: str) -> None:
+    for field_name in ("parties", "protocol", "threshold", "index"):
+        here, there = getattr(kept, field_name), getattr(wanted, field_name)
+        if here != there:
+            raise UserError(
+                f"the share kept as {name!r} has {field_name} {_shown(here)}, this spec has {_shown(there)}; "
+                "use it with the same parties, in the same order, and the same protocol"
+            )
+
+
+def _shown(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, Sequence) and not isinstance(value, str) else str(value)
+
+
+def _share(header: _Header, body: bytes, path: Path) -> Share:
+    parts = []
+    start = 0
+    for part in header.parts:
+        if part.dtype not in _DTYPES:
+            raise EnvironmentFault(f"{path}: holds an unknown type {part.dtype!r}; it was written by another release")
+        array = np.frombuffer(body, part.dtype, int(np.prod(part.shape, dtype=np.int64)), start).reshape(part.shape)
+        start += array.nbytes
+        parts.append(array.astype(array.dtype.newbyteorder("=")))
+    if header.kind == "Boolean":
+        return Boolean(header.scheme, tuple(parts), header.width)
+    return Arithmetic(header.scheme, tuple(parts))

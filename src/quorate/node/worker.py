@@ -1,0 +1,195 @@
+"""The process of one session at a node: gets ready, waits for the start, takes part, leaves results and shares."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import time
+from collections import deque
+from pathlib import Path
+from typing import NoReturn
+
+import msgspec
+
+from quorate.coordination.federation import Federation
+from quorate.coordination.roster import roster
+from quorate.errors import EnvironmentFault, InternalError, PeerTimeout
+from quorate.node import messages
+from quorate.node.approval import Approved, compare, find, prepare_inputs, stored_inputs
+from quorate.node.channel import Channel
+from quorate.node.identity import Identity
+from quorate.node.messages import Failure, Finished, Prepare, Progress
+from quorate.node.results import keep_shares, results_path, write_results
+from quorate.node.seat import Seat, throttled
+from quorate.node.vault import Vault
+
+__all__ = ["Assignment", "Connection", "FromWorker", "Go", "Ready", "ToWorker", "work"]
+
+log = logging.getLogger(__name__)
+
+
+class _Message(msgspec.Struct, frozen=True, kw_only=True, tag=str.lower):
+    pass
+
+
+class Assignment(_Message, frozen=True):
+    """The first message to a worker: where its node finds what, and the request to prepare.
+
+    Attributes:
+        federation: as the node loaded it.
+        member: whose node this is.
+        key: path of its private key.
+        specs: folder of approved specs and plans.
+        home: folder for results and kept shares.
+        data: input -> path.
+        prepare: what the coordinator asked for.
+    """
+
+    federation: Federation
+    member: str
+    key: str
+    specs: str
+    home: str
+    data: dict[str, str]
+    prepare: Prepare
+
+
+class Go(_Message, frozen=True):
+    """The session starts."""
+
+
+class Connection(_Message, frozen=True):
+    """A participant connects; its untouched connection comes with this message."""
+
+
+class Ready(_Message, frozen=True):
+    """Everything is checked; who takes part in what."""
+
+    spec_name: str
+    spec_digest: str
+    spec: str
+    participants: tuple[str, ...]
+
+
+ToWorker = Assignment | Go | Connection
+FromWorker = Ready | Progress | Finished | Failure
+
+
+def work(sock: socket.socket) -> int:
+    """Run one session as the channel says, and report its end on it; the exit code of the process."""
+    channel: Channel[Assignment | Go | Connection] = Channel(sock, ToWorker)
+    try:
+        _Worker(channel).run()
+    except BaseException as problem:
+        failure = Failure.of(problem)
+        log.error("session failed: %s: %s", failure.code, failure.message)
+        log.debug("details", exc_info=problem)
+        channel.send(failure)
+        return messages.as_quorate_error(problem).exit_code
+    return 0
+
+
+class _Worker:
+    def __init__(self, channel: Channel[Assignment | Go | Connection]) -> None:
+        self._channel = channel
+        self._arrived: deque[socket.socket] = deque()
+        received = channel.receive()
+        if received is None or not isinstance(received[0], Assignment):
+            raise InternalError("a worker was started without an assignment; please report this")
+        self._task = received[0]
+        self._session = self._task.prepare.session
+
+    def run(self) -> None:
+        task = self._task
+        identity = Identity(task.federation, task.member, Path(task.key))
+        approved = find(_spec_name(task.prepare), Path(task.specs), task.federation)
+        compare(approved, task.prepare)
+        seat = self._seat(identity, approved)
+        self._tell_ready(approved)
+        self._await_start(approved.spec.timeouts.join)
+        outcome, report = seat.take_part(self)
+        keep_shares(self._vault, approved, roster(approved.spec).index(task.member), self._session, outcome)
+        write_results(self._results, approved.spec.name, self._session, outcome)
+        self._channel.send(Finished(report=report))
+
+    def _seat(self, identity: Identity, approved: Approved) -> Seat:
+        who = roster(approved.spec)
+        return Seat(
+            identity,
+            approved,
+            self._session,
+            prepare_inputs(approved.spec, identity.name, self._task.data),
+            stored_inputs(approved.spec, who, who.index(identity.name), self._vault),
+            throttled(self._tell_progress),
+            self._check_node,
+        )
+
+    @property
+    def _vault(self) -> Vault:
+        return Vault(Path(self._task.home), self._task.member)
+
+    @property
+    def _results(self) -> Path:
+        return results_path(Path(self._task.home), self._task.member, self._session)
+
+    def _tell_ready(self, approved: Approved) -> None:
+        spec = approved.spec
+        self._channel.send(
+            Ready(
+                spec_name=spec.name,
+                spec_digest=approved.digest,
+                spec=self._task.prepare.spec,  # equal to our own copy by now
+                participants=roster(spec).participants,
+            )
+        )
+
+    def _tell_progress(self, done: int, total: int) -> None:
+        self._channel.send(Progress(done=done, total=total))
+
+    # ---- what the node tells us
+
+    def _await_start(self, patience: float) -> None:
+        deadline = time.monotonic() + patience
+        try:
+            while not isinstance(self._next(deadline - time.monotonic()), Go):
+                pass
+        except TimeoutError:
+            raise PeerTimeout(
+                f"the coordinator prepared the session and did not start it within {patience:g} s; run it again"
+            ) from None
+
+    def _next(self, timeout: float | None) -> Assignment | Go | Connection:
+        received = self._channel.receive(timeout)
+        if received is None:
+            _orphaned()
+        message, connection = received
+        if connection is not None:
+            self._arrived.append(connection)
+        return message
+
+    def fileno(self) -> int:
+        """Readable when a connection may have arrived (see `Incoming`)."""
+        return self._channel.fileno()
+
+    def accept(self) -> socket.socket | None:
+        """The next connection that participants opened to us, if there is one, without waiting."""
+        while not self._arrived and self._channel.ready(0):
+            self._next(0)
+        return self._arrived.popleft() if self._arrived else None
+
+    def _check_node(self) -> None:
+        while self._channel.ready(0):
+            self._next(0)
+        while self._arrived:  # nobody is missing any more
+            self._arrived.popleft().close()
+
+
+def _spec_name(asked: Prepare) -> str:
+    try:
+        return str(msgspec.json.decode(asked.spec)["name"])
+    except (msgspec.MsgspecError, KeyError, TypeError) as problem:
+        raise EnvironmentFault("the coordinator's spec is malformed; compare the releases") from problem
+
+
+def _orphaned() -> NoReturn:
+    raise EnvironmentFault("the node ended during the session; start it again, and the session anew")

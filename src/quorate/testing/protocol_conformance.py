@@ -1,0 +1,457 @@
+"""The tests that every protocol has to pass. Run them on your own:
+
+    from quorate.testing.protocol_conformance import ProtocolConformance
+
+    class TestMine(ProtocolConformance):
+        @pytest.fixture(params=[("mine", 3, 1)])        # protocol, parties, threshold
+        def configuration(self, request):
+            return request.param
+
+The protocol must be known to `quorate.protocols.registry`. Every primitive and circuit is compared with Python's
+integers; every run must cost what counting predicted, take as many rounds at every participant, and leave no message.
+Inputs and randomness come from a seed that is printed: pytest shows it when a test fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from quorate.circuits import compare, convert, divide, logic, root, select
+from quorate.crypto.entropy import SeededEntropyForTests, SystemEntropy
+from quorate.engine.exchange import Step
+from quorate.engine.names import Scope
+from quorate.protocols.base import Protocol
+from quorate.protocols.registry import protocol_class
+from quorate.sharing.share import Arithmetic, Boolean
+from quorate.sharing.wire import word_type
+from quorate.testing.world import Outcome, Program, World
+
+__all__ = ["Configuration", "ProtocolConformance", "integers", "run_counted"]
+
+Configuration = tuple[str, int, int]
+"""(protocol, parties, threshold)"""
+Values = npt.NDArray[np.int64]
+Exact = npt.NDArray[Any]
+Operation = Callable[..., Step[Any]]
+
+SHAPES: tuple[tuple[int, ...], ...] = ((), (0,), (1,), (67,), (2, 3), (3, 0))
+WIDTHS = (1, 2, 8, 16, 33, 64)
+
+
+def integers(seed: int, label: str, shape: tuple[int, ...], bits: int) -> Values:
+    """Integers between -2**bits and 2**bits, exclusive (int64), with edge values among them; from the seed alone."""
+    size = int(np.prod(shape, dtype=np.int64))
+    words = np.frombuffer(SeededEntropyForTests(seed, label).bytes(8 * size), np.int64)
+    values = words >> np.int64(63 - bits)
+    limit = 2**bits - 1
+    edges = [0, 1, -1, limit, -limit, limit // 2, 2 ** max(bits - 1, 0), -(2 ** max(bits - 1, 0)), 2]
+    values = values.copy()
+    values[::2] = np.resize(np.array(edges, np.int64), values[::2].shape)
+    return np.clip(values, -limit, limit).reshape(shape)
+
+
+def run_counted(world: World, program: Program) -> Outcome:
+    """Run the program; its cost must be the same at all participants in rounds, and in all as counted before."""
+    print(f"{world.protocol} with {world.parties} parties, seed {world.seed}")
+    predicted, outcome = world.count(program), world.run(program)
+    found = (outcome.rounds, outcome.sent, outcome.messages)
+    expected = (predicted.rounds, predicted.sent, predicted.messages)
+    _require(found == expected, f"cost {found}, but {expected} was predicted")
+    _require(len(set(outcome.rounds)) == 1, f"participants differ in rounds: {outcome.rounds}")
+    return outcome
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise AssertionError(message)
+
+
+def _opened(p: Protocol, at: Scope, share: Any, to: Sequence[int]) -> Step[Any]:
+    """Shares, or lists of shares, as the values that participants `to` learn."""
+    if isinstance(share, list):
+        results = []
+        for k, part in enumerate(share):
+            results.append((yield from _opened(p, at.child(f"{k}"), part, to)))
+        return results
+    reveal = p.reveal_bits if isinstance(share, Boolean) else p.reveal
+    return (yield from reveal(at, share, to))
+
+
+def _exact(values: Any) -> Exact:
+    return np.asarray(values).astype(object)
+
+
+def _same(got: Any, expected: Any, within: float | Exact = 0) -> None:
+    """`got` has the shape of `expected` and differs by at most `within`."""
+    _require(isinstance(got, np.ndarray), f"an opened value is a {type(got).__name__}, not an array")
+    _require(got.shape == np.shape(expected), f"shape {got.shape} instead of {np.shape(expected)}")
+    wrong = np.abs(_exact(got) - _exact(expected)) > within
+    where = np.argwhere(np.asarray(wrong, np.bool_))[:3].tolist()
+    _require(not where, f"{np.count_nonzero(wrong)} of {got.size} values are wrong, the first at {where}")
+
+
+class ProtocolConformance:
+    """Subclass it and give a fixture `configuration`; see the module."""
+
+    # -- helpers -------------------------------------------------------------------------------------------------------
+
+    def _world(self, configuration: Configuration, outsiders: int = 0) -> World:
+        protocol, parties, threshold = configuration
+        seed = int.from_bytes(SystemEntropy().bytes(4), "big")
+        return World(protocol, parties, threshold, outsiders=outsiders, seed=seed)
+
+    def _capacity(self, configuration: Configuration) -> int:
+        return protocol_class(configuration[0]).capacity
+
+    def _run(self, world: World, operation: Operation, *inputs: Values) -> Any:
+        """Inputs from the parties in turn, then the operation; the result is opened to all parties, who agree."""
+        parties = range(world.parties)
+
+        def program(p: Protocol, at: Scope) -> Step[Any]:
+            shares = []
+            for k, values in enumerate(inputs):
+                owner = k % p.parties
+                mine = values if p.me == owner else None
+                shares.append((yield from p.input(at.child(f"input {k}"), owner, values.shape, mine)))
+            result = yield from operation(p, at.child("operation"), *shares)
+            return (yield from _opened(p, at.child("result"), result, parties))
+
+        outcome = run_counted(world, program)
+        for party in parties:
+            _require(repr(outcome.values[party]) == repr(outcome.values[0]), f"party {party} opened something else")
+        for other in outcome.values[world.parties :]:
+            _require(_nothing(other), "a participant that is no recipient learnt a result")
+        return outcome.values[0]
+
+    def _elementwise(
+        self, configuration: Configuration, operation: Operation, expected: Callable[..., Any], bits: Sequence[int]
+    ) -> None:
+        """Compare with `expected` on arrays of several shapes; one input per entry of `bits`."""
+        for shape in SHAPES:
+            world = self._world(configuration)
+            inputs = [integers(world.seed, f"{k}", shape, width) for k, width in enumerate(bits)]
+            got = self._run(world, operation, *inputs)
+            _same(got, expected(*map(_exact, inputs)))
+
+    # -- input and output ------------------------------------------------------------------------------------------------
+
+    def test_input_from_every_participant(self, configuration: Configuration) -> None:
+        """Parties, the dealer and outsiders can be owners; values up to the capacity come back."""
+        bits = self._capacity(configuration)
+        for owner in range(self._world(configuration, outsiders=1).size):
+            for shape in SHAPES:
+                world = self._world(configuration, outsiders=1)
+                values = integers(world.seed, "values", shape, bits)
+
+                def program(p: Protocol, at: Scope, owner: int = owner, values: Values = values) -> Step[Any]:
+                    x = yield from p.input(at.child("x"), owner, values.shape, values if p.me == owner else None)
+                    return (yield from p.reveal(at.child("open"), x, range(p.parties)))
+
+                outcome = run_counted(world, program)
+                for party in range(world.parties):
+                    _same(outcome.values[party], values)
+
+    def test_reveal_to_chosen_participants(self, configuration: Configuration) -> None:
+        """One, some, all, an outsider, nobody: recipients learn the value and no one else does."""
+        world = self._world(configuration, outsiders=2)
+        outsider, everyone = world.size - 1, tuple(range(world.size))
+        values = integers(world.seed, "values", (9,), self._capacity(configuration))
+        words = values.view(np.uint64)
+        groups = [(), *((k,) for k in everyone), (0, outsider), (outsider - 1, outsider), everyone]
+        for to in groups:
+
+            def program(p: Protocol, at: Scope, to: tuple[int, ...] = to) -> Step[Any]:
+                x = yield from p.input(at.child("x"), 0, values.shape, values if p.me == 0 else None)
+                opened = [(yield from p.reveal(at.child("open"), x, to))]
+                for width in WIDTHS:
+                    mask = word_type(width).type(2**width - 1)
+                    b = p.public_bits(words.astype(word_type(width)) & mask, width)
+                    b = yield from p.and_(at.child(f"and {width}"), b, b)
+                    opened.append((yield from p.reveal_bits(at.child(f"bits {width}"), b, to)))
+                return opened
+
+            outcome = run_counted(world, program)
+            for participant, opened in enumerate(outcome.values):
+                _require((participant in to) is not _nothing(opened), f"participant {participant}, recipients {to}")
+                if participant in to:
+                    _same(opened[0], values)
+                    for width, found in zip(WIDTHS, opened[1:], strict=True):
+                        _same(found, words & np.uint64(2**width - 1))
+
+    def test_outsiders_go_through_everything(self, configuration: Configuration) -> None:
+        """An outside owner's value is computed on and goes to an outside recipient, who runs the same program."""
+        world = self._world(configuration, outsiders=2)
+        owner, recipient = world.size - 2, world.size - 1
+        x, y = (integers(world.seed, label, (8,), 20) for label in "xy")
+
+        def program(p: Protocol, at: Scope) -> Step[Any]:
+            a = yield from p.input(at.child("a"), owner, x.shape, x if p.me == owner else None)
+            b = yield from p.input(at.child("b"), 0, y.shape, y if p.me == 0 else None)
+            both = yield from p.mul(at.child("mul"), a, b)
+            smaller = yield from compare.less(p, at.child("less"), both, p.add_public(b, np.asarray(3)))
+            chosen = yield from select.select(p, at.child("select"), smaller, both, b)
+            return (yield from p.reveal(at.child("open"), chosen, [recipient]))
+
+        outcome = run_counted(world, program)
+        _same(outcome.values[recipient], np.where(x * y < y + 3, x * y, y))
+        _require(_nothing(outcome.values[:recipient]), "somebody else learnt the result")
+
+    # -- local operations ------------------------------------------------------------------------------------------------
+
+    def test_local_arithmetic(self, configuration: Configuration) -> None:
+        """add, sub, neg, scale, public, add_public, with broadcasting of public operands."""
+
+        def operation(p: Protocol, at: Scope, x: Arithmetic, y: Arithmetic) -> Step[Arithmetic]:
+            yield from ()
+            total = p.sub(p.scale(p.add(x, y), 5), p.neg(p.scale(y, np.asarray(-3))))
+            return p.add(p.add_public(total, np.asarray(-7)), p.public(np.full(x.shape, 11)))
+
+        bits = self._capacity(configuration) - 5
+        self._elementwise(configuration, operation, lambda x, y: 5 * (x + y) - 3 * y + 4, [bits, bits])
+
+    def test_sum(self, configuration: Configuration) -> None:
+        """Sums over each axis, empty ones included."""
+        for shape, axis in (((5,), 0), ((4, 3), 0), ((4, 3), 1), ((4, 3), -1), ((0, 3), 0), ((3, 0), 0)):
+            world = self._world(configuration)
+            x = integers(world.seed, "x", shape, self._capacity(configuration) - 4)
+            got = self._run(world, lambda p, at, x, axis=axis: _done(p.sum(x, axis)), x)
+            _same(got, x.sum(axis=axis))
+
+    def test_exclusive_or(self, configuration: Configuration) -> None:
+        """xor, xor_public, public_bits and not_, for every width."""
+        for width, (a, b, _) in self._words(configuration):
+            got = self._run(
+                self._world(configuration), lambda p, at, a=a, b=b, width=width: _done(_xors(p, a, b, width))
+            )
+            _same(got, (a ^ a ^ b) ^ word_type(width).type(2**width - 1))
+
+    def _words(self, configuration: Configuration) -> list[tuple[int, list[Exact]]]:
+        seed = self._world(configuration).seed
+        return [
+            (width, [_words_of(seed, f"{label} {width}", shape, width) for label in "abc"])
+            for width in WIDTHS
+            for shape in ((), (0,), (13,), (2, 3))
+        ]
+
+    # -- interactive primitives --------------------------------------------------------------------------------------------
+
+    def test_mul(self, configuration: Configuration) -> None:
+        """Products up to the capacity."""
+        bits = self._capacity(configuration)
+        self._elementwise(configuration, lambda p, at, x, y: p.mul(at, x, y), lambda x, y: x * y, [bits // 2, bits // 2])
+        self._elementwise(configuration, lambda p, at, x, y: p.mul(at, x, y), lambda x, y: x * y, [bits - 1, 1])
+
+    def test_mul_into_given_share(self, configuration: Configuration) -> None:
+        """`out` receives the product; it may be an operand."""
+
+        def operation(p: Protocol, at: Scope, x: Arithmetic, y: Arithmetic) -> Step[Arithmetic]:
+            out = p.empty(x.shape)
+            first = yield from p.mul(at.child("first"), x, y, out=out)
+            return (yield from p.mul(at.child("second"), first, y, out=out))
+
+        self._elementwise(configuration, operation, lambda x, y: x * y * y, [18, 18])
+
+    def test_dot_and_matmul(self, configuration: Configuration) -> None:
+        """Inner products and matrix products, empty ones included, also with a shift."""
+        for a, b, c in ((2, 3, 4), (1, 1, 1), (3, 0, 2), (0, 3, 2), (5, 40, 1)):
+            world = self._world(configuration)
+            x, y, z = (integers(world.seed, label, s, 20) for label, s in zip("xyz", [(a, b), (b, c), (a, b)], strict=True))
+            _same(self._run(world, lambda p, at, x, y: p.matmul(at, x, y), x, y), x @ y)
+            _same(self._run(world, lambda p, at, x, z: p.dot(at, x, z), x, z), (x * z).sum(axis=-1))
+            got = self._run(world, lambda p, at, x, z: _with_error(p, p.dot(at, x, z, 9)), x, z)
+            self._near(got, (x * z).sum(axis=-1), 9)
+            got = self._run(world, lambda p, at, x, y: _with_error(p, p.matmul(at, x, y, 9)), x, y)
+            self._near(got, x @ y, 9)
+
+    def test_truncate(self, configuration: Configuration) -> None:
+        """The stated error is never exceeded, for values up to the capacity and every kind of shift."""
+        capacity = self._capacity(configuration)
+        for shape in (*SHAPES, (2000,)):
+            for shift in (1, 2, 16, 31, capacity - 1, capacity):
+                world = self._world(configuration)
+                x = integers(world.seed, "x", shape, capacity)
+                got = self._run(world, lambda p, at, x, shift=shift: _with_error(p, p.truncate(at, x, shift)), x)
+                self._near(got, x, shift)
+
+    def test_mul_with_shift(self, configuration: Configuration) -> None:
+        """Fixed-point products within the error of truncation."""
+        bits = self._capacity(configuration) // 2
+        for shape in (*SHAPES, (500,)):
+            world = self._world(configuration)
+            x, y = (integers(world.seed, label, shape, bits) for label in "xy")
+            got = self._run(world, lambda p, at, x, y: _with_error(p, p.mul(at, x, y, 16)), x, y)
+            self._near(got, _exact(x) * _exact(y), 16)
+
+    def _near(self, got: list[Exact], exact: Any, shift: int) -> None:
+        """[result, error in 1/4096 units of the last place]: compared without rounding, in units of 2**-shift."""
+        result, error = got
+        _same(np.asarray(_exact(result) * 2**shift), exact, int(error) * 2**shift // 4096)
+
+    def test_and(self, configuration: Configuration) -> None:
+        """and_ and or_ of words of every width."""
+        for width, (a, b, c) in self._words(configuration):
+
+            def operation(p: Protocol, at: Scope, *words: Any, width: int = width) -> Step[Boolean]:
+                x, y, z = (p.public_bits(word, width) for word in words)
+                both = yield from p.and_(at.child("and"), x, y)
+                return (yield from logic.or_(p, at.child("or"), both, z))
+
+            got = self._run(self._world(configuration), lambda p, at, w=(a, b, c), f=operation: f(p, at, *w))
+            _same(got, (a & b) | c)
+
+    def test_random(self, configuration: Configuration) -> None:
+        """Random values and bits differ between uses, have the right range and no visible bias."""
+
+        def operation(p: Protocol, at: Scope) -> Step[list[Any]]:
+            return [
+                (yield from p.random(at.child("first"), (400,))),
+                (yield from p.random(at.child("second"), (400,))),
+                (yield from p.random_bits(at.child("a"), (4, 100))),
+                (yield from p.random_bits(at.child("b"), (4, 100))),
+                p.public(np.asarray(p.modulus_bits)),
+            ]
+
+        first, second, a, b, modulus_bits = self._run(self._world(configuration), operation)
+        _require(not np.array_equal(first, second) and not np.array_equal(a, b), "two uses gave the same values")
+        _require(a.shape == (4, 100) and bool(np.isin(a, (0, 1)).all()), "random bits are 0 or 1")
+        for fractions in (a, b, *((first >> np.int64(k)) & 1 for k in (0, 20, int(modulus_bits) - 2))):
+            _require(abs(float(fractions.mean()) - 0.5) < 0.15, "a bit is biased (6 standard deviations)")
+
+    def test_summands(self, configuration: Configuration) -> None:
+        """The words add up to the value modulo the protocol's modulus; `negate_last` turns the last one's sign."""
+        for negate_last in (False, True):
+            world = self._world(configuration)
+            x = integers(world.seed, "x", (33,), self._capacity(configuration))
+
+            def operation(p: Protocol, at: Scope, x: Arithmetic, negate_last: bool = negate_last) -> Step[list[Any]]:
+                words = yield from p.summands(at.child("words"), x, negate_last)
+                return [p.public(np.asarray(p.modulus_bits)), *words]
+
+            modulus_bits, *words = self._run(world, operation, x)
+            modulus = 2**64 if modulus_bits == 64 else 2**61 - 1
+            signs = [1] * (len(words) - 1) + [-1 if negate_last else 1]
+            total = sum(sign * _exact(word) for sign, word in zip(signs, words, strict=True))
+            _same(np.asarray((total - _exact(x)) % modulus), np.zeros(33, np.int64))
+
+    def test_bits_to_integers(self, configuration: Configuration) -> None:
+        """to_arithmetic of secret bits, and of chosen bits of words."""
+
+        def operation(p: Protocol, at: Scope, x: Arithmetic) -> Step[list[Any]]:
+            bit = yield from compare.is_negative(p, at.child("sign"), x)
+            words = yield from convert.to_bits(p, at.child("bits"), x, 12)
+            return [
+                (yield from convert.to_arithmetic(p, at.child("one"), bit)),
+                (yield from convert.bits_to_integers(p, at.child("many"), words, [0, 3, 11])),
+            ]
+
+        for shape in SHAPES:
+            world = self._world(configuration)
+            x = np.abs(integers(world.seed, "x", shape, 30))
+            sign, chosen = self._run(world, operation, x)
+            _same(sign, np.zeros(shape, np.int64))
+            _same(chosen, np.stack([(x >> k) & 1 for k in (0, 3, 11)]))
+
+    # -- circuits ------------------------------------------------------------------------------------------------------------
+
+    def test_comparisons(self, configuration: Configuration) -> None:
+        """less and equal are exact for all pairs of values, the edges of the capacity included."""
+        bits = self._capacity(configuration)
+
+        def operation(p: Protocol, at: Scope, x: Arithmetic, y: Arithmetic) -> Step[list[Boolean]]:
+            return [
+                (yield from compare.less(p, at.child("less"), x, y)),
+                (yield from compare.equal(p, at.child("equal"), x, y)),
+                (yield from compare.is_negative(p, at.child("negative"), x)),
+                (yield from compare.is_zero(p, at.child("zero"), y)),
+            ]
+
+        limit = 2**bits - 1
+        edges = [0, 1, -1, limit, -limit, limit - 1, 1 - limit, 2 ** (bits - 1), -(2 ** (bits - 1)), 2**32]
+        pairs = np.array([(a, b) for a in edges for b in edges], np.int64)
+        for shape in (*SHAPES, None):
+            world = self._world(configuration)
+            x, y = (integers(world.seed, label, shape, bits) for label in "xy") if shape is not None else pairs.T.copy()
+            y = np.where(integers(world.seed, "same", y.shape, 1) == 1, x, y)
+            for got, expected in zip(self._run(world, operation, x, y), (x < y, x == y, x < 0, y == 0), strict=True):
+                _same(got, expected.astype(np.int64))
+
+    def test_select(self, configuration: Configuration) -> None:
+        """select gives one of two values, up to half the capacity."""
+
+        def operation(p: Protocol, at: Scope, x: Arithmetic, y: Arithmetic) -> Step[Arithmetic]:
+            smaller = yield from compare.less(p, at.child("less"), x, y)
+            return (yield from select.select(p, at.child("select"), smaller, x, y))
+
+        bits = self._capacity(configuration) - 1
+        self._elementwise(configuration, operation, np.minimum, [bits, bits])
+
+    def test_to_bits(self, configuration: Configuration) -> None:
+        """The bits of values that are not negative, for several widths."""
+        for width in (1, 5, 8, 17, 32, 40, self._capacity(configuration)):
+            world = self._world(configuration)
+            x = np.abs(integers(world.seed, "x", (19,), width))
+            got = self._run(world, lambda p, at, x, width=width: convert.to_bits(p, at, x, width), x)
+            _same(got, x)
+
+    def test_divide(self, configuration: Configuration) -> None:
+        """Within the stated error; 0 for a divisor of 0."""
+        for shape in SHAPES:
+            world = self._world(configuration)
+            x, y = integers(world.seed, "x", shape, 20), np.abs(integers(world.seed, "y", shape, 12))
+
+            def operation(p: Protocol, at: Scope, x: Arithmetic, y: Arithmetic) -> Step[list[Any]]:
+                error = p.public(np.asarray(round(4096 * divide.worst_error(p))))
+                return [
+                    (yield from divide.divide(p, at, x, y, divisor_bits=12, quotient_bits=20, scale=8)),
+                    error,
+                ]
+
+            result, error = self._run(world, operation, x, y)
+            divisor, zero = np.maximum(y, 1), y == 0
+            expected = np.where(zero, 0, x.astype(np.float64) * 256 / divisor)
+            allowed = np.where(zero, 2, 1) * int(error) / 4096
+            _require(bool((np.abs(result - expected) <= allowed).all()), "a quotient is beyond the stated error")
+
+    def test_sqrt(self, configuration: Configuration) -> None:
+        """Within the stated error."""
+        for shape in SHAPES:
+            world = self._world(configuration)
+            x = np.abs(integers(world.seed, "x", shape, 40))
+            got, error = self._run(
+                world, lambda p, at, x: _with_error(p, root.sqrt(p, at, x, bits=40, shift_in=7, scale=11)), x
+            )
+            exact = np.sqrt(x / 2.0**7) * 2.0**11
+            allowed = int(error) / 4096 * (1 + root.RELATIVE_ERROR * exact)
+            _require(bool((np.abs(got - exact) <= allowed).all()), "a square root is beyond the stated error")
+
+
+def _nothing(opened: Any) -> bool:
+    """Whether no value was opened: None, or lists of it."""
+    return all(map(_nothing, opened)) if isinstance(opened, list) else opened is None
+
+
+def _done(result: Any) -> Step[Any]:
+    yield from ()
+    return result
+
+
+def _with_error(p: Protocol, step: Step[Any]) -> Step[list[Any]]:
+    """The step's result, and the protocol's error of truncation in 1/4096 units."""
+    result = yield from step
+    return [result, p.public(np.asarray(round(4096 * p.truncation_error)))]
+
+
+def _xors(p: Protocol, a: Exact, b: Exact, width: int) -> Boolean:
+    both = p.xor(p.public_bits(a, width), p.public_bits(a ^ b, width))
+    return logic.not_(p, p.xor_public(p.xor(both, both), a ^ a ^ b))
+
+
+def _words_of(seed: int, label: str, shape: tuple[int, ...], width: int) -> Exact:
+    kind = word_type(width)
+    words = integers(seed, label, shape, 62).view(np.uint64)
+    mixed = words ^ (words << np.uint64(7)) ^ (words >> np.uint64(30))
+    return np.asarray(mixed.astype(kind) & kind.type(2**width - 1))
