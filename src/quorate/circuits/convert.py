@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from quorate.circuits.compare import is_negative
 from quorate.engine.exchange import Step
 from quorate.engine.names import Scope
 from quorate.protocols import adder
 from quorate.protocols.base import Protocol
 from quorate.sharing.share import Arithmetic, Boolean
 
-__all__ = ["bits_to_integers", "to_arithmetic", "to_bits"]
+__all__ = ["bits_to_integers", "to_arithmetic", "to_bits", "to_boolean"]
 
 
 def to_arithmetic(p: Protocol, at: Scope, b: Boolean) -> Step[Arithmetic]:
@@ -26,6 +27,17 @@ def to_bits(p: Protocol, at: Scope, x: Arithmetic, width: int = 64) -> Step[Bool
     words = yield from p.summands(at.child("summands"), x)
     u, v, _ = yield from adder.carry_save(p, at.child("save"), words)
     return (yield from adder.sum_words(p, at.child("sum"), u, v, width))
+
+
+def to_boolean(p: Protocol, at: Scope, x: Arithmetic) -> Step[Boolean]:
+    """The integers 0 and 1 as bits (width 1)."""
+    if p.modulus_bits == adder.FIELD_BITS:
+        return (yield from is_negative(p, at, p.neg(x)))
+    words = yield from p.summands(at, x)
+    low = adder.bit_of(words[0], 0)
+    for word in words[1:]:
+        low = p.xor(low, adder.bit_of(word, 0))
+    return low
 
 
 def bits_to_integers(p: Protocol, at: Scope, words: Boolean, positions: list[int]) -> Step[Arithmetic]:

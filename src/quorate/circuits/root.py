@@ -20,14 +20,14 @@ from quorate.sharing.share import Arithmetic
 __all__ = ["RELATIVE_ERROR", "sqrt"]
 
 RELATIVE_ERROR = 2.0**-23
-"""Worst relative error, to which one unit of the last place is added."""
+"""Worst relative error, to which a unit of the last place is added; both times the protocol's `truncation_error`."""
 
 ITERATIONS = 4
 START, SLOPE = 2.12, 1.1875
 
 
 def sqrt(p: Protocol, at: Scope, x: Arithmetic, *, bits: int, shift_in: int, scale: int) -> Step[Arithmetic]:
-    """sqrt(x / 2**shift_in) * 2**scale for 0 <= x < 2**bits, elementwise.
+    """sqrt(x / 2**shift_in) * 2**scale for 0 <= x < 2**bits, elementwise; for the error see `RELATIVE_ERROR`.
 
     Raises:
         UserError: the result does not fit the protocol's range.
@@ -43,6 +43,8 @@ def sqrt(p: Protocol, at: Scope, x: Arithmetic, *, bits: int, shift_in: int, sca
     drop = work - (scale - shift_in // 2)
     if drop < 1:
         raise UserError(f"a square root with {scale} fraction bits is finer than {p.name} can compute; use fewer")
+    if drop > p.capacity:
+        return p.public(np.zeros(x.shape, np.int64))
     return (yield from p.mul(at.child("scale"), root, powers.root, drop))
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from quorate.engine.exchange import Fork, Step
 from quorate.engine.names import Scope
@@ -21,17 +25,22 @@ Elementwise = Callable[..., Step[Share]]
 """(protocol, scope, *shares of equal shape) -> share of that shape."""
 
 
-def tiled(p: Protocol, at: Scope, step: Elementwise, *operands: Share, lanes: int = LANES) -> Step[Share]:
-    """Apply an elementwise step to shares of equal shape, in tiles along the flattened arrays if they are large."""
+Operand = Share | npt.NDArray[Any]
+"""A share, or a public array."""
+
+
+def tiled(p: Protocol, at: Scope, step: Elementwise, *operands: Operand, lanes: int = LANES) -> Step[Share]:
+    """Apply an elementwise step to operands of equal shape, in tiles along the flattened arrays if they are large."""
     shape, size = operands[0].shape, operands[0].size
     if size <= TILE:
         return (yield from step(p, at, *operands))
-    flat = [operand.map(lambda part: part.reshape(-1)) for operand in operands]
+    flat = [operand.reshape(-1) if isinstance(operand, np.ndarray) else operand.map(_flatten) for operand in operands]
     result: list[Share] = []
 
     def tile(start: int) -> Step[None]:
         piece = slice(start, min(start + TILE, size))
-        part = yield from step(p, at.child(f"tile {start // TILE}"), *(operand.map(lambda a: a[piece]) for operand in flat))
+        pieces = [x[piece] if isinstance(x, np.ndarray) else x.map(lambda part: part[piece]) for x in flat]
+        part = yield from step(p, at.child(f"tile {start // TILE}"), *pieces)
         if not result:
             result.append(part.map(lambda a: p.session.blank((size,), a.dtype)))
         for whole, a in zip(result[0].parts, part.parts, strict=True):
@@ -39,6 +48,10 @@ def tiled(p: Protocol, at: Scope, step: Elementwise, *operands: Share, lanes: in
 
     yield Fork([tile(start) for start in range(0, size, TILE)], lanes)
     return result[0].map(lambda part: part.reshape(shape))
+
+
+def _flatten(part: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    return part.reshape(-1)
 
 
 def tiled_product(

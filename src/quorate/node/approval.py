@@ -95,8 +95,8 @@ def compare(own: Approved, asked: Prepare) -> None:
         )
     if own.plan.digest != asked.plan_digest:
         raise AgreementError(
-            f"the coordinator holds another plan for {own.spec.name!r} ({asked.plan_digest[:16]}) than the approved one "
-            f"({own.plan.digest[:16]}); compare the plan files, or compile the same source on both sides"
+            f"the coordinator holds another plan for {own.spec.name!r} ({asked.plan_digest[:16]}) than the approved "
+            f"one ({own.plan.digest[:16]}); compare the plan files, or compile the same source on both sides"
         )
     if own.digest != asked.spec_digest:
         raise AgreementError(f"the digest of {own.spec.name!r} differs, its content does not; compare the releases")

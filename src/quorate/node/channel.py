@@ -29,7 +29,7 @@ class Channel(Generic[T]):
     def __init__(self, sock: socket.socket, type_: type[T] | object) -> None:
         self._socket = sock
         sock.settimeout(_SEND_SECONDS)
-        self._decoder: msgspec.json.Decoder[T] = msgspec.json.Decoder(type_)  # type: ignore[arg-type]
+        self._decoder: msgspec.json.Decoder[T] = msgspec.json.Decoder(type_)
         self._lock = threading.Lock()
 
     def fileno(self) -> int:

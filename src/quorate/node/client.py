@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 
 from quorate.coordination.agreement import software
 from quorate.coordination.federation import Member
-from quorate.coordination.roster import roster
 from quorate.coordination.spec import Spec, encode_spec
 from quorate.crypto.entropy import SystemEntropy
 from quorate.errors import InternalError, PeerError, QuorateError, UserError
@@ -94,11 +93,17 @@ class Submission:
             raise root_cause(failures)
         return reports
 
-    def cancel(self) -> None:
-        """Ask all nodes to give the session up; never raises."""
-        for control in self._controls.values():
-            with contextlib.suppress(QuorateError):
-                control.send(Cancel(session=self.session))
+    def cancel(self, identity: Identity) -> None:
+        """Have all nodes give the session up; never raises. On fresh connections, as ours are busy with watching."""
+
+        def one(name: str) -> None:
+            control = dial(identity, identity.federation.member(name), _LINGER)
+            try:
+                call(control, Cancel(session=self.session), _LINGER)
+            finally:
+                control.close()
+
+        _everywhere(list(self._controls), one)
 
     def close(self) -> None:
         """Close the connections to the nodes; the session goes on."""
@@ -172,7 +177,8 @@ def _request(approved: Approved, session: str) -> Prepare:
 
 
 def _connect(identity: Identity, members: Sequence[Member]) -> dict[str, Control[Response]]:
-    outcomes = _everywhere([member.name for member in members], lambda name: dial(identity, identity.federation.member(name)))
+    by_name = {member.name: member for member in members}
+    outcomes = _everywhere(list(by_name), lambda name: dial(identity, by_name[name]))
     controls = {name: outcome for name, outcome in outcomes.items() if isinstance(outcome, Control)}
     if len(controls) < len(members):
         for control in controls.values():

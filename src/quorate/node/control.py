@@ -11,8 +11,9 @@ import msgspec
 
 from quorate.coordination.federation import Member
 from quorate.errors import EnvironmentFault, PeerError, PeerTimeout
-from quorate.node.identity import CONTROL_NAME, Identity
+from quorate.node.identity import Identity, tls_error
 from quorate.node.messages import Refused, Request, Response
+from quorate.transport.listener import CONTROL_HOST
 
 __all__ = ["LIMIT", "Control", "call", "dial"]
 
@@ -28,7 +29,7 @@ class Control(Generic[T]):
     def __init__(self, sock: ssl.SSLSocket, peer: str, type_: object) -> None:
         self._socket = sock
         self.peer = peer
-        self._decoder: msgspec.json.Decoder[T] = msgspec.json.Decoder(type_)  # type: ignore[arg-type]
+        self._decoder: msgspec.json.Decoder[T] = msgspec.json.Decoder(type_)
 
     def send(self, message: msgspec.Struct) -> None:
         """Send a message. Raises `PeerError` when the connection is gone, or it is too long to be a message."""
@@ -59,14 +60,9 @@ class Control(Generic[T]):
         except TimeoutError:
             raise PeerTimeout(f"{self.peer} did not answer within {timeout:g} s; is its node overloaded?") from None
         except OSError as problem:
-            raise self._lost(problem) from None
+            raise tls_error(problem, self.peer) from None
         except msgspec.MsgspecError as problem:
             raise PeerError(f"{self.peer} sent a malformed control message ({problem}); compare releases") from None
-
-    def _lost(self, problem: OSError) -> PeerError:
-        if isinstance(problem, ssl.SSLError):
-            return Identity.refusal(problem, self.peer)
-        return PeerError(f"{self.peer} closed the control connection ({_reason(problem)})")
 
     def _exactly(self, count: int, *, may_end: bool = False) -> bytes:
         parts = bytearray()
@@ -101,7 +97,7 @@ def dial(identity: Identity, member: Member, timeout: float = 10.0) -> Control[R
             f"the node of {member.name} at {address} cannot be reached ({_reason(problem)}); is it running? "
             "'quorate doctor' checks names, ports and certificates"
         ) from None
-    return Control(identity.secure(raw, member, CONTROL_NAME, timeout), member.name, Response)
+    return Control(identity.connect(raw, member, CONTROL_HOST, timeout), member.name, Response)
 
 
 def call(control: Control[Response], request: Request, timeout: float | None = None) -> Response:

@@ -226,5 +226,3 @@ def check_session(session: str) -> str:
     if not _SESSION.fullmatch(session):
         raise UserError("a session is named by 32 characters of 0-9 and a-f")
     return session
-
-

@@ -11,25 +11,17 @@ import os
 import select
 import signal
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import msgspec
 
 from quorate.node.channel import Channel, pair
 from quorate.node.process import await_exit, die_with_parent, fork, run_and_exit
+from quorate.node.warm import warm
 
-__all__ = ["Exited", "Nursery", "warm"]
+__all__ = ["Exited", "Nursery"]
 
 log = logging.getLogger(__name__)
-
-_HEAVY = (
-    "quorate.coordination.program",
-    "quorate.protocols.rep3",
-    "quorate.protocols.shamir",
-    "quorate.protocols.semi2k",
-    "quorate.transport.mesh",
-    "quorate.node.worker",
-)
 
 
 class Spawn(msgspec.Struct, tag="spawn"):
@@ -58,14 +50,6 @@ class Spawned(msgspec.Struct, tag="spawned"):
 
     session: str
     pid: int
-
-
-def warm(modules: Sequence[str] = _HEAVY) -> None:
-    """Import what workers need, so that forked processes share it."""
-    from importlib import import_module
-
-    for module in modules:
-        import_module(module)
 
 
 class Nursery:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from quorate.coordination.federation import Member
 from quorate.coordination.program import Outcome
 from quorate.coordination.roster import roster
 from quorate.coordination.spec import decode_spec, differences
@@ -97,7 +98,7 @@ class Participant:
         )
 
     @property
-    def _first(self):  # type: ignore[no-untyped-def]
+    def _first(self) -> Member:
         return self.identity.federation.member(hosts(self.approved.spec)[0])
 
     def _ask(self, control: Control[Response], deadline: float | None) -> str | None:
@@ -126,7 +127,8 @@ def check_outside(name: str, approved: Approved) -> None:
     """Raises `UserError` unless the member is an owner or recipient that is neither party nor dealer."""
     index = roster(approved.spec).index(name)
     if name in hosts(approved.spec):
+        role = "a party" if index < len(approved.spec.parties) else "the dealer"
         raise UserError(
-            f"{name} is {'a party' if index < len(approved.spec.parties) else 'the dealer'} of this spec and takes part "
-            "through its node; start it with 'quorate node', with its data as --data"
+            f"{name} is {role} of this spec and takes part through its node; start that with 'quorate node', with its "
+            "data as --data"
         )

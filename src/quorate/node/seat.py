@@ -15,13 +15,13 @@ from quorate.engine.names import Scope
 from quorate.engine.party import Party
 from quorate.node.approval import Approved
 from quorate.node.identity import Identity
-from quorate.node.messages import Report, Traffic
 from quorate.node.mesh import Incoming, connect
+from quorate.node.messages import Report, Traffic
 from quorate.sharing.share import Share
 from quorate.transport.conduct import conduct
 from quorate.transport.link import Link
 
-__all__ = ["Pulse", "Seat", "throttled"]
+__all__ = ["Pulse", "Seat", "peak_mb", "throttled"]
 
 Pulse = Callable[[], None]
 """Called about once a second while the session runs; ends it by raising."""

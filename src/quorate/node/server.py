@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from quorate.coordination.agreement import software
-from quorate.coordination.federation import Federation
+from quorate.coordination.federation import Address, Federation
 from quorate.errors import EnvironmentFault, IdentityError, PeerError, PeerTimeout, QuorateError, UserError
 from quorate.files import ensure_folder
 from quorate.node.control import Control
-from quorate.node.identity import CONTROL_NAME, Identity, session_name
+from quorate.node.identity import Identity
 from quorate.node.messages import (
     Accepted,
     Await,
@@ -37,9 +37,9 @@ from quorate.node.messages import (
     check_session,
 )
 from quorate.node.nursery import Exited, Nursery
-from quorate.node.port import Port
 from quorate.node.sessions import Entry, Sessions
 from quorate.node.worker import Assignment, work
+from quorate.transport.listener import CONTROL_HOST, Listener, hand_over, session_host
 
 __all__ = ["Node", "Settings", "default_home"]
 
@@ -61,12 +61,14 @@ class Settings:
         home: folder for results, kept shares and the storage key.
         data: input -> path, for inputs that the node's own member provides.
         key: the member's private key; by default beside its certificate.
+        listen: where to listen, if not at the address in the federation file (behind a router, for example).
     """
 
     specs: Path
     home: Path
     data: Mapping[str, str] = field(default_factory=dict)
     key: Path | None = None
+    listen: Address | None = None
 
 
 def default_home(federation_file: Path) -> Path:
@@ -92,7 +94,7 @@ class Node:
         ensure_folder(settings.home)
         self._nursery = Nursery(work)
         try:
-            self._port = Port(self.identity.member.endpoint, name)
+            self._port = Listener(*(settings.listen or self.identity.member.endpoint))
         except BaseException:
             self._nursery.close(0.0)
             raise
@@ -108,7 +110,7 @@ class Node:
         """
         for signum in (signal.SIGTERM, signal.SIGINT):
             signal.signal(signum, lambda *_: self.stop())
-        self._port.register(CONTROL_NAME, self._accept_control)
+        self._port.register(CONTROL_HOST, self._accept_control)
         try:
             self._port.start()
             threading.Thread(target=self._watch_nursery, name="nursery", daemon=True).start()
@@ -146,10 +148,10 @@ class Node:
             self.stop()
 
     def _open_door(self, entry: Entry) -> None:
-        self._port.register(session_name(entry.session), entry.hand_over)
+        self._port.register(session_host(entry.session), lambda sock: hand_over(entry.doorway, sock))
 
     def _shut_door(self, entry: Entry) -> None:
-        self._port.unregister(session_name(entry.session))
+        self._port.unregister(session_host(entry.session))
 
     # ---- control connections
 
@@ -164,7 +166,7 @@ class Node:
     def _serve_control(self, sock: socket.socket) -> None:
         control: Control[Request] | None = None
         try:
-            secured, caller = self.identity.receive(sock, _HANDSHAKE_SECONDS)
+            secured, caller = self.identity.accept(sock, _HANDSHAKE_SECONDS)
             control = Control(secured, caller or "an unknown caller", Request)
             if caller is None:
                 control.send(Refused(failure=Failure.of(IdentityError("your certificate is not the pinned one"))))

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator
 
 from quorate.errors import EnvironmentFault, UserError
 from quorate.node.channel import Channel, pair
-from quorate.node.messages import Event, Failure, Finished, Prepare, Progress
+from quorate.node.messages import Event, Failure, Finished, Progress
 from quorate.node.nursery import Exited, Nursery
 from quorate.node.process import status_text
-from quorate.node.worker import Assignment, Connection, FromWorker, Go, Ready
+from quorate.node.worker import Assignment, FromWorker, Go, Ready
 
 __all__ = ["Entry", "Sessions"]
 
@@ -35,9 +35,10 @@ class Entry:
         started: the coordinator has started it.
         end: how it ended, or None.
         told: members that were told of this session by `Await`.
+        doorway: takes the connections that participants open for the worker.
     """
 
-    def __init__(self, session: str, channel: Worker) -> None:
+    def __init__(self, session: str, channel: Worker, doorway: socket.socket) -> None:
         self.session = session
         self.ready: Ready | None = None
         self.started = False
@@ -46,13 +47,8 @@ class Entry:
         self.progress: Progress | None = None
         self.cancelled = False
         self.status: int | None = None
+        self.doorway = doorway
         self._channel = channel
-
-    def hand_over(self, sock: socket.socket) -> None:
-        """Give the worker a connection that a participant opened for it; closed here in any case."""
-        with sock:
-            if self.end is None:
-                self._channel.send(Connection(), sock.fileno())
 
     def concerns(self, member: str) -> bool:
         """Whether `member` takes part."""
@@ -62,9 +58,7 @@ class Entry:
 class Sessions:
     """All sessions since the node started. Thread-safe; waiting happens on one condition."""
 
-    def __init__(
-        self, nursery: Nursery, on_open: Callable[[Entry], None], on_end: Callable[[Entry], None]
-    ) -> None:
+    def __init__(self, nursery: Nursery, on_open: Callable[[Entry], None], on_end: Callable[[Entry], None]) -> None:
         """`on_open` is called before anything happens in a session, `on_end` once it is over."""
         self._nursery = nursery
         self._on_open, self._on_end = on_open, on_end
@@ -83,25 +77,30 @@ class Sessions:
             QuorateError: what the worker found wrong.
         """
         session = assignment.prepare.session
-        entry = self._open(session)
-        log.info("session %s: preparing", session)
-        entry._channel.send(assignment)
+        inside, outside = pair()
+        with inside:
+            entry = self._open(session, outside)
+            log.info("session %s: preparing", session)
+            entry._channel.send(assignment, inside.fileno())
         with self._changed:
             self._changed.wait_for(lambda: entry.ready is not None or entry.end is not None)
         if isinstance(entry.end, Failure):
             raise entry.end.error()
         return entry
 
-    def _open(self, session: str) -> Entry:
+    def _open(self, session: str, doorway: socket.socket) -> Entry:
+        doorway.setblocking(False)
         with self._changed:
             if session in self._used:
+                doorway.close()
                 raise UserError(f"session {session} exists already; every run needs an id of its own")
             if sum(entry.end is None for entry in self._entries.values()) >= MOST_ALIVE:
+                doorway.close()
                 raise EnvironmentFault(f"{MOST_ALIVE} sessions run at this node; try again when one has ended")
             self._used.add(session)
             ours, theirs = pair()
             channel: Worker = Channel(ours, FromWorker)
-            entry = self._entries[session] = Entry(session, channel)
+            entry = self._entries[session] = Entry(session, channel, doorway)
             self._forget_old()
         self._on_open(entry)
         if not self._nursery.spawn(session, theirs):
@@ -155,7 +154,8 @@ class Sessions:
         seen: Progress | None = None
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: entry.end is not None or entry.progress is not seen)
+                while entry.end is None and entry.progress is seen:
+                    self._changed.wait()
                 end, seen = entry.end, entry.progress
             if end is not None:
                 yield end
@@ -203,6 +203,7 @@ class Sessions:
             text = f"its worker process {how}; the log of the node may say more, and whether its memory suffices"
             self._end(entry, Failure.of(EnvironmentFault(text)))
         entry._channel.close()
+        entry.doorway.close()
 
     def _note(self, entry: Entry, message: Ready | Progress | Finished | Failure) -> None:
         if isinstance(message, (Finished, Failure)):

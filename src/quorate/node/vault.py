@@ -150,9 +150,9 @@ class Vault:
         return key
 
 
-def _little_endian(part: np.ndarray[tuple[int, ...], np.dtype[np.generic]]) -> np.ndarray[
-    tuple[int, ...], np.dtype[np.generic]
-]:
+def _little_endian(
+    part: np.ndarray[tuple[int, ...], np.dtype[np.generic]],
+) -> np.ndarray[tuple[int, ...], np.dtype[np.generic]]:
     return np.ascontiguousarray(part, part.dtype.newbyteorder("<")).reshape(part.shape)
 
 

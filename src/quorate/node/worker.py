@@ -5,9 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 import time
-from collections import deque
 from pathlib import Path
-from typing import NoReturn
 
 import msgspec
 
@@ -18,12 +16,13 @@ from quorate.node import messages
 from quorate.node.approval import Approved, compare, find, prepare_inputs, stored_inputs
 from quorate.node.channel import Channel
 from quorate.node.identity import Identity
+from quorate.node.mesh import Doorway
 from quorate.node.messages import Failure, Finished, Prepare, Progress
 from quorate.node.results import keep_shares, results_path, write_results
 from quorate.node.seat import Seat, throttled
 from quorate.node.vault import Vault
 
-__all__ = ["Assignment", "Connection", "FromWorker", "Go", "Ready", "ToWorker", "work"]
+__all__ = ["Assignment", "FromWorker", "Go", "Ready", "ToWorker", "work"]
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +33,8 @@ class _Message(msgspec.Struct, frozen=True, kw_only=True, tag=str.lower):
 
 class Assignment(_Message, frozen=True):
     """The first message to a worker: where its node finds what, and the request to prepare.
+
+    With it comes the socket through which the node hands over connections (`transport.listener.take_over`).
 
     Attributes:
         federation: as the node loaded it.
@@ -58,10 +59,6 @@ class Go(_Message, frozen=True):
     """The session starts."""
 
 
-class Connection(_Message, frozen=True):
-    """A participant connects; its untouched connection comes with this message."""
-
-
 class Ready(_Message, frozen=True):
     """Everything is checked; who takes part in what."""
 
@@ -71,13 +68,13 @@ class Ready(_Message, frozen=True):
     participants: tuple[str, ...]
 
 
-ToWorker = Assignment | Go | Connection
+ToWorker = Assignment | Go
 FromWorker = Ready | Progress | Finished | Failure
 
 
 def work(sock: socket.socket) -> int:
     """Run one session as the channel says, and report its end on it; the exit code of the process."""
-    channel: Channel[Assignment | Go | Connection] = Channel(sock, ToWorker)
+    channel: Channel[Assignment | Go] = Channel(sock, ToWorker)
     try:
         _Worker(channel).run()
     except BaseException as problem:
@@ -90,13 +87,13 @@ def work(sock: socket.socket) -> int:
 
 
 class _Worker:
-    def __init__(self, channel: Channel[Assignment | Go | Connection]) -> None:
+    def __init__(self, channel: Channel[Assignment | Go]) -> None:
         self._channel = channel
-        self._arrived: deque[socket.socket] = deque()
         received = channel.receive()
-        if received is None or not isinstance(received[0], Assignment):
+        task, doorway = received or (None, None)
+        if not isinstance(task, Assignment) or doorway is None:
             raise InternalError("a worker was started without an assignment; please report this")
-        self._task = received[0]
+        self._task, self._doorway = task, Doorway(doorway)
         self._session = self._task.prepare.session
 
     def run(self) -> None:
@@ -107,7 +104,7 @@ class _Worker:
         seat = self._seat(identity, approved)
         self._tell_ready(approved)
         self._await_start(approved.spec.timeouts.join)
-        outcome, report = seat.take_part(self)
+        outcome, report = seat.take_part(self._doorway)
         keep_shares(self._vault, approved, roster(approved.spec).index(task.member), self._session, outcome)
         write_results(self._results, approved.spec.name, self._session, outcome)
         self._channel.send(Finished(report=report))
@@ -158,30 +155,15 @@ class _Worker:
                 f"the coordinator prepared the session and did not start it within {patience:g} s; run it again"
             ) from None
 
-    def _next(self, timeout: float | None) -> Assignment | Go | Connection:
+    def _next(self, timeout: float | None) -> Assignment | Go:
         received = self._channel.receive(timeout)
         if received is None:
-            _orphaned()
-        message, connection = received
-        if connection is not None:
-            self._arrived.append(connection)
-        return message
-
-    def fileno(self) -> int:
-        """Readable when a connection may have arrived (see `Incoming`)."""
-        return self._channel.fileno()
-
-    def accept(self) -> socket.socket | None:
-        """The next connection that participants opened to us, if there is one, without waiting."""
-        while not self._arrived and self._channel.ready(0):
-            self._next(0)
-        return self._arrived.popleft() if self._arrived else None
+            raise EnvironmentFault("the node ended during the session; start it again, and the session anew")
+        return received[0]
 
     def _check_node(self) -> None:
         while self._channel.ready(0):
             self._next(0)
-        while self._arrived:  # nobody is missing any more
-            self._arrived.popleft().close()
 
 
 def _spec_name(asked: Prepare) -> str:
@@ -189,7 +171,3 @@ def _spec_name(asked: Prepare) -> str:
         return str(msgspec.json.decode(asked.spec)["name"])
     except (msgspec.MsgspecError, KeyError, TypeError) as problem:
         raise EnvironmentFault("the coordinator's spec is malformed; compare the releases") from problem
-
-
-def _orphaned() -> NoReturn:
-    raise EnvironmentFault("the node ended during the session; start it again, and the session anew")

@@ -109,7 +109,11 @@ class Protocol(ABC):
     def mul(
         self, at: Scope, x: Arithmetic, y: Arithmetic, shift: int = 0, out: Arithmetic | None = None
     ) -> Step[Arithmetic]:
-        """Elementwise x * y / 2**shift for equal shapes; see `truncate` for the error when shift > 0."""
+        """Elementwise x * y / 2**shift for equal shapes; see `truncate` for the error when shift > 0.
+
+        `out` may take the result (without a shift). It must be fresh: its arrays travel, so nobody may write to them
+        again, this includes a second product into the same `out`.
+        """
 
     @abstractmethod
     def dot(self, at: Scope, x: Arithmetic, y: Arithmetic, shift: int = 0) -> Step[Arithmetic]:

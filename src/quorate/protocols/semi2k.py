@@ -276,7 +276,8 @@ class Semi2k(RingLocal):
 
     def _own(self, at: Scope, shape: tuple[int, ...], kind: npt.DTypeLike) -> Array:
         """A part that nobody else knows, the dealer included."""
-        return self.session.draw((self.me,), at.step(), self.session.blank(shape, kind))
+        part, name = self.session.blank(shape, kind), at.step()
+        return part if self._is_dealer else self.session.draw((self.me,), name, part)
 
     def summands(self, at: Scope, x: Arithmetic, negate_last: bool = False) -> Step[list[Boolean]]:
         """Party j's part is the j-th summand: no communication. Its Boolean sharing is trivial (others hold zero)."""

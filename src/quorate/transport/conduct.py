@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import select
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from quorate.engine.names import Name, Scope
@@ -18,6 +19,7 @@ __all__ = ["bid_farewell", "conduct"]
 
 FAREWELL_SECONDS = 1.0
 """How long a failed party tries to tell its peers why."""
+_PEER = re.compile(r"\bpeer \d+\b")
 _BROKEN = select.POLLHUP | select.POLLERR | select.POLLNVAL
 _ARRIVED = select.POLLIN | _BROKEN
 
@@ -100,10 +102,8 @@ class _Conductor:
             if self.pending:
                 self._receive_pending()
             if party.ready:
-                party.advance()
-                if party.outbox:
-                    self._dispatch()
-            elif party.done and self._finished():
+                self._advance()
+            if party.done and self._finished():
                 break
             for descriptor, event in poll(0 if party.ready or self.pending else wait_ms):
                 link = by_descriptor[descriptor]
@@ -118,6 +118,20 @@ class _Conductor:
         if self.on_progress:
             self.on_progress(party)
         return party.result
+
+    def _advance(self) -> None:
+        try:
+            self.party.advance()
+        except PeerError as problem:
+            raise self._named(problem) from problem.__cause__
+        if self.party.outbox:
+            self._dispatch()
+
+    def _named(self, problem: PeerError, where: str = "") -> PeerError:
+        """The same error with names: a party knows its peers by index only."""
+        people = {f"peer {index}": name for index, name in enumerate(self.names)}
+        text = _PEER.sub(lambda found: people.get(found[0], found[0]), str(problem))
+        return type(problem)(text + where)
 
     def _dispatch(self) -> None:
         outbox, links, writing = self.party.outbox, self.links, self.writing
@@ -152,16 +166,14 @@ class _Conductor:
         except EOFError as problem:
             self._closed(link, problem)
         except PeerError as problem:
-            # The party knows its peers by index only.
-            text = str(problem).replace(f"peer {link.index} ", f"{link.name} ")
-            raise type(problem)(text + self._where(link.index)) from None
+            raise self._named(problem, self._where(link.index)) from None
 
     def _closed(self, link: Link, problem: EOFError) -> None:
         if not link.said_bye:
             reason = f" ({problem})" if str(problem) else ""
             where = self._where(link.index) or " before the end of the session"
             raise PeerError(
-                f"{link.name} closed the connection{reason}{where}; its own report says why, or its process or machine died"
+                f"{link.name} closed the connection{reason}{where}; its own report says why, or its process died"
             ) from None
         self.ended.add(link.index)
         self.poller.unregister(link.wire.fileno())
@@ -201,7 +213,7 @@ class _Conductor:
     def _tick(self, now: float) -> None:
         elapsed, self.clock = now - self.clock, now
         # A gap means that we computed and did not listen: what the peers said meanwhile is still to be read.
-        listened = elapsed < 2 * self.tick
+        listened = elapsed < 4 * self.tick
         awaited = self._awaited()
         if not (awaited or self.party.ready or self.party.done):
             raise InternalError("the program neither runs nor waits for a message; please report this")
@@ -234,8 +246,8 @@ class _Conductor:
         if now > self.deadline:
             raise PeerTimeout(
                 f"the session did not end within {self.session_timeout:g} s: waiting for "
-                f"{self._people(awaited or leaving)}{self._stuck(awaited, list(awaited))}; raise timeouts.session in the "
-                "spec if the work simply takes longer"
+                f"{self._people(awaited or leaving)}{self._stuck(awaited, list(awaited))}; raise timeouts.session "
+                "in the spec if the work simply takes longer"
             )
 
     def _people(self, peers: Mapping[int, Name] | Sequence[int]) -> str:
@@ -246,7 +258,7 @@ class _Conductor:
         return " at " + " and ".join(steps) if steps else " at the end of the session"
 
 
-def bid_farewell(links: Mapping[int, Link] | Any, problem: BaseException) -> None:
+def bid_farewell(links: Iterable[Link], problem: BaseException) -> None:
     """Tell all peers why we fail, as far as that works within `FAREWELL_SECONDS`; never raises."""
     body = encode_failure(problem)
     live: dict[int, Link] = {}

@@ -97,7 +97,7 @@ def check_hello(body: bytes, peer: str) -> None:
     version = _object(body, peer).get("wire")
     if version != WIRE_VERSION:
         raise AgreementError(
-            f"{peer} speaks wire version {str(version)[:20]!r}, we speak {WIRE_VERSION}; install the same release on both"
+            f"{peer} speaks wire version {str(version)[:20]!r}, we speak {WIRE_VERSION}; install the same release"
         )
 
 

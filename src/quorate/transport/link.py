@@ -24,6 +24,7 @@ from quorate.transport.frames import (
     pack_header,
     unpack_header,
 )
+from quorate.transport.tls import describe_refusal
 from quorate.transport.wire import CHUNK, Chunk, Wire
 
 __all__ = ["Link"]
@@ -106,10 +107,14 @@ class Link:
     def send(self, message: Message) -> None:
         """Send a message, or as much of it as goes without waiting; `push` goes on with the rest."""
         if message.size <= SMALL and self.idle:
+            frame = self._joined(message)
             try:
-                self.wire.send((self._joined(message),))
+                taken = self.wire.send((frame,))
             except OSError as problem:
                 self._break(problem)
+                return
+            if taken < len(frame):
+                self._pieces.append(memoryview(frame)[taken:])
             return
         self._queue.append(message)
         self.push()
@@ -221,7 +226,9 @@ class Link:
         try:
             got = self.wire.read_into(view)
         except ssl.SSLError as problem:
-            raise PeerError(f"the encrypted connection to {self.name} is damaged ({problem.reason}); run again") from None
+            raise describe_refusal(problem, self.name) or PeerError(
+                f"the encrypted connection to {self.name} is damaged ({problem.reason}); run again"
+            ) from None
         except OSError as problem:
             raise EOFError(problem.strerror) from problem
         if got:
@@ -333,15 +340,24 @@ class Link:
         return True
 
     def check_alive(self) -> None:
-        """For the time before the program starts: notice a peer that failed or left. Errors as in `receive`."""
-        self._stage()
-        start = self._start
-        if self._end - start < HEADER_SIZE:
-            return
-        kind, _, length = unpack_header(self._staging, start, self._received, self.name)
-        stop = start + HEADER_SIZE + length
-        if kind == FAIL and stop <= self._end:
-            self._control(kind, bytes(self._staging[start + HEADER_SIZE : stop]))
+        """For the time before the program starts: notice a peer that failed or left. Errors as in `receive`.
+
+        Everything stays staged.
+        """
+        try:
+            self._stage()
+        finally:
+            # What the peer said before it left explains more than that it left.
+            self._look_for_failure()
+
+    def _look_for_failure(self) -> None:
+        start, sequence = self._start, self._received
+        while self._end - start >= HEADER_SIZE:
+            kind, _, length = unpack_header(self._staging, start, sequence, self.name)
+            stop = start + HEADER_SIZE + length
+            if kind == FAIL and stop <= self._end:
+                self._control(kind, bytes(self._staging[start + HEADER_SIZE : stop]))
+            start, sequence = stop, sequence + 1
 
     def _stage(self) -> bool:
         if self._end == _STAGING:

@@ -40,9 +40,7 @@ def session_host(session: str) -> str:
         UserError: not 1 to 63 of a-z, 0-9 and inner hyphens.
     """
     if not _SESSION.fullmatch(session):
-        raise UserError(
-            f"session name {session!r}: use 1 to 63 of the characters a-z, 0-9 and '-', not beginning or ending with '-'"
-        )
+        raise UserError(f"session name {session!r}: use 1 to 63 of a-z, 0-9 and '-', not beginning or ending with '-'")
     return f"{session}.session.quorate"
 
 
@@ -73,10 +71,6 @@ def take_over(channel: socket.socket) -> socket.socket | None:
     return socket.socket(fileno=descriptors[0])
 
 
-class _Named(Exception):
-    """Ends the reading of a greeting once the name is known."""
-
-
 def read_server_name(greeting: bytes) -> str | None:
     """The server name in the beginning of a TLS connection; None if more bytes are needed.
 
@@ -91,7 +85,7 @@ def read_server_name(greeting: bytes) -> str | None:
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
-    context.sni_callback = note  # type: ignore[assignment]
+    context.sni_callback = note
     incoming = ssl.MemoryBIO()
     incoming.write(greeting)
     try:
@@ -174,16 +168,20 @@ class Listener:
         finally:
             for arrival in self._arrivals.values():
                 arrival.connection.close()
-            self._socket.close()
+            self._release()
 
     def close(self) -> None:
         """Stop listening and drop connections that nobody has taken yet; waits for the thread of `start`."""
         self._closing = True
         self._wake()
         if self._thread is None:
-            self._socket.close()
+            self._release()
         elif self._thread is not threading.current_thread():
             self._thread.join()
+
+    def _release(self) -> None:
+        for sock in (self._socket, self._wake_in, self._wake_out):
+            sock.close()
 
     def _wake(self) -> None:
         with contextlib.suppress(OSError):

@@ -1,0 +1,156 @@
+"""What several commands share: options, opening a federation and a spec, and the form of their output."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from quorate.errors import UserError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from quorate.coordination.federation import Federation
+    from quorate.node.messages import Report
+
+__all__ = [
+    "AsMember",
+    "DataFiles",
+    "FederationFile",
+    "Home",
+    "Json",
+    "Meter",
+    "SpecFile",
+    "Specs",
+    "coordinator_of",
+    "federation_beside",
+    "log_level",
+    "print_json",
+    "print_outcome",
+]
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
+AsMember = Annotated[str | None, typer.Option("--as", metavar="NAME", help="The member to act as.")]
+DataFiles = Annotated[
+    list[str] | None,
+    typer.Option("--data", metavar="INPUT=PATH", help="File of an input that you own; repeatable."),
+]
+SpecFile = Annotated[Path, typer.Argument(metavar="SPEC", help="The spec file, protocol_spec.yaml.")]
+FederationFile = Annotated[
+    Path | None, typer.Option("--federation", metavar="FILE", help="By default federation.yaml beside the spec.")
+]
+Specs = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Folder of the specs and plans that you approve; by default that of FEDERATION."),
+]
+Home = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Folder for results, logs and kept shares; by default 'state' beside FEDERATION."),
+]
+
+
+def log_level() -> int:
+    """DEBUG with --debug, else INFO."""
+    return logging.DEBUG if "--debug" in sys.argv else logging.INFO
+
+
+def federation_beside(spec: Path, given: Path | None) -> Federation:
+    """The federation of `--federation`, or federation.yaml beside the spec."""
+    from quorate.coordination.federation import load_federation
+
+    path = given or spec.parent / "federation.yaml"
+    if given is None and not path.exists():
+        raise UserError(f"there is no federation.yaml beside {spec}; name the federation file with --federation FILE")
+    return load_federation(path)
+
+
+def coordinator_of(federation: Federation) -> str:
+    """The only member with role coordinator. Raises `UserError` if there is none, or more than one."""
+    names = [member.name for member in federation.members if member.has("coordinator")]
+    if len(names) != 1:
+        found = ", ".join(names) or "nobody"
+        raise UserError(f"say who you are with --as NAME: the role coordinator has {found} in {federation.name!r}")
+    return names[0]
+
+
+def print_json(document: Mapping[str, Any]) -> None:
+    """Print one JSON document on the standard output."""
+    print(json.dumps(document, indent=2, default=_builtin))
+
+
+def _builtin(value: Any) -> Any:
+    import msgspec
+
+    return msgspec.to_builtins(value)
+
+
+def print_outcome(
+    spec_name: str,
+    session: str,
+    values: Mapping[str, npt.NDArray[np.generic]],
+    reports: Mapping[str, Report],
+    *,
+    as_json: bool,
+) -> None:
+    """Print results and what every participant measured."""
+    from quorate.node.results import as_json as plain
+
+    if as_json:
+        print_json({"spec": spec_name, "session": session, "results": plain(values), "participants": dict(reports)})
+        return
+    for name, value in plain(values).items():
+        print(f"{name} = {value}")
+    if not values:
+        print(f"{spec_name}: done; no result is opened to you")
+    width = max((len(name) for name in reports), default=0)
+    for name, report in sorted(reports.items()):
+        print(
+            f"{name:<{width}}  {report.rounds} rounds, {report.bytes_sent} bytes sent, {report.seconds:.3f} s "
+            f"({report.connect_seconds:.3f} s to connect), {report.peak_mb:.0f} MiB"
+        )
+
+
+class Meter:
+    """Progress on the standard error stream: a line per change of phase, a bar on a terminal. Use it in a `with`."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+        self._bar: Any = None
+        self._tasks: dict[str, Any] = {}
+        self._said = ""
+        self._due = time.monotonic() + 0.5  # short work needs no bar
+
+    def __enter__(self) -> Meter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def say(self, sentence: str) -> None:
+        """Print a sentence, unless it is the one that was printed last."""
+        if not self._quiet and sentence != self._said:
+            print(sentence, file=sys.stderr)
+        self._said = sentence
+
+    def progress(self, member: str, done: int, total: int) -> None:
+        """Show that `member` has done so many operations."""
+        if self._quiet or not sys.stderr.isatty() or time.monotonic() < self._due:
+            return
+        if self._bar is None:
+            from rich.console import Console
+            from rich.progress import Progress
+
+            self._bar = Progress(console=Console(stderr=True), transient=True)
+            self._bar.start()
+        if member not in self._tasks:
+            self._tasks[member] = self._bar.add_task(member, total=total)
+        self._bar.update(self._tasks[member], completed=done, total=total)

@@ -1,0 +1,47 @@
+"""quorate join: take part as an outside data owner or recipient."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from quorate.cli.common import (
+    DataFiles,
+    FederationFile,
+    Json,
+    Meter,
+    SpecFile,
+    federation_beside,
+    print_outcome,
+)
+
+__all__ = ["join"]
+
+
+def join(
+    spec: SpecFile,
+    name: Annotated[str, typer.Option("--as", metavar="NAME", help="The member that you are.")],
+    federation: FederationFile = None,
+    data: DataFiles = None,
+    timeout: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="Give up when no session starts within this time.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Take part in a computation as an outside data owner or recipient.
+
+    Checks your data, waits until the coordinator starts a session of your copy of the spec, and prints what you learn.
+    """
+    from quorate.node.approval import load, parse_data
+    from quorate.node.identity import Identity
+    from quorate.node.participant import Participant
+
+    loaded = federation_beside(spec, federation)
+    approved = load(spec, loaded)
+    participant = Participant.ready(Identity(loaded, name), approved, parse_data(data or []))
+    with Meter(quiet=json) as meter:
+        participant.on_wait = meter.say
+        participant.progress = lambda done, total: meter.progress(name, done, total)
+        outcome, report = participant.join(timeout)
+    print_outcome(approved.spec.name, report.session, outcome.values, {name: report}, as_json=json)

@@ -1,0 +1,153 @@
+"""`@quorate.computation`: a Python function on secret arrays as a plan."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from functools import update_wrapper
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from quorate.crypto.entropy import SeededEntropyForTests, SystemEntropy
+from quorate.engine.exchange import Step
+from quorate.engine.names import Scope
+from quorate.engine.session import Session
+from quorate.engine.simulate import simulate
+from quorate.errors import UserError
+from quorate.lang.array import SecretArray, Table, Trace
+from quorate.lang.dims import Dim
+from quorate.lang.execute import Results, execute
+from quorate.lang.plan import Plan
+from quorate.protocols.registry import default_threshold, make, protocol_class
+from quorate.sharing.dtype import BOOL, INT, DType, fixed
+
+__all__ = ["Computation", "computation"]
+
+Columns = Mapping[str, DType]
+VALUE = "value"
+"""Column name of an input that is a single array."""
+
+PARTIES = {"clear": 1, "semi2k": 2}
+
+
+class Computation:
+    """A function from inputs to a dictionary of named results, to be traced or simulated.
+
+    Each parameter is an input: a `Table` of columns, or one array.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+        self.name = function.__name__
+        update_wrapper(self, function)
+
+    def trace(self, inputs: Mapping[str, Columns | DType], rows: Mapping[str, int] | None = None) -> Plan:
+        """The plan for inputs with these columns (or, for a bare type, a single array).
+
+        Row counts stay symbols, to be bound when a session starts, unless they are given in `rows`.
+
+        Raises:
+            UserError: parameters and inputs differ, the result is no dictionary of values, or an operation is not
+                possible on secrets.
+        """
+        expected = list(inspect.signature(self._function).parameters)
+        if sorted(expected) != sorted(inputs):
+            raise UserError(f"{self.name} takes the inputs {', '.join(expected)}, but got {', '.join(inputs)}")
+        trace = Trace(self.name)
+        arguments = {name: _argument(trace, name, columns, (rows or {}).get(name)) for name, columns in inputs.items()}
+        results = self._function(**arguments)
+        if not isinstance(results, Mapping) or not results:
+            raise UserError(f"{self.name} must return a dictionary of named results, not {type(results).__name__}")
+        return trace.plan({name: _result(trace, name, value) for name, value in results.items()})
+
+    def simulate(
+        self, protocol: str = "rep3", parties: int | None = None, seed: int | None = None, **inputs: Any
+    ) -> dict[str, npt.NDArray[np.generic]]:
+        """Run all parties in this process on the given arrays (or dictionaries or DataFrames of columns).
+
+        For trying things out: one process sees all data. Ranges are taken from the data. Every input belongs to one
+        of the parties and all of them learn the results.
+        """
+        columns = {name: _columns_of(value) for name, value in inputs.items()}
+        rows = {name: next(iter(table.values()))[1].shape[0] for name, table in columns.items()}
+        plan = self.trace(
+            {
+                name: next(iter(table.values()))[0] if list(table) == [VALUE] else {c: d for c, (d, _) in table.items()}
+                for name, table in columns.items()
+            },
+            rows,
+        )
+        raw = {(name, c): values for name, table in columns.items() for c, (_, values) in table.items()}
+        count = PARTIES.get(protocol, 3) if parties is None else parties
+        return _simulated(plan.bind(rows), protocol, count, raw, seed)
+
+
+def computation(function: Callable[..., Any]) -> Computation:
+    """Decorator: make a function of secret inputs a `Computation`."""
+    return Computation(function)
+
+
+def _argument(trace: Trace, name: str, columns: Columns | DType, rows: int | None) -> SecretArray | Table:
+    if isinstance(columns, DType):
+        return trace.input(name, VALUE, columns, rows)
+    return Table(name, {column: trace.input(name, column, dtype, rows) for column, dtype in columns.items()})
+
+
+def _result(trace: Trace, name: str, value: Any) -> SecretArray:
+    if isinstance(value, SecretArray):
+        return value
+    if isinstance(value, int | Dim) and not isinstance(value, bool):
+        return trace.rows(value)
+    raise UserError(f"result {name!r} is a {type(value).__name__}; return secret arrays or row counts")
+
+
+def _columns_of(value: Any) -> dict[str, tuple[DType, npt.NDArray[np.int64]]]:
+    """Column -> type and raw values, from an array, a dictionary or a DataFrame."""
+    if hasattr(value, "keys"):
+        return {str(column): _encoded(np.asarray(value[column])) for column in value.keys()}  # noqa: SIM118 - DataFrame
+    return {VALUE: _encoded(np.atleast_1d(np.asarray(value)))}
+
+
+def _encoded(values: npt.NDArray[Any]) -> tuple[DType, npt.NDArray[np.int64]]:
+    dtypes = {"b": BOOL, "i": INT, "u": INT, "f": fixed(16)}
+    if values.ndim != 1 or values.dtype.kind not in dtypes:
+        raise UserError(f"an input column is a one-dimensional array of numbers or bools, not {values.dtype}{values.shape}")
+    dtype = dtypes[values.dtype.kind]
+    return dtype, dtype.encode(values)
+
+
+def _simulated(
+    plan: Plan, name: str, parties: int, raw: dict[tuple[str, str], npt.NDArray[np.int64]], seed: int | None
+) -> dict[str, npt.NDArray[np.generic]]:
+    dealer = parties if protocol_class(name).name == "semi2k" else None
+    size = parties + (dealer is not None)
+    names = tuple(f"party {k}" for k in range(size))
+    order = list(dict.fromkeys(key[0] for key in raw))
+    owners: dict[str, int | str] = {input_: k % parties for k, input_ in enumerate(order)}
+    bounds = {key: _bounds(values) for key, values in raw.items()}
+
+    def program(me: int) -> Step[Results]:
+        entropy = SystemEntropy() if seed is None else SeededEntropyForTests(seed, str(me))
+        session = Session(me, parties, names, dealer, entropy=entropy)
+        at = Scope.root()
+        protocol = make(name, session, default_threshold(name, parties))
+        yield from protocol.setup(at.child("setup"))
+        mine = {key: values for key, values in raw.items() if owners[key[0]] == me}
+        everybody = tuple(range(parties))
+        outputs: dict[str, tuple[int, ...] | str] = dict.fromkeys(plan.outputs, everybody)
+        return (
+            yield from execute(
+                plan, protocol, at.child("plan"), inputs=mine, owners=owners, outputs=outputs, bounds=bounds
+            )
+        )
+
+    results: Results = simulate([program(me) for me in range(size)])[0].result
+    return {output: results.values[output] for output in plan.outputs}
+
+
+def _bounds(values: npt.NDArray[np.int64]) -> tuple[int, int]:
+    """The smallest range of the form [-2**k, 2**k] or [0, 2**k] that holds the values."""
+    largest = 1 << int(np.abs(values).max(initial=0)).bit_length()
+    return (-largest if int(values.min(initial=0)) < 0 else 0), largest

@@ -1,0 +1,321 @@
+"""Sums, products and changes of scale."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from quorate.circuits.scaling import divide_public, division_error
+from quorate.circuits.tiles import tiled_product
+from quorate.engine.exchange import Step
+from quorate.errors import UserError
+from quorate.lang.dims import Shape
+from quorate.lang.operations.base import (
+    Call,
+    Kind,
+    Range,
+    Value,
+    always,
+    broadcast_shapes,
+    concrete,
+    register,
+    require_numbers,
+    same_scale,
+    shape_text,
+)
+from quorate.lang.plan import Operation, Type
+from quorate.sharing.dtype import INT, DType, fixed
+from quorate.sharing.share import Arithmetic, Share
+
+__all__: list[str] = []
+
+TRUNCATION = 4
+"""By how many units ranges are widened at a truncation; more than any protocol's error."""
+
+Attributes = Mapping[str, Any]
+
+
+def product_range(left: Range, right: Range) -> Range:
+    """The range of products."""
+    corners = [a * b for a in left for b in right]
+    return min(corners), max(corners)
+
+
+def shifted_range(low: int, high: int, shift: int) -> Range:
+    """The range after a truncation by `shift` bits."""
+    return ((low >> shift) - TRUNCATION, (high >> shift) + TRUNCATION) if shift else (low, high)
+
+
+def _secret(types: Sequence[Type]) -> bool:
+    return any(type_.secret for type_ in types)
+
+
+def _infer_sum(types: Sequence[Type], attributes: Attributes, stated: Type) -> Type:
+    dtype = same_scale(types, "addition")
+    return Type(dtype, broadcast_shapes(*(type_.shape for type_ in types)), _secret(types))
+
+
+def _run_add(call: Call) -> Value:
+    return call.p.add(call.numbers(0), call.numbers(1))
+
+
+def _run_sub(call: Call) -> Value:
+    return call.p.sub(call.numbers(0), call.numbers(1))
+
+
+def _bound_add(call: Call) -> Range:
+    (a, b), (c, d) = call.ranges
+    return call.fits(a + c, b + d)
+
+
+def _bound_sub(call: Call) -> Range:
+    (a, b), (c, d) = call.ranges
+    return call.fits(a - d, b - c)
+
+
+register(Kind("add", _infer_sum, _bound_add, _run_add, local=always))
+register(Kind("sub", _infer_sum, _bound_sub, _run_sub, local=always))
+register(
+    Kind(
+        "neg",
+        lambda types, attributes, stated: types[0],
+        lambda call: (-call.ranges[0][1], -call.ranges[0][0]),
+        lambda call: call.p.neg(call.numbers(0)),
+        local=always,
+    )
+)
+
+
+# -- products ------------------------------------------------------------------------------------------------------------
+
+
+def product_type(types: Sequence[Type], attributes: Attributes) -> DType:
+    """int * int is int; else fixed with the scales added and the shift taken off."""
+    require_numbers(types, "multiplication")
+    shift = attributes.get("shift", 0)
+    if not isinstance(shift, int) or not 0 <= shift < 60:
+        raise UserError(f"shift {shift!r} must lie between 0 and 59 bits")
+    scale = sum(type_.dtype.scale for type_ in types) - shift
+    whole = all(type_.dtype.kind == "int" for type_ in types) and not shift
+    return INT if whole else fixed(scale)
+
+
+def _infer_mul(types: Sequence[Type], attributes: Attributes, stated: Type) -> Type:
+    left, right = types
+    return Type(product_type(types, attributes), broadcast_shapes(left.shape, right.shape), _secret(types))
+
+
+def _bound_mul(call: Call) -> Range:
+    low, high = product_range(*call.ranges)
+    if call.operation.operands[0] == call.operation.operands[1]:
+        low = max(low, 0)
+    return shifted_range(*call.fits(low, high), call.attribute("shift", 0))
+
+
+def _local_mul(operation: Operation, types: Sequence[Type]) -> bool:
+    return not all(type_.secret for type_ in types) and not operation.attributes.get("shift", 0)
+
+
+def _run_mul(call: Call) -> Any:
+    shift = call.attribute("shift", 0)
+    public = [isinstance(value, np.ndarray) for value in call.values]
+    if not any(public):
+        return call.p.mul(call.at, call.numbers(0), call.numbers(1), shift)
+    secret = public.index(False)
+    factor = np.broadcast_to(call.values[1 - secret], call.shape)  # type: ignore[arg-type]
+    scaled = call.p.scale(call.numbers(secret), factor)
+    return call.p.truncate(call.at, scaled, shift) if shift else scaled
+
+
+def _run_large_mul(call: Call) -> Any:
+    if all(isinstance(value, Share) for value in call.values):
+        return tiled_product(call.p, call.at, call.numbers(0), call.numbers(1), call.attribute("shift", 0))
+    return None
+
+
+register(Kind("mul", _infer_mul, _bound_mul, _run_mul, local=_local_mul, elementwise=True, tiled=_run_large_mul))
+
+
+def _infer_dot(types: Sequence[Type], attributes: Attributes, stated: Type) -> Type:
+    left, right = (type_.shape for type_ in types)
+    if left != right or not left:
+        raise UserError(f"inner products of shapes {shape_text(left)} and {shape_text(right)}")
+    return Type(product_type(types, attributes), left[:-1])
+
+
+def _sum_of_products(call: Call, count: int) -> Range:
+    low, high = product_range(*call.ranges)
+    if call.operation.operands[0] == call.operation.operands[1]:
+        low = max(low, 0)
+    return shifted_range(*call.fits(min(low * count, 0), max(high * count, 0)), call.attribute("shift", 0))
+
+
+def _run_dot(call: Call) -> Step[Arithmetic]:
+    shape = concrete(call.types[0].shape)
+    return call.p.dot(call.at, call.numbers(0, shape), call.numbers(1, shape), call.attribute("shift", 0))
+
+
+register(Kind("dot", _infer_dot, lambda call: _sum_of_products(call, concrete(call.types[0].shape)[-1]), _run_dot))
+
+
+def _infer_matmul(types: Sequence[Type], attributes: Attributes, stated: Type) -> Type:
+    left, right = (type_.shape for type_ in types)
+    if len(left) != 2 or len(right) != 2 or left[1] != right[0]:
+        raise UserError(f"matrix product of shapes {shape_text(left)} and {shape_text(right)}")
+    return Type(product_type(types, attributes), (left[0], right[1]))
+
+
+def _run_matmul(call: Call) -> Step[Arithmetic]:
+    shapes = [concrete(type_.shape) for type_ in call.types]
+    operands = [call.numbers(index, shape) for index, shape in enumerate(shapes)]
+    return call.p.matmul(call.at, operands[0], operands[1], call.attribute("shift", 0))
+
+
+register(
+    Kind("matmul", _infer_matmul, lambda call: _sum_of_products(call, concrete(call.types[0].shape)[1]), _run_matmul)
+)
+
+
+# -- sums over an axis -----------------------------------------------------------------------------------------------------
+
+
+def without_axis(shape: Shape, axis: int) -> Shape:
+    """The shape after a reduction over `axis` (not negative). Raises `UserError` if there is no such axis."""
+    if not 0 <= axis < len(shape):
+        raise UserError(f"axis {axis} of an array of {len(shape)} dimensions")
+    return shape[:axis] + shape[axis + 1 :]
+
+
+def _infer_total(types: Sequence[Type], attributes: Attributes, stated: Type) -> Type:
+    require_numbers(types, "a sum")
+    return replace(types[0], shape=without_axis(types[0].shape, attributes["axis"]))
+
+
+def _bound_total(call: Call) -> Range:
+    count = concrete(call.types[0].shape)[call.attribute("axis")]
+    low, high = call.ranges[0]
+    return call.fits(min(0, low * count), max(0, high * count))
+
+
+register(
+    Kind(
+        "sum",
+        _infer_total,
+        _bound_total,
+        lambda call: call.p.sum(call.numbers(0, concrete(call.types[0].shape)), call.attribute("axis")),
+        local=always,
+    )
+)
+
+
+# -- changes of scale ------------------------------------------------------------------------------------------------------
+
+
+def _infer_rescale(types: Sequence[Type], attributes: Attributes, stated: Type) -> Type:
+    require_numbers(types, "a change of scale")
+    return replace(types[0], dtype=fixed(attributes["scale"]))
+
+
+def _rescale_shift(operation: Operation, types: Sequence[Type]) -> int:
+    return int(types[0].dtype.scale - operation.attributes["scale"])
+
+
+def _bound_rescale(call: Call) -> Range:
+    shift = _rescale_shift(call.operation, call.types)
+    low, high = call.ranges[0]
+    return shifted_range(low, high, shift) if shift > 0 else call.fits(low << -shift, high << -shift)
+
+
+def _run_rescale(call: Call) -> Any:
+    shift = _rescale_shift(call.operation, call.types)
+    if shift > 0:
+        return call.p.truncate(call.at, call.numbers(0), shift)
+    return call.p.scale(call.numbers(0), 1 << -shift)
+
+
+register(
+    Kind(
+        "rescale",
+        _infer_rescale,
+        _bound_rescale,
+        _run_rescale,
+        local=lambda operation, types: _rescale_shift(operation, types) <= 0,
+        elementwise=True,
+    )
+)
+
+
+def _infer_div_public(types: Sequence[Type], attributes: Attributes, stated: Type) -> Type:
+    require_numbers(types, "division")
+    divisor = attributes["divisor"]
+    if isinstance(divisor, int) and not 0 < abs(divisor) < 1 << 40:
+        raise UserError(f"division by {divisor}; the divisor must lie between 1 and 2**40" + _empty_hint(divisor))
+    return replace(types[0], dtype=fixed(attributes["scale"]))
+
+
+def _empty_hint(divisor: int) -> str:
+    return " (the mean of no rows is not defined)" if divisor == 0 else ""
+
+
+def _raise(call: Call) -> int:
+    return int(call.attribute("scale")) - call.types[0].dtype.scale
+
+
+def _bound_div_public(call: Call) -> Range:
+    divisor, up = call.attribute("divisor"), _raise(call)
+    ends = [end * (1 << max(up, 0)) // (divisor << max(-up, 0)) for end in call.ranges[0]]
+    return call.fits(min(ends) - TRUNCATION, max(ends) + TRUNCATION)
+
+
+def _run_div_public(call: Call) -> Step[Arithmetic]:
+    limit = max(abs(end) for end in call.ranges[0])
+    return divide_public(call.p, call.at, call.numbers(0), call.attribute("divisor"), _raise(call), max(limit, 1))
+
+
+register(Kind("div_public", _infer_div_public, _bound_div_public, _run_div_public, elementwise=True))
+
+
+# -- mean of squares: the heart of the variance ---------------------------------------------------------------------------
+
+
+def _infer_mean_square(types: Sequence[Type], attributes: Attributes, stated: Type) -> Type:
+    require_numbers(types, "a mean of squares")
+    return Type(fixed(attributes["scale"]), without_axis(types[0].shape, attributes["axis"]))
+
+
+def _square_drop(call: Call) -> int:
+    """Fraction bits to drop from the operand so that the sum of squares fits."""
+    count = concrete(call.types[0].shape)[call.attribute("axis")]
+    largest = max(abs(end) for end in call.ranges[0])
+    drop = 0
+    while count * ((largest >> drop) + TRUNCATION) ** 2 >= 1 << (call.capacity - 1):
+        drop += 1
+    return drop
+
+
+def _bound_mean_square(call: Call) -> Range:
+    largest = max(abs(end) for end in call.ranges[0])
+    shift = 2 * call.types[0].dtype.scale - call.attribute("scale")
+    count = concrete(call.types[0].shape)[call.attribute("axis")]
+    high = (largest + TRUNCATION) ** 2 * 2 * count // max(1, call.attribute("divisor"))
+    return call.fits(0, (high >> shift if shift > 0 else high << -shift) + 2 * TRUNCATION)
+
+
+def _run_mean_square(call: Call) -> Step[Arithmetic]:
+    axis, drop = call.attribute("axis"), _square_drop(call)
+    x = call.numbers(0, concrete(call.types[0].shape)).map(lambda part: np.moveaxis(part, axis, -1))
+    if drop:
+        x = yield from call.p.truncate(call.at.child("coarser"), x, drop)
+    total = yield from call.p.dot(call.at.child("squares"), x, x)
+    raise_bits = call.attribute("scale") - 2 * (call.types[0].dtype.scale - drop)
+    limit = 1 << (call.capacity - 1)
+    mean = yield from divide_public(call.p, call.at.child("mean"), total, call.attribute("divisor"), raise_bits, limit)
+    # Rounded up by the error of the division, so that the mean of squares is never negative.
+    return call.p.add_public(mean, np.full(mean.shape, int(division_error(call.p)), np.int64))
+
+
+register(Kind("mean_square", _infer_mean_square, _bound_mean_square, _run_mean_square))
+

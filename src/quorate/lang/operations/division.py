@@ -1,0 +1,136 @@
+"""Division by a secret, means over a secret choice of elements, square roots."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from quorate.circuits.divide import divide
+from quorate.circuits.root import sqrt
+from quorate.engine.exchange import Step
+from quorate.errors import UserError
+from quorate.lang.operations.arithmetic import TRUNCATION, without_axis
+from quorate.lang.operations.base import Call, Kind, Range, broadcast_shapes, concrete, register, require_numbers
+from quorate.lang.plan import Type
+from quorate.sharing.dtype import BOOL, fixed
+from quorate.sharing.share import Arithmetic
+
+__all__: list[str] = []
+
+Attributes = Mapping[str, Any]
+
+
+def _infer_div(types: Sequence[Type], attributes: Attributes, stated: Type) -> Type:
+    require_numbers(types, "division")
+    return Type(fixed(attributes["scale"]), broadcast_shapes(types[0].shape, types[1].shape))
+
+
+def _quotient(call: Call) -> int:
+    """Bits of the largest quotient of raw values: from the operands' ranges, or as declared with `bound`."""
+    low, high = call.ranges[1]
+    if low < 0:
+        raise UserError("the divisor may be negative; declare a range that starts at 0 or above, or divide by its size")
+    declared = call.attribute("bound")
+    if declared is not None:
+        ratio = 2.0 ** (call.types[0].dtype.scale - call.types[1].dtype.scale)
+        return int(np.ceil(declared * max(1.0, ratio))).bit_length() + 1
+    return (max(abs(end) for end in call.ranges[0]) // max(low, 1)).bit_length()
+
+
+def _bound_div(call: Call) -> Range:
+    up = _raw_scale(call)
+    high = (1 << (_quotient(call) + max(up, 0))) + TRUNCATION
+    return call.fits(-high if call.ranges[0][0] < 0 else -TRUNCATION, high)
+
+
+def _raw_scale(call: Call) -> int:
+    """The raw quotient of raw operands has this many fraction bits to reach the result's scale."""
+    return int(call.attribute("scale")) + call.types[1].dtype.scale - call.types[0].dtype.scale
+
+
+def _run_div(call: Call) -> Step[Arithmetic]:
+    return divide(
+        call.p,
+        call.at,
+        call.numbers(0),
+        call.numbers(1),
+        divisor_bits=max(1, call.ranges[1][1].bit_length()),
+        quotient_bits=_quotient(call),
+        scale=_raw_scale(call),
+    )
+
+
+register(Kind("div", _infer_div, _bound_div, _run_div, elementwise=True))
+
+
+def _infer_masked_mean(types: Sequence[Type], attributes: Attributes, stated: Type) -> Type:
+    if types[1].dtype != BOOL or types[0].shape != types[1].shape:
+        raise UserError("mean(where=...) needs a bool array of the same shape")
+    require_numbers(types[:1], "a mean")
+    return Type(fixed(attributes["scale"]), without_axis(types[0].shape, attributes["axis"]))
+
+
+def _count(call: Call) -> int:
+    return concrete(call.types[0].shape)[call.attribute("axis")]
+
+
+def _bound_masked_mean(call: Call) -> Range:
+    low, high = call.ranges[0]
+    call.fits(min(0, low * _count(call)), max(0, high * _count(call)))
+    up = call.attribute("scale") - call.types[0].dtype.scale
+    ends = [end << up if up >= 0 else end >> -up for end in (min(low, 0), max(high, 0))]
+    return call.fits(ends[0] - TRUNCATION, ends[1] + TRUNCATION)
+
+
+def _run_masked_mean(call: Call) -> Step[Arithmetic]:
+    """The sum over the chosen elements by their number; both stay secret."""
+    axis, shape, p = call.attribute("axis"), concrete(call.types[0].shape), call.p
+    chosen = yield from p.to_arithmetic(call.at.child("chosen"), call.bits(1, shape))
+    flags, values = (
+        x.map(lambda part: np.moveaxis(part, axis, -1).copy()) for x in (chosen, call.numbers(0, shape))
+    )
+    total = yield from p.dot(call.at.child("total"), values, flags)
+    return (
+        yield from divide(
+            p,
+            call.at.child("mean"),
+            total,
+            p.sum(flags, len(shape) - 1),
+            divisor_bits=max(1, _count(call).bit_length()),
+            quotient_bits=max(abs(end) for end in call.ranges[0]).bit_length(),
+            scale=call.attribute("scale") - call.types[0].dtype.scale,
+        )
+    )
+
+
+register(Kind("masked_mean", _infer_masked_mean, _bound_masked_mean, _run_masked_mean))
+
+
+def _infer_sqrt(types: Sequence[Type], attributes: Attributes, stated: Type) -> Type:
+    require_numbers(types, "a square root")
+    return replace(types[0], dtype=fixed(attributes["scale"]))
+
+
+def _bound_sqrt(call: Call) -> Range:
+    low, high = call.ranges[0]
+    if low < 0:
+        raise UserError("the operand of sqrt may be negative; declare a range that starts at 0")
+    root = (high.bit_length() + 1) // 2 + call.attribute("scale") - call.types[0].dtype.scale // 2
+    return call.fits(-TRUNCATION, (1 << max(root, 0)) + TRUNCATION)
+
+
+def _run_sqrt(call: Call) -> Step[Arithmetic]:
+    return sqrt(
+        call.p,
+        call.at,
+        call.numbers(0),
+        bits=max(1, call.ranges[0][1].bit_length()),
+        shift_in=call.types[0].dtype.scale,
+        scale=call.attribute("scale"),
+    )
+
+
+register(Kind("sqrt", _infer_sqrt, _bound_sqrt, _run_sqrt, elementwise=True))

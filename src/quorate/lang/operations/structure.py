@@ -1,0 +1,187 @@
+"""Operations that move elements without looking at them: all local."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from quorate.errors import UserError
+from quorate.kernels.ghost import contiguous
+from quorate.lang.dims import Dim, Shape, Size, parse_size
+from quorate.lang.operations.base import Call, Kind, Range, Value, always, register, shape_text
+from quorate.lang.plan import Type
+from quorate.sharing.share import Share, concatenate
+
+__all__ = ["indexed_shape", "reshaped"]
+
+Attributes = Mapping[str, Any]
+
+
+def _same_range(call: Call) -> Range:
+    return min(low for low, _ in call.ranges), max(high for _, high in call.ranges)
+
+
+def _moved(value: Value, change: Callable[[Any], Any]) -> Value:
+    """Apply a change of shape to a share or a public array."""
+    return value.map(lambda part: contiguous(change(part))) if isinstance(value, Share) else change(value)
+
+
+# -- indexing --------------------------------------------------------------------------------------------------------------
+
+
+def indexed_shape(shape: Shape, index: Sequence[Any]) -> Shape:
+    """The shape after indexing with canonical items: an integer, ["slice", start, stop, step], ["new"], ["list", [...]].
+
+    Raises:
+        UserError: out of range, or not decidable for an array whose length is a row count.
+    """
+    result: list[Size] = []
+    position = 0
+    for item in index:
+        if item == ["new"]:
+            result.append(1)
+            continue
+        if position >= len(shape):
+            raise UserError(f"too many indices for an array of shape {shape_text(shape)}")
+        size = shape[position]
+        position += 1
+        if isinstance(item, int):
+            _check_index(item, size)
+        elif item[0] == "slice":
+            result.append(_sliced(size, *item[1:]))
+        else:
+            for entry in item[1]:
+                _check_index(entry, size)
+            result.append(len(item[1]))
+    return (*result, *shape[position:])
+
+
+def _check_index(index: int, size: Size) -> None:
+    if isinstance(size, int) and not -size <= index < size:
+        raise UserError(f"index {index} is out of range for a length of {size}")
+
+
+def _sliced(size: Size, start: int | None, stop: int | None, step: int | None) -> Size:
+    if isinstance(size, int):
+        return len(range(*slice(start, stop, step).indices(size)))
+    if step not in (None, 1, -1) or (step == -1 and (start, stop) != (None, None)):
+        raise UserError(f"a slice with step {step} of {size} rows; only whole arrays can be reversed before it is bound")
+    low, high = start or 0, stop
+    if low < 0 or (high is not None and high >= 0):
+        if high is not None and low >= 0:
+            return max(0, high - low)
+        raise UserError(f"the slice [{start}:{stop}] of {size} rows has no definite length; count from the start")
+    length = size - low + (high or 0)
+    return length
+
+
+def _numpy_index(index: Sequence[Any]) -> tuple[Any, ...]:
+    kinds = {"slice": lambda *bounds: slice(*bounds), "new": lambda: None, "list": lambda entries: entries}
+    return tuple(item if isinstance(item, int) else kinds[item[0]](*item[1:]) for item in index)
+
+
+def _infer_index(types: Sequence[Type], attributes: Attributes, stated: Type) -> Type:
+    index = attributes["index"]
+    if sum(not isinstance(item, int) and item[0] == "list" for item in index) > 1:
+        raise UserError("at most one list may appear in an index")
+    return replace(types[0], shape=indexed_shape(types[0].shape, index))
+
+
+def _run_index(call: Call) -> Value:
+    index = _numpy_index(call.attribute("index"))
+    result = _moved(call.values[0], lambda part: part[(*index, ...)])
+    if result.shape != call.shape:
+        raise UserError(f"an index gave shape {result.shape} instead of {call.shape}: an input has too few rows")
+    return result
+
+
+register(Kind("index", _infer_index, _same_range, _run_index, local=always))
+
+
+# -- shape -----------------------------------------------------------------------------------------------------------------
+
+
+def reshaped(shape: Shape, wanted: Sequence[Size]) -> Shape:
+    """The shape after `reshape`; one entry may be -1. A row count must stay in one piece. Raises `UserError`."""
+    symbolic = [size for size in shape if isinstance(size, Dim)]
+    count = int(np.prod([size for size in shape if isinstance(size, int)], dtype=np.int64))
+    given = [size for size in wanted if isinstance(size, int) and size != -1]
+    left = [size for size in wanted if isinstance(size, Dim)]
+    product = int(np.prod(given, dtype=np.int64))
+    if list(wanted).count(-1) == 1 and product and count % product == 0:
+        missing = [size for size in symbolic if size not in left]
+        rest = count // product
+        filled: Size = rest if not missing else missing[0] * rest
+        wanted = [filled if size == -1 else size for size in wanted]
+        if len(missing) <= 1:
+            return tuple(wanted)
+    if -1 not in wanted and sorted(map(str, symbolic)) == sorted(map(str, left)) and product == count:
+        return tuple(wanted)
+    raise UserError(f"an array of shape {shape_text(shape)} cannot be reshaped to {shape_text(tuple(wanted))}")
+
+
+def _sizes(attributes: Attributes) -> Shape:
+    return tuple(parse_size(size) for size in attributes["shape"])
+
+
+def _infer_reshape(types: Sequence[Type], attributes: Attributes, stated: Type) -> Type:
+    wanted = _sizes(attributes)
+    if any(isinstance(size, Dim) for size in wanted) and all(isinstance(size, int) for size in types[0].shape):
+        wanted = stated.shape  # the plan has been bound
+    return replace(types[0], shape=reshaped(types[0].shape, wanted))
+
+
+register(
+    Kind(
+        "reshape",
+        _infer_reshape,
+        _same_range,
+        lambda call: _moved(call.values[0], lambda part: part.reshape(call.shape)),
+        local=always,
+    )
+)
+
+
+def _infer_transpose(types: Sequence[Type], attributes: Attributes, stated: Type) -> Type:
+    axes = attributes["axes"]
+    shape = types[0].shape
+    if sorted(axes) != list(range(len(shape))):
+        raise UserError(f"axes {axes} are no order of the {len(shape)} dimensions")
+    return replace(types[0], shape=tuple(shape[axis] for axis in axes))
+
+
+register(
+    Kind(
+        "transpose",
+        _infer_transpose,
+        _same_range,
+        lambda call: _moved(call.values[0], lambda part: part.transpose(call.attribute("axes"))),
+        local=always,
+    )
+)
+
+
+def _infer_concat(types: Sequence[Type], attributes: Attributes, stated: Type) -> Type:
+    axis, first = attributes["axis"], types[0]
+    if not 0 <= axis < len(first.shape):
+        raise UserError(f"axis {axis} of an array of {len(first.shape)} dimensions")
+    total: Size = 0
+    for type_ in types:
+        rest = type_.shape[:axis] + type_.shape[axis + 1 :]
+        if type_.dtype != first.dtype or rest != first.shape[:axis] + first.shape[axis + 1 :]:
+            raise UserError(f"cannot concatenate {first} and {type_} along axis {axis}")
+        total = type_.shape[axis] + total
+    return replace(first, shape=(*first.shape[:axis], total, *first.shape[axis + 1 :]), secret=True)
+
+
+def _run_concat(call: Call) -> Share:
+    boolean = call.types[0].dtype.kind == "bool"
+    shapes = [value.shape for value in call.values]
+    pick = call.bits if boolean else call.numbers
+    return concatenate([pick(index, shape) for index, shape in enumerate(shapes)], call.attribute("axis"))
+
+
+register(Kind("concat", _infer_concat, _same_range, _run_concat, local=always))

@@ -1,0 +1,198 @@
+"""A computation as data: typed operations in static single assignment form, with a canonical encoding and a digest.
+
+A plan is what parties approve, price, execute and put in receipts. It holds no code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import msgspec
+
+from quorate.crypto.hashing import canonical_json, hex_digest
+from quorate.errors import UserError
+from quorate.lang.dims import Shape, bind_size, parse_size, text_of
+from quorate.sharing.dtype import DType
+
+__all__ = ["Operation", "Plan", "Type"]
+
+FORMAT = 1
+LARGEST = 64 << 20
+MOST_OPERATIONS = 1_000_000
+_DOMAIN = "quorate/plan/1"
+
+Attributes = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Type:
+    """Data type, shape and visibility of a value of the plan."""
+
+    dtype: DType
+    shape: Shape
+    secret: bool = True
+
+    def __str__(self) -> str:
+        sizes = ", ".join(str(size) for size in self.shape)
+        return f"{'secret' if self.secret else 'public'} {self.dtype}[{sizes}]"
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One step of a plan: `kind` of `operands` (earlier operations by position) with `attributes`.
+
+    `where` names the line of the author's source, for messages; it is not part of the plan's digest.
+    """
+
+    kind: str
+    operands: tuple[int, ...]
+    attributes: Attributes
+    type: Type
+    where: str = ""
+
+
+class _Row(msgspec.Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
+    kind: str
+    operands: tuple[int, ...]
+    attributes: dict[str, Any]
+    dtype: str
+    shape: tuple[int | str, ...]
+    secret: bool
+    where: str
+
+
+class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    plan: int
+    name: str
+    operations: tuple[_Row, ...]
+    outputs: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Operations in order; `outputs` names the operations whose values leave the computation."""
+
+    name: str
+    operations: tuple[Operation, ...]
+    outputs: Mapping[str, int] = field(default_factory=dict)
+
+    @cached_property
+    def inputs(self) -> dict[tuple[str, str], DType]:
+        """(input, column) -> data type, for the columns that the plan reads."""
+        return {
+            (operation.attributes["input"], operation.attributes["column"]): operation.type.dtype
+            for operation in self.operations
+            if operation.kind == "input"
+        }
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over the canonical encoding without source lines, 64 hexadecimal characters."""
+        anonymous = tuple(replace(operation, where="") for operation in self.operations)
+        return hex_digest(Plan(self.name, anonymous, self.outputs).to_json(), _DOMAIN)
+
+    def to_json(self) -> bytes:
+        """Canonical JSON: equal plans give equal bytes."""
+        rows = [
+            [
+                operation.kind,
+                operation.operands,
+                dict(operation.attributes),
+                str(operation.type.dtype),
+                [text_of(size) for size in operation.type.shape],
+                operation.type.secret,
+                operation.where,
+            ]
+            for operation in self.operations
+        ]
+        return canonical_json(
+            {"plan": FORMAT, "name": self.name, "operations": rows, "outputs": dict(self.outputs)}
+        )
+
+    @classmethod
+    def from_json(cls, data: bytes, where: str = "plan") -> Plan:
+        """Read and check a plan from anybody: every type is inferred again and must be as stated.
+
+        Raises:
+            UserError: malformed, too large, an unknown kind of operation, or a type that does not follow.
+        """
+        if len(data) > LARGEST:
+            raise UserError(f"{where}: a plan of {len(data) >> 20} MiB is larger than {LARGEST >> 20} MiB")
+        try:
+            file = msgspec.json.decode(data, type=_File)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
+            raise UserError(f"{where}: not a plan: {problem}; write it with 'quorate compile'") from None
+        if file.plan != FORMAT:
+            raise UserError(f"{where}: plan format {file.plan} is not {FORMAT}; compile it with this version")
+        if len(file.operations) > MOST_OPERATIONS:
+            raise UserError(f"{where}: more than {MOST_OPERATIONS} operations")
+        operations: list[Operation] = []
+        for index, row in enumerate(file.operations):
+            operations.append(_checked(f"{where}: operation {index} ({row.kind})", row, operations))
+        for name, target in file.outputs.items():
+            if not 0 <= target < len(operations):
+                raise UserError(f"{where}: output {name!r} names operation {target}, which does not exist")
+        return cls(file.name, tuple(operations), file.outputs)
+
+    def bind(self, rows: Mapping[str, int]) -> Plan:
+        """The plan with all sizes as integers.
+
+        Raises:
+            UserError: a row count is missing, or an index reaches beyond an array.
+        """
+        bound: list[Operation] = []
+        for index, operation in enumerate(self.operations):
+            attributes = _bound_attributes(operation.attributes, rows)
+            shape = tuple(bind_size(size, rows) for size in operation.type.shape)
+            declared = replace(operation, attributes=attributes, type=replace(operation.type, shape=shape))
+            inferred = _infer(f"operation {index} ({operation.kind}, {operation.where})", declared, bound)
+            bound.append(replace(declared, type=inferred))
+        return Plan(self.name, tuple(bound), self.outputs)
+
+    def dump(self) -> str:
+        """The plan as readable text, one operation per line."""
+        names = {target: name for name, target in self.outputs.items()}
+        lines = [f"plan {self.name}  sha256:{self.digest}"]
+        for index, operation in enumerate(self.operations):
+            operands = ", ".join(f"%{operand}" for operand in operation.operands)
+            shown = {key: value for key, value in operation.attributes.items()}
+            attributes = f" {shown}" if shown else ""
+            output = f"  -> {names[index]}" if index in names else ""
+            where = f"  # {operation.where}" if operation.where else ""
+            call = f"{operation.kind} {operands}".rstrip()
+            lines.append(f"%{index} = {call}{attributes} : {operation.type}{output}{where}")
+        return "\n".join(lines)
+
+
+def _checked(where: str, row: _Row, before: Sequence[Operation]) -> Operation:
+    if any(not 0 <= operand < len(before) for operand in row.operands):
+        raise UserError(f"{where}: operands must be earlier operations")
+    stated = Type(DType.parse(row.dtype), tuple(parse_size(size) for size in row.shape), row.secret)
+    operation = Operation(row.kind, row.operands, row.attributes, stated, row.where)
+    inferred = _infer(where, operation, before)
+    if inferred != stated:
+        raise UserError(f"{where}: stated as {stated}, but it is {inferred}")
+    return operation
+
+
+def _infer(where: str, operation: Operation, before: Sequence[Operation]) -> Type:
+    from quorate.lang.operations import kind_of
+
+    types = [before[operand].type for operand in operation.operands]
+    try:
+        return kind_of(operation.kind).infer(types, operation.attributes, operation.type)
+    except UserError as problem:
+        raise UserError(f"{where}: {problem}") from None
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as problem:
+        raise UserError(f"{where}: malformed attributes or operands ({type(problem).__name__}: {problem})") from None
+
+
+def _bound_attributes(attributes: Attributes, rows: Mapping[str, int]) -> Attributes:
+    """Attributes with symbolic sizes, marked {"size": text}, replaced by integers."""
+    return {
+        key: bind_size(parse_size(value["size"]), rows) if isinstance(value, dict) and "size" in value else value
+        for key, value in attributes.items()
+    }

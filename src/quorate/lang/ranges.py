@@ -1,0 +1,49 @@
+"""How large the values of a bound plan can get: interval arithmetic on exact integers, so that nothing overflows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from quorate.engine.names import Scope
+from quorate.errors import UserError
+from quorate.lang.operations.base import Call, Range, concrete, kind_of
+from quorate.lang.plan import Operation, Plan
+from quorate.protocols.base import Protocol
+
+__all__ = ["plan_ranges"]
+
+
+def plan_ranges(plan: Plan, p: Protocol, bounds: Mapping[tuple[str, str], Range]) -> list[Range]:
+    """The range of raw values of every operation.
+
+    Args:
+        plan: bound to row counts.
+        p: the protocol; its capacity is what values must fit.
+        bounds: (input, column) -> smallest and largest raw value.
+
+    Raises:
+        UserError: values of an operation may not fit; names it, its source line and what to do.
+    """
+    ranges: list[Range] = []
+    nowhere = Scope.root("ranges")
+    for index, operation in enumerate(plan.operations):
+        types = [plan.operations[operand].type for operand in operation.operands]
+        known = [ranges[operand] for operand in operation.operands]
+        call = Call(operation, types, known, p.capacity, p, nowhere, [], concrete(operation.type.shape))
+        try:
+            ranges.append(_input(call, bounds) if operation.kind == "input" else kind_of(operation.kind).bound(call))
+        except UserError as problem:
+            raise UserError(f"{place(index, operation)}: {problem}") from None
+    return ranges
+
+
+def _input(call: Call, bounds: Mapping[tuple[str, str], Range]) -> Range:
+    key = (call.attribute("input"), call.attribute("column"))
+    if key not in bounds:
+        raise UserError(f"no range is declared for column {key[1]!r} of input {key[0]!r}")
+    return call.fits(*bounds[key])
+
+
+def place(index: int, operation: Operation) -> str:
+    """An operation and its source line, for messages."""
+    return f"operation {index}, {operation.kind}" + (f" ({operation.where})" if operation.where else "")

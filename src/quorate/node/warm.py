@@ -1,0 +1,44 @@
+"""Doing once, before processes are forked, what every session would otherwise do anew: imports and loading kernels."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+
+import numpy as np
+
+from quorate.engine.exchange import Step
+from quorate.engine.names import Scope
+from quorate.engine.session import Session
+from quorate.engine.simulate import simulate
+from quorate.protocols.registry import make
+
+__all__ = ["warm"]
+
+_MODULES = ("quorate.coordination.program", "quorate.node.worker", "quorate.transport.mesh")
+_PROTOCOLS = (("rep3", 3, None), ("shamir", 3, None), ("semi2k", 2, 2))
+"""(protocol, parties, dealer)."""
+
+
+@cache
+def warm() -> None:
+    """Import what workers need, and go once through the commonest primitives of all protocols on a few numbers.
+
+    The first use of a kernel in a process takes about a second, most of it in the compiler's own set-up.
+    """
+    for module in _MODULES:
+        import_module(module)
+    for name, parties, dealer in _PROTOCOLS:
+        everybody = tuple(f"participant {index}" for index in range(parties + (dealer is not None)))
+        sessions = [Session(me, parties, everybody, dealer) for me in range(len(everybody))]
+        simulate([_primitives(name, session, Scope.root()) for session in sessions])
+
+
+def _primitives(name: str, session: Session, at: Scope) -> Step[None]:
+    protocol = make(name, session)
+    yield from protocol.setup(at.child("setup"))
+    values = np.arange(3, dtype=np.int64) if session.me == 0 else None
+    x = yield from protocol.input(at.child("input"), 0, (3,), values)
+    y = yield from protocol.mul(at.child("mul"), x, x, 1)
+    total = protocol.sum(protocol.add(x, protocol.scale(y, 2)), 0)
+    yield from protocol.reveal(at.child("reveal"), total, range(session.parties))
