@@ -116,9 +116,7 @@ def _reciprocal(p: Protocol, at: Scope, y: Arithmetic, powers: Normaliser) -> St
     return (yield from p.mul(at.child("last"), w, p.add_public(e, one), bits))
 
 
-def scaled_product(
-    p: Protocol, at: Scope, x: Arithmetic, y: Arithmetic, digits: int, wanted: int
-) -> Step[Arithmetic]:
+def scaled_product(p: Protocol, at: Scope, x: Arithmetic, y: Arithmetic, digits: int, wanted: int) -> Step[Arithmetic]:
     """x * y, a number with `digits` fraction bits, brought to `wanted` fraction bits."""
     product = yield from p.mul(at, x, y, max(0, digits - wanted))
     return p.scale(product, 1 << (wanted - digits)) if wanted > digits else product
@@ -139,4 +137,6 @@ class _Quotient:
         """
         p, keep = self.p, _kept(self.p, bits)
         part = yield from scaled_product(p, at.child("part"), x, self.powers.factor, 2 * self.powers.pairs, keep)
-        return (yield from scaled_product(p, at.child("quotient"), part, self.reciprocal, keep + working_bits(p), wanted))
+        return (
+            yield from scaled_product(p, at.child("quotient"), part, self.reciprocal, keep + working_bits(p), wanted)
+        )

@@ -6,7 +6,6 @@ Using Goldschmidt's Algorithms", RNC 2004. Deviation: normalisation to [1/4, 1) 
 
 from __future__ import annotations
 
-
 import numpy as np
 
 from quorate.circuits.divide import scaled_product
@@ -61,10 +60,6 @@ def _normal_root(p: Protocol, at: Scope, d: Arithmetic, work: int) -> Step[Arith
         here = at.child(f"iteration {k}")
         product = yield from p.mul(here.child("r"), g, h, work)
         r = p.add_public(p.neg(product), half)
-        more_g, more_h = yield from parallel(
-            [p.mul(here.child("g"), g, r, work), p.mul(here.child("h"), h, r, work)]
-        )
+        more_g, more_h = yield from parallel([p.mul(here.child("g"), g, r, work), p.mul(here.child("h"), h, r, work)])
         g, h = p.add(g, more_g), p.add(h, more_h)
     return g
-
-

@@ -178,7 +178,7 @@ class Semi2k(RingLocal):
             return mine
         mine = [np.asanyarray(part) for part in mine]
         arriving = {other: [self.session.blank(part.shape, part.dtype) for part in mine] for other in self.others}
-        yield Exchange(name, {other: mine for other in self.others}, {**arriving, **mail.receives})
+        yield Exchange(name, dict.fromkeys(self.others, mine), {**arriving, **mail.receives})
         return [total([part, *(arriving[o][k] for o in self.others)], group) for k, part in enumerate(mine)]
 
     # -- products ----------------------------------------------------------------------------------------------------------------------

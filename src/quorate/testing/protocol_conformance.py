@@ -97,7 +97,7 @@ def _same(got: Any, expected: Any, within: float | Exact = 0) -> None:
 class ProtocolConformance:
     """Subclass it and give a fixture `configuration`; see the module."""
 
-    # -- helpers -------------------------------------------------------------------------------------------------------
+    # -- helpers ------------------------------------------------------------------------------------------------------
 
     def _world(self, configuration: Configuration, outsiders: int = 0) -> World:
         protocol, parties, threshold = configuration
@@ -137,7 +137,7 @@ class ProtocolConformance:
             got = self._run(world, operation, *inputs)
             _same(got, expected(*map(_exact, inputs)))
 
-    # -- input and output ------------------------------------------------------------------------------------------------
+    # -- input and output ---------------------------------------------------------------------------------------------
 
     def test_input_from_every_participant(self, configuration: Configuration) -> None:
         """Parties, the dealer and outsiders can be owners; values up to the capacity come back."""
@@ -200,7 +200,7 @@ class ProtocolConformance:
         _same(outcome.values[recipient], np.where(x * y < y + 3, x * y, y))
         _require(_nothing(outcome.values[:recipient]), "somebody else learnt the result")
 
-    # -- local operations ------------------------------------------------------------------------------------------------
+    # -- local operations ---------------------------------------------------------------------------------------------
 
     def test_local_arithmetic(self, configuration: Configuration) -> None:
         """add, sub, neg, scale, public, add_public, with broadcasting of public operands."""
@@ -237,12 +237,14 @@ class ProtocolConformance:
             for shape in ((), (0,), (13,), (2, 3))
         ]
 
-    # -- interactive primitives --------------------------------------------------------------------------------------------
+    # -- interactive primitives ---------------------------------------------------------------------------------------
 
     def test_mul(self, configuration: Configuration) -> None:
         """Products up to the capacity."""
         bits = self._capacity(configuration)
-        self._elementwise(configuration, lambda p, at, x, y: p.mul(at, x, y), lambda x, y: x * y, [bits // 2, bits // 2])
+        self._elementwise(
+            configuration, lambda p, at, x, y: p.mul(at, x, y), lambda x, y: x * y, [bits // 2, bits // 2]
+        )
         self._elementwise(configuration, lambda p, at, x, y: p.mul(at, x, y), lambda x, y: x * y, [bits - 1, 1])
 
     def test_mul_into_given_share(self, configuration: Configuration) -> None:
@@ -259,7 +261,9 @@ class ProtocolConformance:
         """Inner products and matrix products, empty ones included, also with a shift."""
         for a, b, c in ((2, 3, 4), (1, 1, 1), (3, 0, 2), (0, 3, 2), (5, 40, 1)):
             world = self._world(configuration)
-            x, y, z = (integers(world.seed, label, s, 20) for label, s in zip("xyz", [(a, b), (b, c), (a, b)], strict=True))
+            x, y, z = (
+                integers(world.seed, label, s, 20) for label, s in zip("xyz", [(a, b), (b, c), (a, b)], strict=True)
+            )
             _same(self._run(world, lambda p, at, x, y: p.matmul(at, x, y), x, y), x @ y)
             _same(self._run(world, lambda p, at, x, z: p.dot(at, x, z), x, z), (x * z).sum(axis=-1))
             got = self._run(world, lambda p, at, x, z: _with_error(p, p.dot(at, x, z, 9)), x, z)
@@ -355,7 +359,7 @@ class ProtocolConformance:
             _same(sign, np.zeros(shape, np.int64))
             _same(chosen, np.stack([(x >> k) & 1 for k in (0, 3, 11)]))
 
-    # -- circuits ------------------------------------------------------------------------------------------------------------
+    # -- circuits -----------------------------------------------------------------------------------------------------
 
     def test_comparisons(self, configuration: Configuration) -> None:
         """less and equal are exact for all pairs of values, the edges of the capacity included."""
