@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from quorate.node.identity import Identity
 from quorate.node.launch import Nodes, up
 from quorate.sharing.dtype import INT, DType
 
-NODES = {"p1": "compute", "p2": "compute", "p3": "compute", "notary": "dealer"}
+NODES = {"p1": "compute, owner", "p2": "compute", "p3": "compute", "notary": "dealer"}
 OUTSIDE = {
     "o1": "[owner, recipient]",
     "o2": "[owner, recipient]",
@@ -211,20 +212,52 @@ def command() -> Iterator[Callable[..., Command]]:
 
     yield start
     for one in started:
-        if one.process.poll() is None:
-            one.process.kill()
-            one.process.communicate()
+        one.process.kill()  # does nothing to a process that has ended
+        with one.process:  # closes its pipes
+            pass
 
 
-def until(condition: Callable[[], Any], seconds: float = 10.0) -> Any:
-    """The first true value of `condition`."""
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
-    return value
+@pytest.fixture
+def until() -> Callable[..., Any]:
+    """The first true value of a condition."""
+
+    def wait(condition: Callable[[], Any], seconds: float = 10.0) -> Any:
+        deadline = time.monotonic() + seconds
+        while not (value := condition()):
+            assert time.monotonic() < deadline, "it did not happen in time"
+            time.sleep(0.02)
+        return value
+
+    return wait
 
 
-@contextmanager
-def nothing() -> Iterator[None]:
-    yield
+@pytest.fixture
+def source() -> type[Source]:
+    return Source
+
+
+@pytest.fixture
+def bodies() -> dict[str, str]:
+    """Protocol and parties of a spec, by protocol."""
+    return {"rep3": REP3, "shamir": SHAMIR, "semi2k": SEMI2K}
+
+
+@pytest.fixture
+def join(command: Callable[..., Command]) -> Callable[..., list[Command]]:
+    """Lets owners join a spec, each in a process of its own."""
+
+    def start(site: Site, spec: Path, owners: Sequence[str] = OWNERS) -> list[Command]:
+        return [command("join", spec, "--as", o, "--data", f"{o}={site.data[o]}", "--json") for o in owners]
+
+    return start
+
+
+@pytest.fixture
+def worker_of() -> Callable[[Site, str, str], int]:
+    """The process id of the worker of a session at a node, from its log."""
+
+    def find(site: Site, session: str, name: str) -> int:
+        text = (site.home / f"{name}.log").read_text()
+        return int(re.findall(rf"session {session}: worker (\d+) prepares", text)[-1])
+
+    return find

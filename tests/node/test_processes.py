@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import time
+from collections.abc import Iterator
 
 import msgspec
 import pytest
@@ -16,15 +17,14 @@ from quorate.node.nursery import Exited, Nursery, Spawned
 from quorate.node.process import status_text
 
 
-
 class Note(msgspec.Struct, tag=True):
     text: str
 
 
 @pytest.fixture
-def ends():
+def ends() -> Iterator[tuple[Channel[Note], Channel[Note]]]:
     ours, theirs = pair()
-    channels = Channel(ours, Note), Channel(theirs, Note)
+    channels: tuple[Channel[Note], Channel[Note]] = Channel(ours, Note), Channel(theirs, Note)
     yield channels
     for channel in channels:
         channel.close()
@@ -69,7 +69,7 @@ def test_a_malformed_message_is_a_bug():
 
 def worker(sock):
     """Does what it is told: says its process id, then ends as asked."""
-    channel = Channel(sock, Note)
+    channel: Channel[Note] = Channel(sock, Note)
     channel.send(Note(str(os.getpid())))
     received = channel.receive()
     if received is None:
@@ -89,17 +89,19 @@ def nursery():
         channel.close()
 
 
-channels = []
+channels: list[Channel[Note]] = []
 
 
 def spawn(nursery, session):
     ours, theirs = pair()
     assert nursery.spawn(session, theirs)
     event = nursery.next_event(30)
-    channel = Channel(ours, Note)
+    channel: Channel[Note] = Channel(ours, Note)
     channels.append(channel)
     assert isinstance(event, Spawned)
-    assert channel.receive(5)[0].text == str(event.pid)
+    received = channel.receive(5)
+    assert received is not None
+    assert received[0].text == str(event.pid)
     return channel, event.pid
 
 

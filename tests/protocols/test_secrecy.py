@@ -7,6 +7,7 @@ alone and in combination.
 """
 
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pytest
@@ -116,7 +117,7 @@ def features(bodies):
         yield (a, b, "^"), (words[a] ^ words[b]).view(np.uint8)
         yield (a, b, "+ mod p"), ((words[a] % P + words[b] % P) % P).view(np.uint8)
         yield (a, b, "- mod p"), ((words[a] % P + P - words[b] % P) % P).view(np.uint8)
-    rounds = {}
+    rounds: dict[Any, list[Any]] = {}
     for key, array in arrays.items():
         rounds.setdefault((key[1], key[2], array.size), []).append(array)
     for place, group in rounds.items():
@@ -135,7 +136,7 @@ def distance(a, b):
         first, second = np.bincount(x, minlength=256), np.bincount(y, minlength=256)
         both = first + second
         used = both > 0
-        freedom = max(1, np.count_nonzero(used) - 1)
+        freedom = max(1, int(np.count_nonzero(used)) - 1)
         score = ((first - second)[used] ** 2 / both[used]).sum()
         worst = max(worst, (score - freedom) / np.sqrt(2 * freedom))
     return worst

@@ -1,5 +1,6 @@
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,7 +28,7 @@ class Federation:
 
 def run_together(*functions):
     """Run functions at the same time, in threads; their results or errors, in order."""
-    results = [None] * len(functions)
+    results: list[Any] = [None] * len(functions)
 
     def run(index, function):
         try:

@@ -1,7 +1,7 @@
 """Comparisons, exact for all values that a protocol can hold.
 
 The sign of a value is one bit of a sum of Boolean-shared summands, so a comparison is one carry: no value is opened and
-nothing can overflow as long as |x - y| < 2**capacity.
+nothing can overflow as long as both values lie within the capacity.
 
 Cost with two summands (rep3, shamir with t = 1, semi2k with n = 2), rounds without the summands' own (rep3, shamir 1):
 `is_negative` 7 rounds, `equal` 6 rounds. With k > 2 summands `equal` costs two comparisons.

@@ -73,9 +73,9 @@ def _passes(p: Protocol, digits: int, quotient_bits: int, scale: int) -> list[in
         passes.append(bits)
     if not fits:
         raise UserError(
-            f"a division with a divisor below 2**{digits} and a quotient below 2**{quotient_bits} with {scale} fraction "
-            f"bits does not fit {p.name}, whose numbers have {p.capacity} bits; declare narrower ranges for the columns, "
-            "pass a bound for the quotient, or use fewer fraction bits"
+            f"a division with a divisor below 2**{digits} and a quotient below 2**{quotient_bits} with {scale} "
+            f"fraction bits does not fit {p.name}, whose numbers have {p.capacity} bits; declare narrower ranges for "
+            "the columns, pass a bound for the quotient, or use fewer fraction bits"
         )
     return passes
 
@@ -98,8 +98,8 @@ def _estimate_error(p: Protocol, bits: int, digits: int) -> float:
 def _reciprocal(p: Protocol, at: Scope, y: Arithmetic, powers: Normaliser) -> Step[Arithmetic]:
     """About 4**pairs / (y * factor), in (1, 4], with `working_bits` fraction bits.
 
-    For y = 0 about 0, so that what truncation leaves of 0 does not grow. From w = 3.83 - 3 d the relative error e is below 0.234 in absolute value and is squared by every iteration; w and
-    e are improved in the same round.
+    For y = 0 about 0, so that what truncation leaves of 0 does not grow. From w = 3.83 - 3 d the relative error e is
+    below 0.234 in absolute value and is squared by every iteration; w and e are improved in the same round.
     """
     bits = working_bits(p)
     d = yield from scaled_product(p, at.child("normal"), y, powers.factor, 2 * powers.pairs, bits)

@@ -61,7 +61,7 @@ def _prefix_or(p: Protocol, at: Scope, words: Boolean, pairs: int) -> Step[Boole
     found = yield from or_(p, at.child("pairs"), words.map(lambda part: part & even), odd)
     distance = 1
     while distance < pairs:
-        moved = found.map(lambda part, by=kind(2 * distance): part >> by)  # type: ignore[misc]
+        moved = found.map(lambda part, by=2 * distance: part >> kind(by))  # type: ignore[misc]
         found = yield from or_(p, at.child(f"distance {distance}"), found, moved)
         distance *= 2
     return found

@@ -22,12 +22,19 @@ from quorate.errors import EnvironmentFault, InternalError, QuorateError
 __all__ = ["COMMANDS", "application", "main"]
 
 COMMANDS = {
+    "demo": "Three hospitals compute an average on this machine: see it work.",
     "run": "Run a computation as its coordinator, on the nodes or, to try it out, in this process.",
     "join": "Take part in a computation as an outside data owner or recipient.",
     "node": "Run the node of one member of a federation.",
     "up": "Run all nodes of a federation as processes of this machine.",
+    "bench": "Measure how fast this machine computes.",
+    "compile": "Trace the source of a spec to the plan that nodes execute.",
+    "quote": "Say what a session will cost, before anybody runs it.",
+    "explain": "Show a computation: operations, cost, precision, and who learns what.",
+    "doctor": "Check clocks, certificates, ports and versions of a federation.",
+    "pki": "Make certificates: of a test federation, or each by its owner.",
 }
-"""Command -> what it does, in the order of the help; its code is the function of that name in its module."""
+"""Command -> what it does, in the order of the help; its code is the function (or `Typer` of sub-commands) of that name in its module."""
 
 INTERRUPTED = 128 + signal.SIGINT
 PIPE_CLOSED = 128 + signal.SIGPIPE
@@ -55,7 +62,11 @@ def application(chosen: str | None) -> typer.Typer:
     app.callback()(_options)
     for name, summary in COMMANDS.items():
         if name == chosen:
-            app.command(name)(getattr(import_module(f"quorate.cli.{name}"), name))
+            command = getattr(import_module(f"quorate.cli.{name}"), name)
+            if isinstance(command, typer.Typer):
+                app.add_typer(command, name=name)
+            else:
+                app.command(name)(command)
         else:
             app.command(name, help=summary)(_stub)
     return app

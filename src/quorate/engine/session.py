@@ -16,6 +16,7 @@ from quorate.engine.exchange import Exchange, Step
 from quorate.engine.names import Name, Scope
 from quorate.errors import InternalError
 from quorate.kernels.ghost import ghost
+from quorate.kernels.memory import Pool
 
 __all__ = ["Session"]
 
@@ -41,6 +42,7 @@ class Session:
     counting: bool = False
     entropy: Entropy = field(default_factory=SystemEntropy)
     _streams: dict[Group, Stream | NullStream] = field(default_factory=dict, repr=False)
+    _pool: Pool = field(default_factory=Pool, repr=False)
     _scratch: dict[tuple[int, str], npt.NDArray[Any]] = field(default_factory=dict, repr=False)
 
     @property
@@ -50,7 +52,7 @@ class Session:
 
     def blank(self, shape: tuple[int, ...], dtype: npt.DTypeLike = np.uint64) -> npt.NDArray[Any]:
         """An uninitialised array for shares; a ghost at whoever holds none."""
-        return np.empty(shape, dtype) if self.holds_shares else ghost(shape, dtype)
+        return self._pool.empty(shape, dtype) if self.holds_shares else ghost(shape, dtype)
 
     def tuple_blank(self, shape: tuple[int, ...], dtype: npt.DTypeLike = np.uint64) -> npt.NDArray[Any]:
         """An uninitialised array for what any participant, the dealer included, computes on; a ghost when counting."""
@@ -110,3 +112,4 @@ class Session:
         """Forget all keys; the session cannot go on."""
         self._streams.clear()
         self._scratch.clear()
+        self._pool.clear()

@@ -137,7 +137,7 @@ def root_cause(failures: dict[str, Failure]) -> QuorateError:
         return issubclass(type(failure.error()), PeerError)
 
     name, failure = min(failures.items(), key=lambda item: blames_others(item[1]))
-    return failure.error(name)
+    return failure.from_peer(name)
 
 
 def submit(identity: Identity, approved: Approved, session: str | None = None) -> Submission:

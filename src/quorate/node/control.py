@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
+import threading
 from typing import Generic, TypeVar
 
 import msgspec
@@ -24,11 +25,15 @@ _PREFIX = 4
 
 
 class Control(Generic[T]):
-    """One end of a control connection, after the handshake; `type_` is the union of messages that arrive here."""
+    """One end of a control connection, after the handshake; `type_` is the union of messages that arrive here.
+
+    Used by one thread at a time; only `close` may be called from another one.
+    """
 
     def __init__(self, sock: ssl.SSLSocket, peer: str, type_: object) -> None:
         self._socket = sock
         self.peer = peer
+        self._in_use = threading.Lock()
         self._decoder: msgspec.json.Decoder[T] = msgspec.json.Decoder(type_)
 
     def send(self, message: msgspec.Struct) -> None:
@@ -37,7 +42,8 @@ class Control(Generic[T]):
         if len(body) > LIMIT:
             raise PeerError(f"a message of {len(body)} bytes to {self.peer} is longer than {LIMIT}; split the spec")
         try:
-            self._socket.sendall(len(body).to_bytes(_PREFIX, "big") + body)
+            with self._in_use:
+                self._socket.sendall(len(body).to_bytes(_PREFIX, "big") + body)
         except OSError as problem:
             raise PeerError(f"{self.peer} closed the control connection ({_reason(problem)})") from None
 
@@ -48,21 +54,26 @@ class Control(Generic[T]):
             PeerTimeout: nothing arrived within `timeout` seconds.
             PeerError: malformed or too long.
         """
-        self._socket.settimeout(timeout)
         try:
-            head = self._exactly(_PREFIX, may_end=True)
-            if not head:
-                return None
-            length = int.from_bytes(head, "big")
-            if length > LIMIT:
-                raise PeerError(f"{self.peer} announced a message of {length} bytes; at most {LIMIT} are allowed")
-            return self._decoder.decode(self._exactly(length))
+            with self._in_use:
+                self._socket.settimeout(timeout)
+                body = self._body()
+            return None if body is None else self._decoder.decode(body)
         except TimeoutError:
             raise PeerTimeout(f"{self.peer} did not answer within {timeout:g} s; is its node overloaded?") from None
         except OSError as problem:
             raise tls_error(problem, self.peer) from None
         except msgspec.MsgspecError as problem:
             raise PeerError(f"{self.peer} sent a malformed control message ({problem}); compare releases") from None
+
+    def _body(self) -> bytes | None:
+        head = self._exactly(_PREFIX, may_end=True)
+        if not head:
+            return None
+        length = int.from_bytes(head, "big")
+        if length > LIMIT:
+            raise PeerError(f"{self.peer} announced a message of {length} bytes; at most {LIMIT} are allowed")
+        return self._exactly(length)
 
     def _exactly(self, count: int, *, may_end: bool = False) -> bytes:
         parts = bytearray()
@@ -78,8 +89,12 @@ class Control(Generic[T]):
     def close(self) -> None:
         """Close the connection; a `receive` in another thread ends. Never raises."""
         with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
-        self._socket.close()
+            # The method of the plain socket: that of SSLSocket takes the encryption away from under the other thread.
+            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+        # Only when nobody is in OpenSSL any more: it would still write an alert to the number of this descriptor, which
+        # may be that of another file by then.
+        with self._in_use:
+            self._socket.close()
 
 
 def dial(identity: Identity, member: Member, timeout: float = 10.0) -> Control[Response]:
@@ -112,7 +127,7 @@ def call(control: Control[Response], request: Request, timeout: float | None = N
     if answer is None:
         raise PeerError(f"the node of {control.peer} closed the connection without an answer; see its log")
     if isinstance(answer, Refused):
-        raise answer.failure.error(f"{control.peer} refused")
+        raise answer.failure.from_peer(f"{control.peer} refused")
     return answer
 
 

@@ -73,6 +73,13 @@ class Failure(_Message, frozen=True):
         text = "".join(c if c.isprintable() or c == "\n" else " " for c in self.message[:_LONGEST])
         return cls(f"{who}: {text}" if who else text)
 
+    def from_peer(self, who: str) -> QuorateError:
+        """The error to raise for a failure at another member: what is wrong with its machine or data is its fault."""
+        problem = self.error(who)
+        if isinstance(problem, (errors.EnvironmentFault, InternalError, errors.DataError)):
+            return errors.PeerError(str(problem))
+        return problem
+
 
 def as_quorate_error(problem: BaseException) -> QuorateError:
     """`problem` itself, or an error that says where it happened but not what values were involved."""

@@ -39,7 +39,7 @@ from quorate.node.messages import (
 from quorate.node.nursery import Exited, Nursery
 from quorate.node.sessions import Entry, Sessions
 from quorate.node.worker import Assignment, work
-from quorate.transport.listener import CONTROL_HOST, Listener, hand_over, session_host
+from quorate.transport.listener import CONTROL_HOST, Listener, session_host
 
 __all__ = ["Node", "Settings", "default_home"]
 
@@ -148,7 +148,7 @@ class Node:
             self.stop()
 
     def _open_door(self, entry: Entry) -> None:
-        self._port.register(session_host(entry.session), lambda sock: hand_over(entry.doorway, sock))
+        self._port.register(session_host(entry.session), entry.welcome)
 
     def _shut_door(self, entry: Entry) -> None:
         self._port.unregister(session_host(entry.session))

@@ -15,6 +15,7 @@ from quorate.node.messages import Event, Failure, Finished, Progress
 from quorate.node.nursery import Exited, Nursery
 from quorate.node.process import status_text
 from quorate.node.worker import Assignment, FromWorker, Go, Ready
+from quorate.transport.listener import hand_over
 
 __all__ = ["Entry", "Sessions"]
 
@@ -35,7 +36,6 @@ class Entry:
         started: the coordinator has started it.
         end: how it ended, or None.
         told: members that were told of this session by `Await`.
-        doorway: takes the connections that participants open for the worker.
     """
 
     def __init__(self, session: str, channel: Worker, doorway: socket.socket) -> None:
@@ -47,8 +47,20 @@ class Entry:
         self.progress: Progress | None = None
         self.cancelled = False
         self.status: int | None = None
-        self.doorway = doorway
+        self._doorway = doorway
+        self._closing = threading.Lock()
         self._channel = channel
+
+    def welcome(self, connection: socket.socket) -> None:
+        """Hand a connection that a participant opened over to the worker; does not wait."""
+        with self._closing:  # a descriptor that is closed meanwhile could be another file already
+            hand_over(self._doorway, connection)
+
+    def close(self) -> None:
+        """Close what leads to the worker, once it has ended."""
+        with self._closing:
+            self._doorway.close()
+            self._channel.close()
 
     def concerns(self, member: str) -> bool:
         """Whether `member` takes part."""
@@ -202,8 +214,7 @@ class Sessions:
         if entry.end is None:
             text = f"its worker process {how}; the log of the node may say more, and whether its memory suffices"
             self._end(entry, Failure.of(EnvironmentFault(text)))
-        entry._channel.close()
-        entry.doorway.close()
+        entry.close()
 
     def _note(self, entry: Entry, message: Ready | Progress | Finished | Failure) -> None:
         if isinstance(message, (Finished, Failure)):

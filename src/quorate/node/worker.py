@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
 import time
 from pathlib import Path
@@ -79,7 +80,7 @@ def work(sock: socket.socket) -> int:
         _Worker(channel).run()
     except BaseException as problem:
         failure = Failure.of(problem)
-        log.error("session failed: %s: %s", failure.code, failure.message)
+        log.debug("session failed: %s: %s", failure.code, failure.message)
         log.debug("details", exc_info=problem)
         channel.send(failure)
         return messages.as_quorate_error(problem).exit_code
@@ -98,6 +99,7 @@ class _Worker:
 
     def run(self) -> None:
         task = self._task
+        log.info("session %s: worker %d prepares", self._session, os.getpid())
         identity = Identity(task.federation, task.member, Path(task.key))
         approved = find(_spec_name(task.prepare), Path(task.specs), task.federation)
         compare(approved, task.prepare)

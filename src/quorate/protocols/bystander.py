@@ -103,7 +103,7 @@ class Bystander(Protocol):
     def empty(self, shape: tuple[int, ...]) -> Arithmetic:
         return self._ghost.empty(shape)
 
-    # -- interactive -----------------------------------------------------------------------------------------------------
+    # -- interactive ---------------------------------------------------------------------------------------------------
 
     def mul(
         self, at: Scope, x: Arithmetic, y: Arithmetic, shift: int = 0, out: Arithmetic | None = None

@@ -18,7 +18,16 @@ from quorate.protocols.base import Integers, Protocol
 from quorate.sharing.share import Arithmetic, Boolean, Share
 from quorate.sharing.wire import word_type
 
-__all__ = ["BooleanLocal", "FieldLocal", "RingLocal", "check_shapes", "public_words", "ring_words", "rows_of", "same_shape"]
+__all__ = [
+    "BooleanLocal",
+    "FieldLocal",
+    "RingLocal",
+    "check_shapes",
+    "public_words",
+    "ring_words",
+    "rows_of",
+    "same_shape",
+]
 
 Array = npt.NDArray[Any]
 

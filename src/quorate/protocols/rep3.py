@@ -67,7 +67,7 @@ class Rep3(RingLocal):
     def setup(self, at: Scope) -> Step[None]:
         yield from self.session.agree_keys(at, [(0, 1), (1, 2), (0, 2)])
 
-    # -- input and output ------------------------------------------------------------------------------------------------
+    # -- input and output ----------------------------------------------------------------------------------------------
 
     def input(self, at: Scope, owner: int, shape: tuple[int, ...], values: Integers | None = None) -> Step[Arithmetic]:
         words = self.session.blank(shape) if values is None else ring_words(values)
@@ -136,7 +136,7 @@ class Rep3(RingLocal):
         """A buffer for a part that is opened to this participant."""
         return self.session.tuple_blank(like.shape, like.dtype)
 
-    # -- local -------------------------------------------------------------------------------------------------------------
+    # -- local ---------------------------------------------------------------------------------------------------------
 
     def public(self, values: Integers) -> Arithmetic:
         return Arithmetic(self.name, self._place(ring_words(values), 0))
@@ -152,7 +152,7 @@ class Rep3(RingLocal):
         zero = np.zeros_like(values)
         return (values if self.me == component else zero, values if self.next == component else zero)
 
-    # -- products ------------------------------------------------------------------------------------------------------------
+    # -- products ------------------------------------------------------------------------------------------------------
 
     def mul(
         self, at: Scope, x: Arithmetic, y: Arithmetic, shift: int = 0, out: Arithmetic | None = None
@@ -213,7 +213,7 @@ class Rep3(RingLocal):
         """Everybody sends `mine` to the previous party and receives `theirs` from the next."""
         return Exchange(at.step(), {self.previous: [mine]}, {self.next: [theirs]})
 
-    # -- truncation ----------------------------------------------------------------------------------------------------------
+    # -- truncation ----------------------------------------------------------------------------------------------------
 
     @property
     def truncation_error(self) -> float:
@@ -245,7 +245,7 @@ class Rep3(RingLocal):
         else:
             u, v = both.copy()
         yield Exchange(name, {other: [z]} if partial else None, arriving)
-        c = total([z, rest, OFFSET] if partial else [z, OFFSET], SUM)
+        c = total([z, rest, np.asarray(OFFSET)] if partial else [z, np.asarray(OFFSET)], SUM)
         half = (truncation.first_half if self.me == 1 else truncation.second_half)(c, shift, u, v)
         if self.me == 1:
             half -= np.uint64(1 << (OFFSET_BITS - shift))
@@ -276,7 +276,7 @@ class Rep3(RingLocal):
         part = group.add(mine, rest, out=rest)
         return (common, part) if self.me == 1 else (part, common)
 
-    # -- randomness and conversions ------------------------------------------------------------------------------------------
+    # -- randomness and conversions ------------------------------------------------------------------------------------
 
     def random(self, at: Scope, shape: tuple[int, ...]) -> Step[Arithmetic]:
         yield from ()
@@ -329,7 +329,7 @@ class Rep3(RingLocal):
             half += bit
         return Arithmetic(self.name, (yield from self._merged(at, half, masks, SUM)))
 
-    # -- shared randomness -----------------------------------------------------------------------------------------------------
+    # -- shared randomness ---------------------------------------------------------------------------------------------
 
     def _common(self, at: Scope, one: int, other: int, out: Array) -> Array:
         """Randomness that two parties share; its step is counted by all three."""

@@ -14,7 +14,8 @@ Sources
 
 Bytes per element sent by each party and by the dealer
     product 16 (n - 1) and 8; and of w-bit words 2 w / 8 (n - 1) and w / 8; truncation 8 (n - 1) and 16;
-    product with truncation 24 (n - 1) and 24; bit to integer (n - 1) / 8 and 8; input of a party 0; reveal 8 per recipient.
+    product with truncation 24 (n - 1) and 24; bit to integer (n - 1) / 8 and 8; input of a party 0; reveal 8 per
+    recipient.
 Rounds: product, and, truncation, bit to integer, reveal 1; product with truncation 2; input of a party 0.
 """
 
@@ -65,7 +66,7 @@ class Semi2k(RingLocal):
         if n < 2 or threshold != n - 1:
             raise UserError(f"semi2k runs with n >= 2 parties and threshold n - 1, not {n} and {threshold}")
         if session.dealer is None or session.dealer < n:
-            raise UserError("semi2k needs a dealer that is not one of the parties; name one in the spec: 'dealer: NAME'")
+            raise UserError("semi2k needs a dealer that is not one of the parties; name it in the spec: dealer: NAME")
         super().__init__(session, threshold)
         self.dealer = session.dealer
         self.last = n - 1
@@ -79,7 +80,7 @@ class Semi2k(RingLocal):
         pairs = combinations(range(self.parties), 2)
         yield from self.session.agree_keys(at, [*pairs, *((party, self.dealer) for party in range(self.parties))])
 
-    # -- input and output --------------------------------------------------------------------------------------------------
+    # -- input and output ----------------------------------------------------------------------------------------------
 
     def input(self, at: Scope, owner: int, shape: tuple[int, ...], values: Integers | None = None) -> Step[Arithmetic]:
         words = self.session.blank(shape) if values is None else ring_words(values)
@@ -126,7 +127,7 @@ class Semi2k(RingLocal):
                 (group.add if self.me < other else group.sub)(total, mask, out=total)
         return total
 
-    # -- local -------------------------------------------------------------------------------------------------------------------
+    # -- local ---------------------------------------------------------------------------------------------------------
 
     def public(self, values: Integers) -> Arithmetic:
         return Arithmetic(self.name, (self._at_first(ring_words(values)),))
@@ -140,7 +141,7 @@ class Semi2k(RingLocal):
     def empty(self, shape: tuple[int, ...]) -> Arithmetic:
         return Arithmetic(self.name, (self.session.blank(shape),))
 
-    # -- correlated randomness -----------------------------------------------------------------------------------------------------
+    # -- correlated randomness -----------------------------------------------------------------------------------------
 
     def _fresh(self, at: Scope, shape: tuple[int, ...], kind: npt.DTypeLike, group: Group) -> Array:
         """Our part of a uniform value; at the dealer the value itself."""
@@ -181,7 +182,7 @@ class Semi2k(RingLocal):
         yield Exchange(name, dict.fromkeys(self.others, mine), {**arriving, **mail.receives})
         return [total([part, *(arriving[o][k] for o in self.others)], group) for k, part in enumerate(mine)]
 
-    # -- products ----------------------------------------------------------------------------------------------------------------------
+    # -- products ------------------------------------------------------------------------------------------------------
 
     def mul(
         self, at: Scope, x: Arithmetic, y: Arithmetic, shift: int = 0, out: Arithmetic | None = None
@@ -237,7 +238,7 @@ class Semi2k(RingLocal):
         full = z.dtype.type((1 << a.width) - 1)
         return Boolean(self.name, (z & full,), a.width)
 
-    # -- truncation, randomness, conversions ---------------------------------------------------------------------------------------------
+    # -- truncation, randomness, conversions ---------------------------------------------------------------------------
 
     @property
     def truncation_error(self) -> float:
@@ -259,7 +260,7 @@ class Semi2k(RingLocal):
             yield from self._open(at, [x.parts[0]], SUM, mail)
             return x
         offset = np.uint64(1 << OFFSET_BITS if self.me == 0 else 0)
-        (c,) = yield from self._open(at, [total([x.parts[0], r, offset], SUM)], SUM, mail)
+        (c,) = yield from self._open(at, [total([x.parts[0], r, np.asarray(offset)], SUM)], SUM, mail)
         half = truncation.first_half if self.me == 0 else truncation.second_half
         part = half(c, shift, u, v)
         if self.me == 0:

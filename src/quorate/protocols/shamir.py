@@ -70,7 +70,7 @@ class Shamir(FieldLocal):
     def setup(self, at: Scope) -> Step[None]:
         yield from self.session.agree_keys(at, dict.fromkeys([*self.groups, *combinations(range(self.multipliers), 2)]))
 
-    # -- input and output --------------------------------------------------------------------------------------------------
+    # -- input and output ----------------------------------------------------------------------------------------------
 
     def input(self, at: Scope, owner: int, shape: tuple[int, ...], values: Integers | None = None) -> Step[Arithmetic]:
         elements = None if values is None else field.encode_signed(as_int64(values))
@@ -126,7 +126,7 @@ class Shamir(FieldLocal):
         own = list(x.parts) if self.me < self.parties else []
         return total([*own, *arrived])
 
-    # -- local -----------------------------------------------------------------------------------------------------------------
+    # -- local ---------------------------------------------------------------------------------------------------------
 
     def public(self, values: Integers) -> Arithmetic:
         return Arithmetic(self.name, (field.encode_signed(as_int64(values)),))
@@ -143,7 +143,7 @@ class Shamir(FieldLocal):
     def empty(self, shape: tuple[int, ...]) -> Arithmetic:
         return Arithmetic(self.name, (self.session.blank(shape),))
 
-    # -- products ----------------------------------------------------------------------------------------------------------------
+    # -- products ------------------------------------------------------------------------------------------------------
 
     def mul(
         self, at: Scope, x: Arithmetic, y: Arithmetic, shift: int = 0, out: Arithmetic | None = None
@@ -229,7 +229,7 @@ class Shamir(FieldLocal):
         yield Exchange(name, sends, receives)
         return [*([] if mine is None else [mine]), *(buffers[0] for buffers in receives.values())]
 
-    # -- truncation ------------------------------------------------------------------------------------------------------------------
+    # -- truncation ----------------------------------------------------------------------------------------------------
 
     @property
     def truncation_error(self) -> float:
@@ -286,7 +286,7 @@ class Shamir(FieldLocal):
         ]
         return (yield from parallel(steps))
 
-    # -- randomness and conversions --------------------------------------------------------------------------------------------------
+    # -- randomness and conversions ------------------------------------------------------------------------------------
 
     def random(self, at: Scope, shape: tuple[int, ...]) -> Step[Arithmetic]:
         yield from ()

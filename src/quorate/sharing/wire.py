@@ -35,7 +35,8 @@ def pack(words: Array, width: int) -> Array:
     """The words as they travel: a 1-D array of `packed_size` bytes, C-contiguous; may be a view."""
     if width == 1:
         return bits.pack(words)
-    return contiguous(np.asanyarray(words))
+    packed: Array = contiguous(np.asanyarray(words))
+    return packed
 
 
 def unpack(packed: Array, shape: tuple[int, ...], width: int) -> Array:

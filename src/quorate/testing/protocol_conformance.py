@@ -51,7 +51,8 @@ def integers(seed: int, label: str, shape: tuple[int, ...], bits: int) -> Values
     edges = [0, 1, -1, limit, -limit, limit // 2, 2 ** max(bits - 1, 0), -(2 ** max(bits - 1, 0)), 2]
     values = values.copy()
     values[::2] = np.resize(np.array(edges, np.int64), values[::2].shape)
-    return np.clip(values, -limit, limit).reshape(shape)
+    clipped: Values = np.clip(values, -limit, limit).reshape(shape)
+    return clipped
 
 
 def run_counted(world: World, program: Program) -> Outcome:
@@ -166,7 +167,7 @@ class ProtocolConformance:
 
             def program(p: Protocol, at: Scope, to: tuple[int, ...] = to) -> Step[Any]:
                 x = yield from p.input(at.child("x"), 0, values.shape, values if p.me == 0 else None)
-                opened = [(yield from p.reveal(at.child("open"), x, to))]
+                opened: list[Any] = [(yield from p.reveal(at.child("open"), x, to))]
                 for width in WIDTHS:
                     mask = word_type(width).type(2**width - 1)
                     b = p.public_bits(words.astype(word_type(width)) & mask, width)

@@ -245,9 +245,7 @@ class TransportConformance:
                 got = {peer: np.zeros(LARGE // 2, dtype=np.uint8) for peer in (before, after)}
                 mine = content(me, LARGE // 2)
                 name = at.step()
-                yield Exchange(
-                    name, {peer: [mine] for peer in got}, {peer: [array] for peer, array in got.items()}
-                )
+                yield Exchange(name, {peer: [mine] for peer in got}, {peer: [array] for peer, array in got.items()})
                 for peer, array in got.items():
                     _same(array, content(peer, LARGE // 2), "a large message")
                 _same((yield from _swap_ring(at, after, before, content(me, LARGE))), content(before, LARGE), "20 MB")

@@ -163,6 +163,8 @@ class _Conductor:
         try:
             if link.receive(self.party):
                 self.pending.append(link)
+            if link.said_bye:
+                self._check_left(self._awaited())
         except EOFError as problem:
             self._closed(link, problem)
         except PeerError as problem:
@@ -179,9 +181,11 @@ class _Conductor:
         self.poller.unregister(link.wire.fileno())
 
     def _where(self, peer: int) -> str:
-        """Where we wait for that peer, for messages; empty if we do not."""
-        step = self._awaited().get(peer)
-        return "" if step is None else f" while we waited for it at {self.scope.describe(step)}"
+        """Where we are, for messages: what we wait for from that peer, else from others; empty if for nothing."""
+        awaited = self._awaited()
+        if peer in awaited:
+            return f" while we waited for it at {self.scope.describe(awaited[peer])}"
+        return f" while we waited for {self._people(awaited)}{self._stuck(awaited, list(awaited))}" if awaited else ""
 
     def _awaited(self) -> dict[int, Name]:
         """Peer -> the oldest message that we wait for."""
@@ -229,13 +233,16 @@ class _Conductor:
         if self.on_progress:
             self.on_progress(self.party)
 
-    def _check(self, now: float, awaited: Mapping[int, Name]) -> None:
+    def _check_left(self, awaited: Mapping[int, Name]) -> None:
         for peer, name in awaited.items():
             if self.links[peer].said_bye:
                 raise PeerError(
                     f"{self.names[peer]} ended the session while we still wait for its message at "
                     f"{self.scope.describe(name)}; compare the plan and the software version of both"
                 )
+
+    def _check(self, now: float, awaited: Mapping[int, Name]) -> None:
+        self._check_left(awaited)
         leaving = [peer for peer, link in self.links.items() if self.parting and not link.said_bye]
         silent = [peer for peer in (awaited or leaving) if self.silence[peer] >= self.round_timeout]
         if silent:

@@ -398,7 +398,7 @@ class Link:
 def _bytes_of(array: Array) -> memoryview:
     """A C-contiguous, non-empty array as bytes."""
     try:
-        return memoryview(array).cast("B")
+        return array.data.cast("B")
     except (TypeError, ValueError):  # element types without a buffer format of their own
         return array.reshape(-1).view(np.uint8).data
 

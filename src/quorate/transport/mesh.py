@@ -28,7 +28,7 @@ __all__ = ["Incoming", "PeerAddress", "connect_mesh", "dials"]
 _ATTEMPT_SECONDS = 15.0
 """For one connection until it is usable. Longer than a listener keeps one to a session that it does not know."""
 _TICK = 0.25
-_ALIVE_SECONDS = 1.0
+_ALIVE_SECONDS = 0.5
 _STRANGERS = 64
 """Accepted connections that have not proved who they are, at most."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
@@ -321,6 +321,9 @@ class _Meeting:
         if now < self.next_tick:
             return
         self.next_tick = now + _TICK
+        if self.awaited:
+            # The owner of the channel may have taken connections from it before we came to look.
+            self._accept()
         for descriptor in [d for d, attempt in self.attempts.items() if attempt.deadline < now]:
             self._failed(descriptor, f"no answer within {_ATTEMPT_SECONDS:g} s")
         speak = now >= self.next_alive

@@ -1,0 +1,52 @@
+"""The whole hospital job, from the start of the process to its end: nodes, owners, certificates and all."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+from quorate.bench.runner import Record
+from quorate.errors import InternalError
+
+__all__ = ["hospital_job"]
+
+
+def hospital_job(repeats: int) -> Iterator[Record]:
+    """Run `quorate demo` as a user would, `repeats` times after one warm-up.
+
+    Raises:
+        InternalError: a run failed or its result was outside the stated precision.
+    """
+    seconds, document = [], {}
+    for _ in range(repeats + 1):
+        start = time.perf_counter()
+        command = [sys.executable, "-m", "quorate", "demo", "--json"]
+        finished = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own program
+        seconds.append(time.perf_counter() - start)
+        if finished.returncode:
+            raise InternalError(f"quorate demo failed in the benchmark: {finished.stderr.strip()[-500:]}")
+        document = json.loads(finished.stdout)
+    seconds = seconds[1:]
+    median = statistics.median(seconds)
+    parties = document["parties"]
+    yield Record(
+        "hospital_job",
+        document["protocol"],
+        document["rows"],
+        len(parties),
+        document["threshold"],
+        "tls",
+        median,
+        document["rows"] / median,
+        sum(party["bytes_sent"] for party in parties) / len(parties),
+        document["rounds"],
+        max(party["peak_mb"] for party in parties),
+        repeats,
+        min(seconds),
+        max(seconds),
+        document["clear_seconds"],
+    )

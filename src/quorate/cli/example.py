@@ -1,0 +1,83 @@
+"""The hospital example that is shipped with quorate: copied out to be run, and its result computed without secrecy."""
+
+from __future__ import annotations
+
+import csv
+import re
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+
+from quorate.errors import UserError
+from quorate.files import ensure_folder, read_bytes, write_atomic
+
+__all__ = ["COORDINATOR", "DIAGNOSES", "INPUTS", "Truth", "copy_example", "free_ports", "truth"]
+
+SOURCE = Path(__file__).parent.parent / "examples" / "hospital"
+SUFFIXES = (".yaml", ".json", ".py", ".csv")
+FEDERATION = "federation.yaml"
+INPUTS = {"st-mary": "st_mary", "st-luke": "st_luke", "st-anna": "st_anna"}
+"""Data owner -> the input that it brings; its file is INPUT.csv."""
+COORDINATOR = "institute"
+DIAGNOSES = ("cardiac", "oncology", "trauma", "respiratory", "digestive", "neurological", "maternity", "other")
+
+Truth = dict[str, float | int]
+
+
+def copy_example(folder: Path, ports: Sequence[int] | None = None) -> list[Path]:
+    """Write the example into `folder`; with `ports`, the nodes of its federation listen there.
+
+    Returns:
+        The files written.
+
+    Raises:
+        UserError: one of the files exists already; nothing is written then.
+        EnvironmentFault: the disk is full, or this machine refuses the write.
+    """
+    sources = sorted(path for path in SOURCE.iterdir() if path.suffix in SUFFIXES)
+    for source in sources:
+        if (folder / source.name).exists():
+            raise UserError(f"{folder / source.name} already exists and is not overwritten; choose another folder")
+    ensure_folder(folder)
+    for source in sources:
+        data = read_bytes(source)
+        if ports is not None and source.name == FEDERATION:
+            data = _with_ports(data.decode(), ports).encode()
+        write_atomic(folder / source.name, data)
+    return [folder / source.name for source in sources]
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of this machine that were free a moment ago."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for sock in sockets:
+            sock.bind(("127.0.0.1", 0))
+        return [sock.getsockname()[1] for sock in sockets]
+    finally:
+        for sock in sockets:
+            sock.close()
+
+
+def truth(folder: Path) -> Truth:
+    """The results in float64, straight from all CSV files together: what nobody could compute without quorate."""
+    import numpy as np
+
+    costs: list[float] = []
+    diagnoses: list[str] = []
+    for name in INPUTS.values():
+        with (folder / f"{name}.csv").open(newline="", encoding="utf-8") as file:
+            for row in csv.DictReader(file):
+                costs.append(float(row["cost"]))
+                diagnoses.append(row["diagnosis"])
+    cost, diagnosis = np.array(costs), np.array(diagnoses)
+    result: Truth = {"patients": len(costs), "mean_cost": float(cost.mean()), "std_cost": float(cost.std())}
+    for name in DIAGNOSES:
+        result[f"mean_cost_{name}"] = float(cost[diagnosis == name].mean())
+    return result
+
+
+def _with_ports(text: str, ports: Sequence[int]) -> str:
+    """The federation file with the addresses of its nodes replaced, in order."""
+    left = iter(ports)
+    return re.sub(r"127\.0\.0\.1:\d+", lambda _: f"127.0.0.1:{next(left)}", text)
