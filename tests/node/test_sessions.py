@@ -17,6 +17,7 @@ from quorate.node.approval import load
 from quorate.node.client import submit
 from quorate.node.control import call, dial
 from quorate.node.coordinator import coordinate
+from quorate.node.participant import Participant
 
 TOTAL = 330
 
@@ -149,13 +150,17 @@ def test_an_owner_with_another_copy_learns_the_difference(running, bodies, comma
     text = spec.read_text().replace("plan: ", f"plan: {site.folder}/").replace("1000", "2000")
     mine.write_text(text)
     owner = command("join", mine, "--federation", site.federation_file, "--as", "o1", "--data", f"o1={site.data['o1']}")
-    submission = submit(site.identity(), load(spec, site.federation))
+    approved = load(spec, site.federation)
+    submission = submit(site.identity(), approved)
     try:
         code, _, errors = owner.end()
         assert code == AgreementError.exit_code
         assert "inputs[0].columns[0].range" in errors
+        owners = join(site, spec)  # with the right copy it is not too late
+        Participant.ready(site.identity(), approved, {}).take_part(submission.session)
+        assert owners[0].json()["results"] == {"total": TOTAL}
+        submission.wait()
     finally:
-        submission.cancel(site.identity())
         submission.close()
 
 

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from quorate.errors import AgreementError, DataError, InternalError, PeerError, PeerTimeout
@@ -65,6 +65,8 @@ def test_any_header_is_understood_or_refused(kind: int, rest: bytes) -> None:
 
 
 @given(st.text(max_size=10_000))
+@example("\U0001f600" * 5000)
+@example("\x00" * 5000)
 def test_failure_fits_its_frame_and_is_printable(text: str) -> None:
     body = encode_failure(PeerTimeout(text))
     assert len(body) <= CONTROL_LIMIT

@@ -183,6 +183,7 @@ def test_closing_without_a_word_is_noticed(listener: Listener) -> None:
     sock.sendall(b"\x16\x03\x01")
     time.sleep(0.1)
     sock.shutdown(socket.SHUT_WR)
+    sock.settimeout(2)  # less than the listener waits for the rest of a greeting
     with sock:
         assert closed_by_peer(sock)
 
@@ -191,6 +192,7 @@ def test_no_more_than_the_limit_wait(listener: Listener) -> None:
     waiting = [connect(listener) for _ in range(8)]
     time.sleep(0.1)
     with connect(listener) as extra:
+        extra.settimeout(2)  # less than those who were admitted have for their greeting
         assert closed_by_peer(extra)
     for sock in waiting:
         sock.close()

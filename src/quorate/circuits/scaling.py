@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
-
+from typing import NamedTuple
 
 from quorate.engine.exchange import Step
 from quorate.engine.names import Scope
@@ -12,7 +12,7 @@ from quorate.errors import UserError
 from quorate.protocols.base import Protocol
 from quorate.sharing.share import Arithmetic
 
-__all__ = ["divide_public", "division_error"]
+__all__ = ["divide_public", "division_error", "division_plan"]
 
 MOST_STEPS = 8
 
@@ -20,6 +20,42 @@ MOST_STEPS = 8
 def division_error(p: Protocol) -> float:
     """Worst error of `divide_public`, in units of the last place of the result."""
     return p.truncation_error + 1
+
+
+class DivisionPlan(NamedTuple):
+    """How a division by a public number goes: factor and shift of every truncation, none for a mere multiple.
+
+    The remainder after a step is x * 2**raise_bits - quotient * divisor, with the divisor in lowest terms.
+    """
+
+    divisor: int
+    raise_bits: int
+    steps: tuple[tuple[int, int], ...]
+
+
+def division_plan(p: Protocol, divisor: int, raise_bits: int, limit: int) -> DivisionPlan:
+    """The steps of `divide_public` for a divisor above 0 and |x| <= limit.
+
+    Raises:
+        UserError: there is no room to divide to the last place.
+    """
+    common = math.gcd(divisor, 1 << max(raise_bits, 0))
+    divisor, raise_bits = divisor // common, raise_bits - common.bit_length() + 1
+    target, raised = Fraction(2) ** raise_bits / divisor, max(0, raise_bits)
+    divisor <<= max(0, -raise_bits)
+    if raised >= p.capacity or divisor >> p.capacity:
+        raise _no_room(p, limit)
+    steps: list[tuple[int, int]] = []
+    while target != 1 << raised and len(steps) < MOST_STEPS:
+        factor, shift = _factor(target, limit, p)
+        steps.append((factor, shift))
+        error = math.ceil(abs(Fraction(factor, 1 << shift) - target) * limit + Fraction(p.truncation_error))
+        if error <= division_error(p):
+            return DivisionPlan(divisor, raised, tuple(steps))
+        target, limit = Fraction(1, divisor), error * divisor
+    if steps:
+        raise _no_room(p, limit)
+    return DivisionPlan(divisor, raised, ())
 
 
 def divide_public(p: Protocol, at: Scope, x: Arithmetic, divisor: int, raise_bits: int, limit: int) -> Step[Arithmetic]:
@@ -30,31 +66,26 @@ def divide_public(p: Protocol, at: Scope, x: Arithmetic, divisor: int, raise_bit
     most protocols, usually two or three steps.
 
     Raises:
-        UserError: `limit` leaves no room for a multiplication.
+        UserError: see `division_plan`.
     """
-    if divisor < 0:
-        x, divisor = p.neg(x), -divisor
-    common = math.gcd(divisor, 1 << max(raise_bits, 0))
-    divisor, raise_bits = divisor // common, raise_bits - common.bit_length() + 1
-    if divisor == 1 and raise_bits >= 0:
-        return p.scale(x, 1 << raise_bits)
-    numerator, target = x, Fraction(2) ** raise_bits / divisor
-    quotient: Arithmetic | None = None
-    for step in range(MOST_STEPS):
-        factor, shift = _factor(target, limit, p)
+    how = division_plan(p, abs(divisor), raise_bits, limit)
+    x = p.neg(x) if divisor < 0 else x
+    raised = p.scale(x, 1 << how.raise_bits)
+    if not how.steps:
+        return raised
+    quotient, numerator = None, x
+    for step, (factor, shift) in enumerate(how.steps):
         part = yield from p.truncate(at.child(f"step {step}"), p.scale(numerator, factor), shift)
         quotient = part if quotient is None else p.add(quotient, part)
-        error = math.ceil(abs(Fraction(factor, 1 << shift) - target) * limit + Fraction(p.truncation_error))
-        if error <= division_error(p):
-            break
-        if step == 0:
-            numerator_scaled = p.scale(x, 1 << raise_bits) if raise_bits >= 0 else x
-            divisor <<= max(0, -raise_bits)
-        numerator = p.sub(numerator_scaled, p.scale(quotient, divisor))
-        target, limit = Fraction(1, divisor), error * divisor
-    if quotient is None:
-        raise UserError("a division by a public number needs at least one step")
-    return quotient
+        numerator = p.sub(raised, p.scale(quotient, how.divisor))
+    return raised if quotient is None else quotient
+
+
+def _no_room(p: Protocol, limit: int) -> UserError:
+    return UserError(
+        f"a division of values up to 2**{limit.bit_length()} by a public number does not fit {p.name}; "
+        "declare narrower ranges or use a smaller scale"
+    )
 
 
 def _factor(target: Fraction, limit: int, p: Protocol) -> tuple[int, int]:
@@ -68,10 +99,5 @@ def _factor(target: Fraction, limit: int, p: Protocol) -> tuple[int, int]:
         if factor:
             best = (factor, shift)
     if best is None:
-        raise UserError(
-            f"a division of values up to 2**{limit.bit_length()} by a public number does not fit {p.name}; "
-            "declare narrower ranges or use a smaller scale"
-        )
+        raise _no_room(p, limit)
     return best
-
-

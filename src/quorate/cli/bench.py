@@ -91,7 +91,9 @@ def _table(records: list[Record]) -> None:
     console = Console()
     if not console.is_terminal:
         console = Console(width=120)  # a file has room for every column
-    table = Table(title=f"{platform.machine()}, {os.cpu_count()} cores shared by all parties, Python {platform.python_version()}")
+    table = Table(
+        title=f"{platform.machine()}, {os.cpu_count()} cores shared by all parties, Python {platform.python_version()}"
+    )
     for heading in ("workload", "protocol", "n", "transport"):
         table.add_column(heading)
     for heading in ("seconds", "per second", "bytes/party", "rounds", "peak MB", "× clear"):

@@ -82,8 +82,8 @@ def coordinator_of(federation: Federation) -> str:
 
 
 def print_json(document: Mapping[str, Any]) -> None:
-    """Print one JSON document on the standard output."""
-    print(json.dumps(document, indent=2, default=_builtin))
+    """Print one JSON document on the standard output, at once: whoever started us may wait for it."""
+    print(json.dumps(document, indent=2, default=_builtin), flush=True)
 
 
 def _builtin(value: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +15,8 @@ from quorate.cli.common import Json, Meter, print_json
 if TYPE_CHECKING:
     from quorate.cli.owners import Owner
     from quorate.coordination.federation import Federation
+    from quorate.coordination.spec import Input
+    from quorate.data.prepare import Prepared
     from quorate.node.approval import Approved
     from quorate.node.client import OnProgress
     from quorate.node.messages import Report
@@ -80,7 +83,6 @@ def _run(folder: Path, meter: Meter) -> dict[str, Any]:
     from quorate.coordination.federation import load_federation
     from quorate.node import launch
     from quorate.node.approval import load
-    from quorate.node.warm import warm
 
     meter.say("writing three hospitals' files and certificates ...")
     copy_example(folder, free_ports(_NODES))
@@ -89,8 +91,7 @@ def _run(folder: Path, meter: Meter) -> dict[str, Any]:
     approved = load(folder / "protocol_spec.yaml", federation)
     data = {name: str(folder / f"{name}.csv") for name in INPUTS.values()}
     meter.say("starting three nodes and three data owners ...")
-    _preload()
-    warm()
+    _preload(approved)
     with launch.up(federation, folder, folder / "state"):
         measured = _session(federation, approved, data, meter)
     return _document(approved, truth(folder), *measured)
@@ -99,17 +100,41 @@ def _run(folder: Path, meter: Meter) -> dict[str, Any]:
 def _certify(pki: Path, federation: Federation) -> None:
     from quorate.crypto.pki import create_authority, issue
 
-    create_authority(pki, federation.name)
+    create_authority(pki, "demo")
     issue(pki, {member.name: None for member in federation.members})
 
 
-def _preload() -> None:
-    """Import what the owners use, before they are forked."""
+def _preload(approved: Approved) -> None:
+    """Do once, before processes are forked, what each would do for itself: imports, and a run on rows of zeros."""
     import pyarrow.csv
 
-    import quorate.data.prepare
+    from quorate.coordination.program import Job, session_program
+    from quorate.engine.names import Scope
+    from quorate.engine.simulate import simulate
+    from quorate.node.warm import warm
 
-    del pyarrow, quorate
+    del pyarrow
+    warm()
+    blank = {item.name: _blank(item) for item in approved.spec.inputs}
+    jobs = []
+    for me in range(len(Job(approved.spec, approved.plan, 0).roster.participants)):
+        job = Job(approved.spec, approved.plan, me)
+        mine = {name: blank[name] for name, owner in job.roster.owners.items() if owner == me}
+        jobs.append(replace(job, inputs=mine))
+    simulate([session_program(job, job.session(), Scope.root()) for job in jobs])
+
+
+def _blank(item: Input) -> Prepared:
+    """The fewest rows that the spec allows for an input, all zeros."""
+    import numpy as np
+
+    from quorate.crypto.hashing import new_salt
+    from quorate.data.commitment import commit
+    from quorate.data.prepare import Prepared
+
+    columns = {column.name: np.zeros(item.min_rows, np.int64) for column in item.columns}
+    salt = new_salt()
+    return Prepared(columns, item.min_rows, 0, 0, commit(columns, salt), salt)
 
 
 def _session(
@@ -190,6 +215,6 @@ def _saw(name: str, approved: Approved, received: int) -> str:
     own = [item.name for item in spec.inputs if item.owner == name]
     learns = [output.name for output in spec.outputs if name in spec.recipients(output)]
     if name in spec.parties:
-        return f"row counts, commitments and {received} random-looking bytes: shares that mean nothing alone"
+        return f"row counts, commitments and {received:,} random-looking bytes: shares that mean nothing alone"
     before = f"its own file {own[0]}.csv and " if own else ""
-    return f"{before}the {len(learns)} results that the spec opens to it, in {received} bytes of shares"
+    return f"{before}the {len(learns)} results that the spec opens to it, in {received:,} bytes of shares"

@@ -34,7 +34,10 @@ COMMANDS = {
     "doctor": "Check clocks, certificates, ports and versions of a federation.",
     "pki": "Make certificates: of a test federation, or each by its owner.",
 }
-"""Command -> what it does, in the order of the help; its code is the function (or `Typer` of sub-commands) of that name in its module."""
+"""Command -> what it does, in the order of the help.
+
+Its code is the function (or `Typer` of sub-commands) of that name in its module.
+"""
 
 INTERRUPTED = 128 + signal.SIGINT
 PIPE_CLOSED = 128 + signal.SIGPIPE

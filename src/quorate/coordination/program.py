@@ -20,7 +20,7 @@ from quorate.data.prepare import Prepared
 from quorate.engine.exchange import Step
 from quorate.engine.names import Scope
 from quorate.engine.session import Session
-from quorate.errors import UserError
+from quorate.errors import AgreementError, UserError
 from quorate.lang.execute import Results, execute
 from quorate.lang.plan import Plan
 from quorate.protocols.registry import make
@@ -78,12 +78,13 @@ def session_program(job: Job, session: Session, at: Scope) -> Step[Outcome]:
     """The whole session of one participant.
 
     Raises:
-        AgreementError: see `agree`. UserError: ranges do not fit the protocol with these row counts.
+        AgreementError: see `agree`; or an input has a number of rows that the spec forbids.
+        UserError: ranges do not fit the protocol with these row counts.
     """
     who, plan = job.roster, job.plan
     names = tuple(item.name for item in job.spec.inputs)
     rows, commitments = yield from agree(session, at.child("agreement"), who, names, _statement(job))
-    rows = dict(job.rows) if session.counting else rows
+    rows = dict(job.rows) if session.counting else _allowed(job.spec, rows)
     protocol = make(job.spec.protocol.name, session, job.spec.threshold)
     yield from protocol.setup(at.child("setup"))
     try:
@@ -101,6 +102,17 @@ def session_program(job: Job, session: Session, at: Scope) -> Step[Outcome]:
     finally:
         session.erase()
     return Outcome(results.values, results.kept, rows, commitments)
+
+
+def _allowed(spec: Spec, rows: dict[str, int]) -> dict[str, int]:
+    """The row counts, if the spec allows them: an owner's own check must not be all that guards a minimum."""
+    for item in spec.inputs:
+        if not item.min_rows <= rows[item.name] <= item.max_rows:
+            raise AgreementError(
+                f"input {item.name!r} has {rows[item.name]} rows, but the spec allows {item.min_rows} to {item.max_rows}; "
+                "its owner must provide other data, or all must agree on another spec"
+            )
+    return rows
 
 
 def raw_bounds(spec: Spec) -> dict[tuple[str, str], tuple[int, int]]:

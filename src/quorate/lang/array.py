@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+import operator
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
+from fractions import Fraction
 from pathlib import Path
 from types import EllipsisType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 import numpy as np
 
@@ -21,6 +24,12 @@ __all__ = ["DEFAULT_SCALE", "SecretArray", "Table", "Trace"]
 
 DEFAULT_SCALE = 16
 """Fraction bits of results that are fixed-point although no operand was."""
+
+FACTOR_BITS = 24
+"""Significant bits of public factors that are not whole: relative error below 2**-24 for the largest of an array."""
+
+LARGEST_SCALE = 48
+LARGEST_DENOMINATOR = 10**6
 
 Index = int | slice | EllipsisType | None | list[int]
 
@@ -44,7 +53,7 @@ class Trace:
         key = repr((kind, operands, sorted(attributes.items(), key=lambda item: item[0])))
         if key not in self._known:
             types = [self.operations[operand].type for operand in operands]
-            type_ = kind_of(kind).infer(types, attributes, stated or Type(INT, ()))
+            type_ = kind_of(kind).type_of(types, attributes, stated or Type(INT, ()))
             self._known[key] = len(self.operations)
             self.operations.append(Operation(kind, operands, attributes, type_, _author_line()))
         return SecretArray(self, self._known[key])
@@ -102,7 +111,6 @@ class SecretArray:
     """A secret (or public) array of the computation that is being recorded."""
 
     __slots__ = ("position", "trace")
-    __array_ufunc__ = None  # NumPy arrays on the left leave operators to us
     __hash__ = None  # type: ignore[assignment]
 
     def __init__(self, trace: Trace, position: int) -> None:
@@ -155,7 +163,7 @@ class SecretArray:
     def __int__(self) -> NoReturn:
         _refusal("int()", "return the value from the computation to open it")
 
-    __float__ = __index__ = __int__  # type: ignore[assignment]
+    __float__ = __complex__ = __index__ = __int__
 
     def __array__(self, *_: Any, **__: Any) -> NoReturn:
         _refusal("a NumPy array of it", "use the functions of quorate, such as quorate.sum and quorate.where")
@@ -174,9 +182,7 @@ class SecretArray:
             return other
         if isinstance(other, Dim):
             return self.trace.rows(other)
-        values = np.asarray(other)
-        if values.dtype.kind not in "biuf":
-            raise UserError(f"cannot compute with {type(other).__name__} {other!r}; use numbers, bools or arrays of them")
+        values = _public(other)
         if like is not None:
             return self.trace.constant(values, like)
         if values.dtype.kind == "b":
@@ -185,14 +191,14 @@ class SecretArray:
         return self.trace.constant(values, fixed(scale) if values.dtype.kind == "f" else INT)
 
     def _aligned(self, other: Any) -> tuple[SecretArray, SecretArray]:
-        """Both operands at one scale."""
-        if not isinstance(other, SecretArray | Dim) and self.dtype.kind == "fixed" and np.asarray(other).dtype.kind in "iuf":
+        """Both operands as numbers at one scale."""
+        if not isinstance(other, SecretArray | Dim) and self.dtype.kind == "fixed" and _public(other).dtype.kind in "iuf":
             return self, self._other(other, self.dtype)
-        right = self._other(other)
-        if self.dtype == right.dtype:
-            return self, right
-        scale = max(self.dtype.scale, right.dtype.scale)
-        return self.astype(fixed(scale)), right.astype(fixed(scale))
+        left, right = (x.astype(INT) if x.dtype == BOOL else x for x in (self, self._other(other)))
+        if left.dtype == right.dtype:
+            return left, right
+        scale = max(left.dtype.scale, right.dtype.scale)
+        return left.astype(fixed(scale)), right.astype(fixed(scale))
 
     def _binary(self, kind: str, other: Any, swap: bool = False) -> SecretArray:
         left, right = self._aligned(other)
@@ -220,15 +226,31 @@ class SecretArray:
 
         return where(self < 0, -self, self)
 
-    def _product(self, kind: str, other: SecretArray) -> SecretArray:
-        scale = max(self.dtype.scale, other.dtype.scale)
-        shift = self.dtype.scale + other.dtype.scale - scale
-        return self.trace.record(kind, [self, other], **({"shift": shift} if shift > 0 else {}))
+    def _product(self, kind: str, other: SecretArray, scale: int | None = None) -> SecretArray:
+        """A product of numbers with the larger of both scales, or with `scale`."""
+        left, right = (x.astype(INT) if x.dtype == BOOL else x for x in (self, other))
+        wanted = max(left.dtype.scale, right.dtype.scale) if scale is None else scale
+        shift = left.dtype.scale + right.dtype.scale - wanted
+        return self.trace.record(kind, [left, right], **({"shift": shift} if shift > 0 else {}))
 
     def __mul__(self, other: Any) -> SecretArray:
-        right = self._other(other)
-        left, right = (x.astype(INT) if x.dtype == BOOL else x for x in (self, right))
-        return left._product("mul", right)
+        if isinstance(other, SecretArray | Dim) or _public(other).dtype.kind != "f":
+            return self._product("mul", self._other(other))
+        scale = self.dtype.scale if self.dtype.kind == "fixed" else DEFAULT_SCALE
+        return self._product("mul", self._factor(_public(other)), scale)
+
+    def _factor(self, values: np.ndarray[Any, Any]) -> SecretArray:
+        """Public fractions as factors: integers where they are whole, else with `FACTOR_BITS` significant bits."""
+        whole = np.rint(np.where(np.isfinite(values), values, 0.0))
+        largest = float(np.abs(whole).max(initial=0.0))
+        if self.dtype.kind == "fixed" and np.array_equal(whole, values) and largest < 2.0**53:
+            return self.trace.constant(whole.astype(np.int64), INT)
+        exponent = math.frexp(max(float(np.abs(np.nan_to_num(values)).max(initial=0.0)), 2.0**-40))[1]
+        lowest = 1 if self.dtype.kind == "fixed" else DEFAULT_SCALE
+        scale = min(max(lowest, FACTOR_BITS - exponent), LARGEST_SCALE)
+        while scale > lowest and np.array_equal(np.rint(np.ldexp(values, scale - 1)), np.ldexp(values, scale - 1)):
+            scale -= 1
+        return self.trace.constant(values, fixed(scale))
 
     __rmul__ = __mul__
 
@@ -243,11 +265,11 @@ class SecretArray:
         return product[..., 0] if right.ndim == 1 else product
 
     def __rmatmul__(self, other: Any) -> SecretArray:
-        return self._other(other) @ self
+        return cast(SecretArray, self._other(other) @ self)
 
     def dot(self, other: Any) -> SecretArray:
         """Inner product of vectors, product of matrices."""
-        return self @ other
+        return cast(SecretArray, self @ other)
 
     def __truediv__(self, other: Any) -> SecretArray:
         if not isinstance(other, SecretArray):
@@ -255,21 +277,27 @@ class SecretArray:
         if not other.type.secret and not other.shape:
             raise UserError("divide by the number itself instead of a recorded constant")
         scale = max(self.dtype.scale, other.dtype.scale)
-        return self.trace.record("div", [self, other], scale=scale if scale > 0 else DEFAULT_SCALE)
+        integers = {self.dtype.kind, other.dtype.kind} <= {"int", "bool"}
+        numbers = [x.astype(INT) if x.dtype == BOOL else x for x in (self, other)]
+        return self.trace.record("div", numbers, scale=DEFAULT_SCALE if integers else scale)
 
     def __rtruediv__(self, other: Any) -> SecretArray:
-        return self._other(other) / self
+        return cast(SecretArray, self._other(other) / self)
 
     def _over_public(self, other: Any) -> SecretArray:
+        numbers = self.astype(INT) if self.dtype == BOOL else self
         scale = self.dtype.scale if self.dtype.kind == "fixed" else DEFAULT_SCALE
         if isinstance(other, Dim):
-            return self.trace.record("div_public", [self], divisor={"size": str(other)}, scale=scale)
-        value = np.asarray(other)
-        if value.ndim or not np.isfinite(value) or value == 0:
-            raise UserError(f"division by {other!r}; the divisor must be a number other than zero, or a secret array")
-        if float(value).is_integer() and abs(float(value)) < 1 << 40:
-            return self.trace.record("div_public", [self], divisor=int(value), scale=scale)
-        return self * (1.0 / float(value))
+            return self.trace.record("div_public", [numbers], divisor={"size": str(other)}, scale=scale)
+        values = _public(other)
+        if not np.isfinite(values).all() or (values == 0).any():
+            raise UserError("division by zero or by no finite number; public divisors must be other than zero")
+        if values.ndim:
+            return numbers * (1.0 / values)
+        ratio = Fraction(values.item()).limit_denominator(LARGEST_DENOMINATOR)
+        if not 0 < abs(ratio.numerator) < 1 << 40:
+            raise UserError(f"division by {values.item()!r}; multiply by its reciprocal, or change the scale of the data")
+        return self.trace.record("div_public", [numbers * ratio.denominator], divisor=ratio.numerator, scale=scale)
 
     # -- comparison and logic ----------------------------------------------------------------------------------------------
 
@@ -286,9 +314,10 @@ class SecretArray:
         return ~(self < other)
 
     def __eq__(self, other: Any) -> SecretArray:  # type: ignore[override]
-        if self.dtype == BOOL:
-            return ~(self ^ other)
-        return self._binary("eq", other)
+        right = self._other(other) if self.dtype == BOOL else other
+        if isinstance(right, SecretArray) and self.dtype == right.dtype == BOOL:
+            return ~(self ^ right)
+        return self._binary("eq", right)
 
     def __ne__(self, other: Any) -> SecretArray:  # type: ignore[override]
         return ~(self == other)
@@ -307,6 +336,36 @@ class SecretArray:
     def __invert__(self) -> SecretArray:
         return self.trace.record("not", [self])
 
+    def __pow__(self, exponent: Any) -> SecretArray:
+        if not isinstance(exponent, int) or not 1 <= exponent <= 64:
+            raise UserError(f"a secret to the power of {exponent!r}; use a whole number from 1, or quorate.sqrt")
+        half = self ** (exponent // 2) if exponent > 1 else self
+        square = half * half if exponent > 1 else self
+        return square * self if exponent > 1 and exponent % 2 else square
+
+    def __floordiv__(self, _: Any) -> NoReturn:
+        raise UserError("// and % are not possible on secrets; use / for a fixed-point quotient, and comparisons")
+
+    __rfloordiv__ = __mod__ = __rmod__ = __divmod__ = __floordiv__
+
+    def __setitem__(self, _: Any, __: Any) -> NoReturn:
+        raise UserError("secret arrays cannot be changed; use quorate.where or quorate.concatenate to make a new one")
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        """NumPy's operators, with NumPy's numbers and arrays on either side."""
+        operation = _UFUNCS.get(ufunc.__name__)
+        if operation is None or method != "__call__" or options:
+            raise UserError(f"numpy.{ufunc.__name__} is not possible on secrets; use operators or quorate's functions")
+        if isinstance(inputs[0], SecretArray):
+            return operation(*inputs)
+        if ufunc.__name__ in _MIRRORED:
+            return getattr(inputs[1], _MIRRORED[ufunc.__name__])(inputs[0])
+        return operation(inputs[1]._other(inputs[0]), inputs[1])
+
+    def __array_function__(self, function: Any, *_: Any) -> NoReturn:
+        name = function.__name__
+        raise UserError(f"numpy.{name} is not possible on secrets; use quorate.{name} if there is one, or operators")
+
     # -- shape ---------------------------------------------------------------------------------------------------------------
 
     def __getitem__(self, index: Index | tuple[Index, ...]) -> SecretArray:
@@ -319,19 +378,21 @@ class SecretArray:
         sizes = reshaped(self.shape, wanted)
         return self.trace.record("reshape", [self], shape=[text_of(size) for size in sizes])
 
-    def transpose(self, *axes: int) -> SecretArray:
+    def transpose(self, *axes: Any) -> SecretArray:
         """Axes in another order; reversed by default."""
-        order = list(axes) if axes else list(range(self.ndim))[::-1]
-        return self.trace.record("transpose", [self], axes=[axis % max(self.ndim, 1) for axis in order])
+        given = axes[0] if len(axes) == 1 and isinstance(axes[0], tuple | list) else axes
+        order = [_axis(axis, self.ndim) for axis in given] if axes else list(range(self.ndim))[::-1]
+        return self.trace.record("transpose", [self], axes=order)
 
     @property
-    def T(self) -> SecretArray:
+    def T(self) -> SecretArray:  # noqa: N802 - NumPy's name
         """The transpose."""
         return self.transpose()
 
-    def astype(self, dtype: DType | type) -> SecretArray:
+    def astype(self, dtype: Any) -> SecretArray:
         """Another data type: bool to int; int and fixed to fixed of any scale (a smaller scale truncates)."""
-        target = {int: INT, bool: BOOL, float: fixed(DEFAULT_SCALE)}.get(dtype) if isinstance(dtype, type) else dtype
+        known: dict[Any, DType] = {int: INT, bool: BOOL, float: fixed(DEFAULT_SCALE)}
+        target = dtype if isinstance(dtype, DType) else known.get(dtype) if isinstance(dtype, Hashable) else None
         if target is None:
             raise UserError(f"astype({dtype!r}); use int, bool, float or quorate.fixed(SCALE)")
         if target == self.dtype:
@@ -341,16 +402,22 @@ class SecretArray:
         if target == BOOL:
             return self != 0
         if target == INT:
-            raise UserError("fixed to int loses the fraction; scale the values or keep them fixed")
+            raise UserError("fixed to int loses the fraction; keep the values fixed, or compare")
         return self.trace.record("rescale", [self], scale=target.scale)
 
     # -- statistics ------------------------------------------------------------------------------------------------------------
 
-    def _numbers(self, where: SecretArray | None = None) -> SecretArray:
+    def _numbers(self, where: Any = None) -> SecretArray:
         numbers = self.astype(INT) if self.dtype == BOOL else self
-        return numbers if where is None else numbers * where
+        return numbers if where is None else numbers * self._mask(where)
 
-    def sum(self, axis: int | None = None, where: SecretArray | None = None) -> SecretArray:
+    def _mask(self, where: Any) -> SecretArray:
+        mask = self._other(where)
+        if mask.dtype != BOOL:
+            raise UserError("where must be bool, such as x > 0; compare numbers first")
+        return mask
+
+    def sum(self, axis: int | None = None, where: Any = None) -> SecretArray:
         """Sum over one axis, or of all elements; with `where` of those for which it holds."""
         total = self._numbers(where)
         if axis is not None:
@@ -359,13 +426,14 @@ class SecretArray:
             total = self.trace.record("sum", [total], axis=0)
         return total
 
-    def mean(self, axis: int | None = None, where: SecretArray | None = None) -> SecretArray:
+    def mean(self, axis: int | None = None, where: Any = None) -> SecretArray:
         """Mean over one axis, or of all elements; with `where` of those for which it holds, 0 if there are none."""
         if where is None:
             count = self.size if axis is None else self.shape[_axis(axis, self.ndim)]
             return self.sum(axis)._over_public(count)
         values = self if axis is not None or self.ndim == 1 else self.reshape(-1)
-        chosen = where if axis is not None or where.ndim == 1 else where.reshape(-1)
+        mask = self._mask(where)
+        chosen = mask if axis is not None or mask.ndim == 1 else mask.reshape(-1)
         numbers = values._numbers()
         scale = numbers.dtype.scale if numbers.dtype.kind == "fixed" else DEFAULT_SCALE
         place = _axis(0 if axis is None else axis, values.ndim)
@@ -389,7 +457,7 @@ class SecretArray:
     def sqrt(self) -> SecretArray:
         """Square root of values that are not negative."""
         scale = self.dtype.scale if self.dtype.kind == "fixed" else DEFAULT_SCALE
-        return self.trace.record("sqrt", [self], scale=scale)
+        return self.trace.record("sqrt", [self._numbers()], scale=scale)
 
 
 class Table:
@@ -415,7 +483,22 @@ class Table:
         return rows_of(self._name)
 
 
-def _axis(axis: int, ndim: int) -> int:
+def _public(values: Any) -> np.ndarray[Any, Any]:
+    """Public operands as an array of bools or numbers. Raises `UserError` for anything else."""
+    if isinstance(values, list | tuple) and any(isinstance(value, SecretArray) for value in values):
+        raise UserError("a list with secrets in it is no array; join them with quorate.stack or quorate.concatenate")
+    try:
+        array = np.asarray(values)
+    except ValueError:
+        raise UserError("nested lists of different lengths are no array; use rows of equal length") from None
+    if array.dtype.kind not in "biuf":
+        raise UserError(f"cannot compute with a {type(values).__name__}; use numbers, bools or arrays of them")
+    return array
+
+
+def _axis(axis: Any, ndim: int) -> int:
+    if isinstance(axis, bool) or not isinstance(axis, int):
+        raise UserError(f"axis {axis!r} is not one whole number; reduce one axis after the other")
     if not -ndim <= axis < ndim:
         raise UserError(f"axis {axis} is out of range for an array of {ndim} dimensions")
     return axis % ndim
@@ -442,11 +525,78 @@ def _canonical_item(item: Any) -> Any:
     if item is None:
         return ["new"]
     if isinstance(item, slice):
-        return ["slice", item.start, item.stop, item.step]
+        return ["slice", _bound(item.start), _bound(item.stop), _bound(item.step)]
     if isinstance(item, SecretArray):
         raise UserError("a secret cannot be an index; use a mask: quorate.where(mask, a, 0) or sum(where=mask)")
     if isinstance(item, list | np.ndarray):
-        return ["list", [int(entry) for entry in item]]
+        entries = _public(item)
+        if entries.ndim != 1 or entries.dtype.kind not in "iu" and entries.size:
+            raise UserError("a list as an index holds whole numbers; for a public mask use numpy.flatnonzero(mask)")
+        return ["list", [int(entry) for entry in entries]]
     if isinstance(item, int | np.integer) and not isinstance(item, bool):
         return int(item)
     raise UserError(f"an index of type {type(item).__name__}; use integers, slices, None, ... or a list of integers")
+
+
+def _bound(value: Any) -> int | None:
+    """One of the three parts of a slice."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise UserError(f"a slice with a {type(value).__name__} in it; use whole numbers that are known beforehand")
+    return int(value)
+
+
+def _where_smaller(x: Any, y: Any) -> SecretArray:
+    from quorate.lang.functions import minimum
+
+    return minimum(x, y)
+
+
+def _where_larger(x: Any, y: Any) -> SecretArray:
+    from quorate.lang.functions import maximum
+
+    return maximum(x, y)
+
+
+_UFUNCS: dict[str, Callable[..., Any]] = {
+    "add": operator.add,
+    "subtract": operator.sub,
+    "multiply": operator.mul,
+    "divide": operator.truediv,
+    "matmul": operator.matmul,
+    "power": operator.pow,
+    "negative": operator.neg,
+    "positive": operator.pos,
+    "absolute": operator.abs,
+    "less": operator.lt,
+    "less_equal": operator.le,
+    "greater": operator.gt,
+    "greater_equal": operator.ge,
+    "equal": operator.eq,
+    "not_equal": operator.ne,
+    "bitwise_and": operator.and_,
+    "bitwise_or": operator.or_,
+    "bitwise_xor": operator.xor,
+    "logical_and": operator.and_,
+    "logical_or": operator.or_,
+    "logical_xor": operator.xor,
+    "logical_not": operator.invert,
+    "invert": operator.invert,
+    "sqrt": SecretArray.sqrt,
+    "minimum": _where_smaller,
+    "maximum": _where_larger,
+}
+
+_MIRRORED = {
+    "add": "__radd__",
+    "subtract": "__rsub__",
+    "multiply": "__rmul__",
+    "less": "__gt__",
+    "less_equal": "__ge__",
+    "greater": "__lt__",
+    "greater_equal": "__le__",
+    "equal": "__eq__",
+    "not_equal": "__ne__",
+}
+"""What to ask of the right operand if the left one is public."""

@@ -19,7 +19,7 @@ from quorate.lang.ranges import plan_ranges
 from quorate.protocols.base import Protocol
 from quorate.sharing.share import Arithmetic, Boolean
 
-__all__ = ["Cost", "operation_costs", "opening_costs"]
+__all__ = ["Cost", "opening_costs", "operation_costs"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,9 @@ def opening_costs(
     """The cost of opening each output to its recipients; kept outputs are absent in `recipients` and cost nothing."""
     _set_up(protocols)
     return {
-        name: _of_all(protocols, lambda p, type_=plan.operations[plan.outputs[name]].type, to=to: _opening(p, type_, to))
+        name: _of_all(
+            protocols, lambda p, type_=plan.operations[plan.outputs[name]].type, to=to: _opening(p, type_, to)
+        )
         for name, to in recipients.items()
     }
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NoReturn
 
 from quorate.errors import UserError
 
@@ -22,8 +24,8 @@ class Dim:
     constant: int = 0
 
     def __add__(self, other: Size) -> Size:
-        if isinstance(other, int):
-            return Dim(self.terms, self.constant + other)
+        if not isinstance(other, Dim):
+            return Dim(self.terms, self.constant + self._whole(other, "+"))
         merged = dict(self.terms)
         for name, factor in other.terms:
             merged[name] = merged.get(name, 0) + factor
@@ -32,8 +34,7 @@ class Dim:
     __radd__ = __add__
 
     def __mul__(self, factor: int) -> Size:
-        if not isinstance(factor, int):
-            raise UserError(f"({self}) * ({factor}): a row count can only be multiplied by a number")
+        factor = self._whole(factor, "*")
         return _simplest({name: value * factor for name, value in self.terms}, self.constant * factor)
 
     __rmul__ = __mul__
@@ -46,6 +47,17 @@ class Dim:
 
     def __rsub__(self, other: int) -> Size:
         return -self + other
+
+    def _whole(self, other: object, sign: str) -> int:
+        if isinstance(other, Dim) or not hasattr(other, "__index__"):
+            raise UserError(f"({self}) {sign} ({other}): a row count takes whole numbers: + - and * by a number")
+        return operator.index(other)
+
+    def __bool__(self) -> NoReturn:
+        raise UserError(f"whether {self} is zero is not known before the session starts; the plan cannot depend on it")
+
+    def __index__(self) -> NoReturn:
+        raise UserError(f"the number {self} is not known before the session starts; the plan cannot depend on it")
 
     def __str__(self) -> str:
         parts = [f"{'' if factor == 1 else f'{factor}*'}rows({name})" for name, factor in self.terms]
@@ -68,7 +80,7 @@ class Dim:
 Size = int | Dim
 Shape = tuple[Size, ...]
 
-_TERM = re.compile(r"([+-]?)(?:(\d+)\*)?rows\(([A-Za-z_][A-Za-z0-9_]*)\)|([+-]?)(\d+)")
+_TERM = re.compile(r"([+-]?)(?:([0-9]{1,18})\*)?rows\(([A-Za-z_][A-Za-z0-9_]*)\)|([+-]?)([0-9]{1,18})")
 
 
 def rows_of(name: str) -> Dim:

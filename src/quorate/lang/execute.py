@@ -14,7 +14,7 @@ from quorate.circuits.convert import to_boolean
 from quorate.circuits.tiles import TILE, tiled
 from quorate.engine.exchange import Fork, Step, parallel
 from quorate.engine.names import Scope
-from quorate.errors import InternalError, UserError
+from quorate.errors import DataError, InternalError, UserError
 from quorate.kernels.ghost import ghost
 from quorate.lang.operations.base import Call, Range, Value, concrete, kind_of, spread
 from quorate.lang.operations.io import constant_values
@@ -147,7 +147,10 @@ class _Execution:
             return
         types = [self.plan.operations[operand].type for operand in operation.operands]
         if kind.local(operation, types):
-            self.values[index] = kind.run(self._call(index, operation, self.at))
+            try:
+                self.values[index] = kind.run(self._call(index, operation, self.at))
+            except UserError as problem:
+                raise type(problem)(f"{place(index, operation)}: {problem}") from problem
             self._release(index, ready)
             return
         place_ = self.at.child(f"{index} {operation.kind}")
@@ -205,32 +208,44 @@ class _Execution:
         shape = concrete(operation.type.shape)
         at = self.at.child(f"{index} input")
         if isinstance(owner, str):
-            self.values[index] = self._kept(key, shape)
+            self.values[index] = self._kept(key, operation, shape)
             return
         values = self.inputs.get(key) if owner == self.me else None
         if owner == self.me and values is None and not self.p.session.counting:
             raise UserError(f"the data for column {key[1]!r} of input {key[0]!r} is missing at its owner")
+        if values is not None:
+            _check_column(key, values, shape, self.ranges[index])
         share: Share = yield from self.p.input(at, owner, shape, values)
         if operation.type.dtype.kind == "bool" and (self.me < self.p.parties or self.me == self.p.session.dealer):
             share = yield from to_boolean(self.p, at.child("bits"), share)  # type: ignore[arg-type]
         self.values[index] = share
 
-    def _kept(self, key: Key, shape: tuple[int, ...]) -> Share:
+    def _kept(self, key: Key, operation: Operation, shape: tuple[int, ...]) -> Share:
         if self.me >= self.p.parties or self.p.session.counting:
-            return self.p.empty(shape)
+            return self._placeholder(operation)
         if key not in self.stored:
             raise UserError(f"the shares kept for input {key[0]!r}, column {key[1]!r} are missing at this party")
-        return self.stored[key]
+        share = self.stored[key]
+        if share.shape != shape or isinstance(share, Boolean) != (operation.type.dtype.kind == "bool"):
+            raise UserError(
+                f"what is kept for input {key[0]!r}, column {key[1]!r} is no {operation.type}; declare the columns of a "
+                "stored input as they were kept"
+            )
+        return share
 
     def _output(self, index: int) -> Step[None]:
         """Open, keep or simply report one value under all its names."""
         value, operation = self.values[index], self.plan.operations[index]
         for name in self.named[index]:
             destination = self.outputs[name]
-            if isinstance(value, np.ndarray):
-                if destination == KEEP or self.me in destination:
+            if isinstance(value, np.ndarray) and operation.kind == "constant" and not isinstance(destination, str):
+                if self.me in destination:
                     self.results.values[name] = operation.type.dtype.decode(value)
-            elif isinstance(destination, str):
+                continue
+            if isinstance(value, np.ndarray):
+                bits = operation.type.dtype.kind == "bool"
+                value = self.p.public_bits(value.astype(np.uint8)) if bits else self.p.public(value)
+            if isinstance(destination, str):
                 self.results.kept[name] = value
             else:
                 opened = yield from self._open(self.at.child(f"output {name}"), value, destination)
@@ -270,6 +285,15 @@ class _Execution:
         if operation.type.dtype.kind == "bool":
             return self.p.public_bits(ghost(shape, np.uint8))
         return self.p.empty(shape)
+
+
+def _check_column(key: Key, values: Integers, shape: tuple[int, ...], allowed: Range) -> None:
+    """What an owner gives must be what was agreed, since ranges are all that keeps results from overflowing."""
+    where = f"column {key[1]!r} of input {key[0]!r}"
+    if values.shape != shape:
+        raise DataError(f"{where} has shape {values.shape} instead of {shape}; give one value per row")
+    if values.size and not (allowed[0] <= int(values.min()) and int(values.max()) <= allowed[1]):
+        raise DataError(f"{where} holds a value outside of its declared range; correct the data or declare a wider range")
 
 
 def _in_tiles(call: Call) -> Step[Share]:

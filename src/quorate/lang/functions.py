@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from quorate.errors import UserError
-from quorate.lang.array import SecretArray
+from quorate.lang.array import SecretArray, _axis
 from quorate.sharing.dtype import BOOL
 
 __all__ = [
@@ -35,21 +35,22 @@ def _first(*values: Any) -> SecretArray:
 def where(condition: SecretArray, x: Any, y: Any) -> SecretArray:
     """x where the condition holds, else y."""
     if not isinstance(condition, SecretArray):
-        raise UserError("the condition of where is public; use numpy.where")
-    if isinstance(x, SecretArray) or isinstance(y, SecretArray):
-        known = _first(x, y)
-        left, right = known._aligned(y if known is x else x)
-        left, right = (left, right) if known is x else (right, left)
-        if left.dtype == BOOL:
-            return (condition & left) | (~condition & right)
+        raise UserError("the condition of where is public; choose with numpy.where or by indexing")
+    if isinstance(x, SecretArray):
+        left, right = _pair(x, y)
+    elif isinstance(y, SecretArray):
+        right, left = _pair(y, x)
     else:
-        chosen = condition.astype(int)
-        return chosen * (_constant(chosen, x) - y) + y
+        left, right = _pair(condition._other(x), y)
+    if left.dtype == BOOL:
+        return (condition & left) | (~condition & right)
     return condition.trace.record("select", [condition, left, right])
 
 
-def _constant(like: SecretArray, value: Any) -> Any:
-    return like._other(value) if not isinstance(value, int | float) else value
+def _pair(x: SecretArray, y: Any) -> tuple[SecretArray, SecretArray]:
+    """Both of one data type, bool if both are."""
+    right = x._other(y)
+    return (x, right) if x.dtype == right.dtype == BOOL else x._aligned(y)
 
 
 def concatenate(arrays: Sequence[SecretArray], axis: int = 0) -> SecretArray:
@@ -59,19 +60,16 @@ def concatenate(arrays: Sequence[SecretArray], axis: int = 0) -> SecretArray:
     if len({part.dtype for part in parts}) > 1:
         best = max((part.dtype for part in parts), key=lambda dtype: (dtype.kind == "fixed", dtype.scale))
         parts = [part.astype(best) for part in parts]
-    if not 0 <= axis + first.ndim < 2 * first.ndim:
-        raise UserError(f"axis {axis} is out of range for arrays of {first.ndim} dimensions")
-    return first.trace.record("concat", parts, axis=axis % first.ndim)
+    return first.trace.record("concat", parts, axis=_axis(axis, first.ndim))
 
 
 def stack(arrays: Sequence[SecretArray], axis: int = 0) -> SecretArray:
     """Join arrays of equal shape along a new axis."""
     first = _first(*arrays)
     parts = [first._other(array) for array in arrays]
-    ndim = first.ndim + 1
-    if not -ndim <= axis < ndim:
-        raise UserError(f"axis {axis} is out of range for arrays of {first.ndim} dimensions")
-    place = axis % ndim
+    if len({part.shape for part in parts}) > 1:
+        raise UserError(f"stack takes arrays of one shape, not {' and '.join(str(part.shape) for part in parts)}")
+    place = _axis(axis, first.ndim + 1)
     return concatenate([part[(slice(None),) * place + (None,)] for part in parts], place)
 
 
@@ -85,12 +83,12 @@ def maximum(x: Any, y: Any) -> SecretArray:
     return where(_first(x, y)._other(x) < y, y, x)
 
 
-def sum(x: SecretArray, axis: int | None = None, where: SecretArray | None = None) -> SecretArray:
+def sum(x: SecretArray, axis: int | None = None, where: Any = None) -> SecretArray:
     """See `SecretArray.sum`."""
     return _first(x).sum(axis, where)
 
 
-def mean(x: SecretArray, axis: int | None = None, where: SecretArray | None = None) -> SecretArray:
+def mean(x: SecretArray, axis: int | None = None, where: Any = None) -> SecretArray:
     """See `SecretArray.mean`."""
     return _first(x).mean(axis, where)
 
@@ -112,7 +110,7 @@ def sqrt(x: SecretArray) -> SecretArray:
 
 def dot(x: Any, y: Any) -> SecretArray:
     """Inner product of vectors, product of matrices."""
-    return _first(x, y)._other(x) @ y
+    return cast(SecretArray, _first(x, y)._other(x) @ y)
 
 
 def matmul(x: Any, y: Any) -> SecretArray:

@@ -141,25 +141,33 @@ class Plan:
         """The plan with all sizes as integers.
 
         Raises:
-            UserError: a row count is missing, or an index reaches beyond an array.
+            UserError: a row count is missing, an index reaches beyond an array, or a shape that the plan relies on
+                does not come out.
         """
         bound: list[Operation] = []
         for index, operation in enumerate(self.operations):
             attributes = _bound_attributes(operation.attributes, rows)
             shape = tuple(bind_size(size, rows) for size in operation.type.shape)
             declared = replace(operation, attributes=attributes, type=replace(operation.type, shape=shape))
-            inferred = _infer(f"operation {index} ({operation.kind}, {operation.where})", declared, bound)
-            bound.append(replace(declared, type=inferred))
+            where = f"operation {index} ({operation.kind}, {operation.where})"
+            inferred = _infer(where, declared, bound)
+            if inferred.shape != shape or (operation.kind == "input" and shape != (rows.get(attributes["input"]),)):
+                raise UserError(
+                    f"{where}: has shape {list(inferred.shape)} with {dict(rows)} rows where the plan needs "
+                    f"{list(shape)}; an input has too few rows, or the plan was made for another number"
+                )
+            bound.append(declared)
         return Plan(self.name, tuple(bound), self.outputs)
 
     def dump(self) -> str:
         """The plan as readable text, one operation per line."""
-        names = {target: name for name, target in self.outputs.items()}
+        names: dict[int, str] = {}
+        for name, target in sorted(self.outputs.items()):
+            names[target] = f"{names[target]}, {name}" if target in names else name
         lines = [f"plan {self.name}  sha256:{self.digest}"]
         for index, operation in enumerate(self.operations):
             operands = ", ".join(f"%{operand}" for operand in operation.operands)
-            shown = {key: value for key, value in operation.attributes.items()}
-            attributes = f" {shown}" if shown else ""
+            attributes = f" {dict(sorted(operation.attributes.items()))}" if operation.attributes else ""
             output = f"  -> {names[index]}" if index in names else ""
             where = f"  # {operation.where}" if operation.where else ""
             call = f"{operation.kind} {operands}".rstrip()
@@ -170,7 +178,10 @@ class Plan:
 def _checked(where: str, row: _Row, before: Sequence[Operation]) -> Operation:
     if any(not 0 <= operand < len(before) for operand in row.operands):
         raise UserError(f"{where}: operands must be earlier operations")
-    stated = Type(DType.parse(row.dtype), tuple(parse_size(size) for size in row.shape), row.secret)
+    try:
+        stated = Type(DType.parse(row.dtype), tuple(parse_size(size) for size in row.shape), row.secret)
+    except ValueError:
+        raise UserError(f"{where}: {row.dtype[:40]!r} is not a data type") from None
     operation = Operation(row.kind, row.operands, row.attributes, stated, row.where)
     inferred = _infer(where, operation, before)
     if inferred != stated:
@@ -183,11 +194,9 @@ def _infer(where: str, operation: Operation, before: Sequence[Operation]) -> Typ
 
     types = [before[operand].type for operand in operation.operands]
     try:
-        return kind_of(operation.kind).infer(types, operation.attributes, operation.type)
+        return kind_of(operation.kind).type_of(types, operation.attributes, operation.type)
     except UserError as problem:
         raise UserError(f"{where}: {problem}") from None
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as problem:
-        raise UserError(f"{where}: malformed attributes or operands ({type(problem).__name__}: {problem})") from None
 
 
 def _bound_attributes(attributes: Attributes, rows: Mapping[str, int]) -> Attributes:

@@ -107,9 +107,7 @@ def _rescale(step: _Step) -> _Error:
 
 
 def _div_public(step: _Step) -> _Error:
-    return _Error(
-        step.errors[0].value / abs(step.call.attribute("divisor")) + division_error(step.call.p) * step.unit
-    )
+    return _Error(step.errors[0].value / abs(step.call.attribute("divisor")) + division_error(step.call.p) * step.unit)
 
 
 def _masked_mean(step: _Step) -> _Error:

@@ -49,6 +49,7 @@ class Link:
     """
 
     __slots__ = (
+        "_deferred",
         "_early",
         "_end",
         "_pending_name",
@@ -82,6 +83,7 @@ class Link:
         self._start = self._end = 0
         self._targets: list[memoryview] = []
         self._early: Array | None = None
+        self._deferred = False
         self._pending_name: Name = _NOWHERE
 
     def __repr__(self) -> str:
@@ -208,6 +210,8 @@ class Link:
         budget = _BUDGET
         if self._end - self._start >= HEADER_SIZE:
             self._parse(party)
+            if self._deferred:
+                return True
         while budget > 0:
             got = self._read(self._targets[-1] if self._targets else self._staging[self._end :])
             if not got:
@@ -218,6 +222,8 @@ class Link:
             else:
                 self._end += got
                 self._parse(party)
+                if self._deferred:
+                    return True
             if not wire.more:
                 return False
         return True
@@ -238,6 +244,7 @@ class Link:
     def _parse(self, party: Party) -> None:
         """Go through the staged frames, until what is left is the beginning of a header or of a large body."""
         staging, start, end = self._staging, self._start, self._end
+        self._deferred = False
         while end - start >= HEADER_SIZE:
             kind, name, length = unpack_header(staging, start, self._received, self.name)
             stop = start + HEADER_SIZE + length
@@ -248,8 +255,14 @@ class Link:
                     break
                 self._control(kind, bytes(staging[start + HEADER_SIZE : stop]))
             elif stop > end:
+                buffers = party.slot(self.index, name, length)
+                if buffers is None and party.ready:
+                    # A ready task may ask for this body: then it arrives in its place and need not be kept and copied.
+                    self._deferred = True
+                    self.heard = True  # what it said is here, even if we do not read on
+                    break
                 self._received += 1
-                self._expect(party, name, length)
+                self._expect(buffers, name, length)
                 self._start = self._end = 0
                 if end > start + HEADER_SIZE:
                     self._spill(staging[start + HEADER_SIZE : end])
@@ -276,10 +289,9 @@ class Link:
                 start += len(view)
         party.filled(self.index, name)
 
-    def _expect(self, party: Party, name: Name, length: int) -> None:
-        """Find a place for a body that arrives in pieces."""
+    def _expect(self, buffers: Buffers | None, name: Name, length: int) -> None:
+        """Prepare for a body that arrives in pieces: into `buffers`, or kept if nobody has asked for it yet."""
         self._pending_name = name
-        buffers = party.slot(self.index, name, length)
         if buffers is None:
             if length > EARLY_LIMIT:
                 raise PeerError(f"{self.name} sent {length} bytes that nobody asked for yet; compare software versions")

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from quorate.circuits.scaling import divide_public, division_error
+from quorate.circuits.scaling import divide_public, division_error, division_plan
 from quorate.circuits.tiles import tiled_product
 from quorate.engine.exchange import Step
 from quorate.errors import UserError
@@ -25,6 +24,8 @@ from quorate.lang.operations.base import (
     require_numbers,
     same_scale,
     shape_text,
+    size_or_number,
+    whole,
 )
 from quorate.lang.plan import Operation, Type
 from quorate.sharing.dtype import INT, DType, fixed
@@ -36,6 +37,7 @@ TRUNCATION = 4
 """By how many units ranges are widened at a truncation; more than any protocol's error."""
 
 Attributes = Mapping[str, Any]
+SHIFT = frozenset({"shift"})
 
 
 def product_range(left: Range, right: Range) -> Range:
@@ -49,13 +51,9 @@ def shifted_range(low: int, high: int, shift: int) -> Range:
     return ((low >> shift) - TRUNCATION, (high >> shift) + TRUNCATION) if shift else (low, high)
 
 
-def _secret(types: Sequence[Type]) -> bool:
-    return any(type_.secret for type_ in types)
-
-
 def _infer_sum(types: Sequence[Type], attributes: Attributes, stated: Type) -> Type:
     dtype = same_scale(types, "addition")
-    return Type(dtype, broadcast_shapes(*(type_.shape for type_ in types)), _secret(types))
+    return Type(dtype, broadcast_shapes(*(type_.shape for type_ in types)))
 
 
 def _run_add(call: Call) -> Value:
@@ -81,10 +79,11 @@ register(Kind("sub", _infer_sum, _bound_sub, _run_sub, local=always))
 register(
     Kind(
         "neg",
-        lambda types, attributes, stated: types[0],
+        lambda types, attributes, stated: Type(same_scale(types, "a negation"), types[0].shape),
         lambda call: (-call.ranges[0][1], -call.ranges[0][0]),
         lambda call: call.p.neg(call.numbers(0)),
         local=always,
+        operands=1,
     )
 )
 
@@ -95,17 +94,17 @@ register(
 def product_type(types: Sequence[Type], attributes: Attributes) -> DType:
     """int * int is int; else fixed with the scales added and the shift taken off."""
     require_numbers(types, "multiplication")
-    shift = attributes.get("shift", 0)
-    if not isinstance(shift, int) or not 0 <= shift < 60:
+    shift = whole(attributes.get("shift", 0), "shift")
+    if not 0 <= shift < 60:
         raise UserError(f"shift {shift!r} must lie between 0 and 59 bits")
     scale = sum(type_.dtype.scale for type_ in types) - shift
-    whole = all(type_.dtype.kind == "int" for type_ in types) and not shift
-    return INT if whole else fixed(scale)
+    integers = all(type_.dtype.kind == "int" for type_ in types) and not shift
+    return INT if integers else fixed(scale)
 
 
 def _infer_mul(types: Sequence[Type], attributes: Attributes, stated: Type) -> Type:
     left, right = types
-    return Type(product_type(types, attributes), broadcast_shapes(left.shape, right.shape), _secret(types))
+    return Type(product_type(types, attributes), broadcast_shapes(left.shape, right.shape))
 
 
 def _bound_mul(call: Call) -> Range:
@@ -124,8 +123,8 @@ def _run_mul(call: Call) -> Any:
     public = [isinstance(value, np.ndarray) for value in call.values]
     if not any(public):
         return call.p.mul(call.at, call.numbers(0), call.numbers(1), shift)
-    secret = public.index(False)
-    factor = np.broadcast_to(call.values[1 - secret], call.shape)  # type: ignore[arg-type]
+    secret = 1 if public[0] else 0  # of two public ones the first goes as a share
+    factor = np.broadcast_to(call.values[1 - secret], call.shape)
     scaled = call.p.scale(call.numbers(secret), factor)
     return call.p.truncate(call.at, scaled, shift) if shift else scaled
 
@@ -136,7 +135,7 @@ def _run_large_mul(call: Call) -> Any:
     return None
 
 
-register(Kind("mul", _infer_mul, _bound_mul, _run_mul, local=_local_mul, elementwise=True, tiled=_run_large_mul))
+register(Kind("mul", _infer_mul, _bound_mul, _run_mul, local=_local_mul, elementwise=True, tiled=_run_large_mul, attributes=SHIFT))
 
 
 def _infer_dot(types: Sequence[Type], attributes: Attributes, stated: Type) -> Type:
@@ -146,9 +145,9 @@ def _infer_dot(types: Sequence[Type], attributes: Attributes, stated: Type) -> T
     return Type(product_type(types, attributes), left[:-1])
 
 
-def _sum_of_products(call: Call, count: int) -> Range:
+def _sum_of_products(call: Call, count: int, squares: bool = True) -> Range:
     low, high = product_range(*call.ranges)
-    if call.operation.operands[0] == call.operation.operands[1]:
+    if squares and call.operation.operands[0] == call.operation.operands[1]:
         low = max(low, 0)
     return shifted_range(*call.fits(min(low * count, 0), max(high * count, 0)), call.attribute("shift", 0))
 
@@ -158,7 +157,7 @@ def _run_dot(call: Call) -> Step[Arithmetic]:
     return call.p.dot(call.at, call.numbers(0, shape), call.numbers(1, shape), call.attribute("shift", 0))
 
 
-register(Kind("dot", _infer_dot, lambda call: _sum_of_products(call, concrete(call.types[0].shape)[-1]), _run_dot))
+register(Kind("dot", _infer_dot, lambda call: _sum_of_products(call, concrete(call.types[0].shape)[-1]), _run_dot, attributes=SHIFT))
 
 
 def _infer_matmul(types: Sequence[Type], attributes: Attributes, stated: Type) -> Type:
@@ -175,7 +174,13 @@ def _run_matmul(call: Call) -> Step[Arithmetic]:
 
 
 register(
-    Kind("matmul", _infer_matmul, lambda call: _sum_of_products(call, concrete(call.types[0].shape)[1]), _run_matmul)
+    Kind(
+        "matmul",
+        _infer_matmul,
+        lambda call: _sum_of_products(call, concrete(call.types[0].shape)[1], squares=False),
+        _run_matmul,
+        attributes=SHIFT,
+    )
 )
 
 
@@ -184,6 +189,7 @@ register(
 
 def without_axis(shape: Shape, axis: int) -> Shape:
     """The shape after a reduction over `axis` (not negative). Raises `UserError` if there is no such axis."""
+    whole(axis, "axis")
     if not 0 <= axis < len(shape):
         raise UserError(f"axis {axis} of an array of {len(shape)} dimensions")
     return shape[:axis] + shape[axis + 1 :]
@@ -191,7 +197,7 @@ def without_axis(shape: Shape, axis: int) -> Shape:
 
 def _infer_total(types: Sequence[Type], attributes: Attributes, stated: Type) -> Type:
     require_numbers(types, "a sum")
-    return replace(types[0], shape=without_axis(types[0].shape, attributes["axis"]))
+    return Type(types[0].dtype, without_axis(types[0].shape, attributes["axis"]))
 
 
 def _bound_total(call: Call) -> Range:
@@ -207,6 +213,8 @@ register(
         _bound_total,
         lambda call: call.p.sum(call.numbers(0, concrete(call.types[0].shape)), call.attribute("axis")),
         local=always,
+        operands=1,
+        attributes=frozenset({"axis"}),
     )
 )
 
@@ -216,7 +224,7 @@ register(
 
 def _infer_rescale(types: Sequence[Type], attributes: Attributes, stated: Type) -> Type:
     require_numbers(types, "a change of scale")
-    return replace(types[0], dtype=fixed(attributes["scale"]))
+    return Type(fixed(whole(attributes["scale"], "scale")), types[0].shape)
 
 
 def _rescale_shift(operation: Operation, types: Sequence[Type]) -> int:
@@ -244,38 +252,55 @@ register(
         _run_rescale,
         local=lambda operation, types: _rescale_shift(operation, types) <= 0,
         elementwise=True,
+        operands=1,
+        attributes=frozenset({"scale"}),
     )
 )
 
 
 def _infer_div_public(types: Sequence[Type], attributes: Attributes, stated: Type) -> Type:
     require_numbers(types, "division")
-    divisor = attributes["divisor"]
+    _check_divisor(attributes["divisor"])
+    return Type(fixed(whole(attributes["scale"], "scale")), types[0].shape)
+
+
+def _check_divisor(value: Any) -> None:
+    divisor = size_or_number(value, "divisor")
     if isinstance(divisor, int) and not 0 < abs(divisor) < 1 << 40:
-        raise UserError(f"division by {divisor}; the divisor must lie between 1 and 2**40" + _empty_hint(divisor))
-    return replace(types[0], dtype=fixed(attributes["scale"]))
-
-
-def _empty_hint(divisor: int) -> str:
-    return " (the mean of no rows is not defined)" if divisor == 0 else ""
+        hint = " (a mean of no rows, or a variance of too few, is not defined)" if divisor == 0 else ""
+        raise UserError(f"division by {divisor}; the divisor must lie between 1 and 2**40{hint}")
 
 
 def _raise(call: Call) -> int:
     return int(call.attribute("scale")) - call.types[0].dtype.scale
 
 
+def _limit(call: Call) -> int:
+    return max(1, *(abs(end) for end in call.ranges[0]))
+
+
 def _bound_div_public(call: Call) -> Range:
     divisor, up = call.attribute("divisor"), _raise(call)
+    division_plan(call.p, abs(divisor), up, _limit(call))
     ends = [end * (1 << max(up, 0)) // (divisor << max(-up, 0)) for end in call.ranges[0]]
     return call.fits(min(ends) - TRUNCATION, max(ends) + TRUNCATION)
 
 
 def _run_div_public(call: Call) -> Step[Arithmetic]:
-    limit = max(abs(end) for end in call.ranges[0])
-    return divide_public(call.p, call.at, call.numbers(0), call.attribute("divisor"), _raise(call), max(limit, 1))
+    return divide_public(call.p, call.at, call.numbers(0), call.attribute("divisor"), _raise(call), _limit(call))
 
 
-register(Kind("div_public", _infer_div_public, _bound_div_public, _run_div_public, elementwise=True))
+register(
+    Kind(
+        "div_public",
+        _infer_div_public,
+        _bound_div_public,
+        _run_div_public,
+        elementwise=True,
+        operands=1,
+        attributes=frozenset({"divisor", "scale"}),
+    )
+)
 
 
 # -- mean of squares: the heart of the variance ---------------------------------------------------------------------------
@@ -283,7 +308,8 @@ register(Kind("div_public", _infer_div_public, _bound_div_public, _run_div_publi
 
 def _infer_mean_square(types: Sequence[Type], attributes: Attributes, stated: Type) -> Type:
     require_numbers(types, "a mean of squares")
-    return Type(fixed(attributes["scale"]), without_axis(types[0].shape, attributes["axis"]))
+    _check_divisor(attributes["divisor"])
+    return Type(fixed(whole(attributes["scale"], "scale")), without_axis(types[0].shape, attributes["axis"]))
 
 
 def _square_drop(call: Call) -> int:
@@ -296,11 +322,20 @@ def _square_drop(call: Call) -> int:
     return drop
 
 
+def _square_facts(call: Call) -> tuple[int, int]:
+    """By how many bits the sum of squares is to be raised, and the largest that it can be."""
+    drop, largest = _square_drop(call), max(abs(end) for end in call.ranges[0])
+    count = max(1, concrete(call.types[0].shape)[call.attribute("axis")])
+    limit = count * ((largest >> drop) + TRUNCATION) ** 2
+    return call.attribute("scale") - 2 * (call.types[0].dtype.scale - drop), limit
+
+
 def _bound_mean_square(call: Call) -> Range:
     largest = max(abs(end) for end in call.ranges[0])
     shift = 2 * call.types[0].dtype.scale - call.attribute("scale")
     count = concrete(call.types[0].shape)[call.attribute("axis")]
-    high = (largest + TRUNCATION) ** 2 * 2 * count // max(1, call.attribute("divisor"))
+    high = (largest + TRUNCATION) ** 2 * 2 * count // call.attribute("divisor")
+    division_plan(call.p, call.attribute("divisor"), *_square_facts(call))
     return call.fits(0, (high >> shift if shift > 0 else high << -shift) + 2 * TRUNCATION)
 
 
@@ -310,12 +345,21 @@ def _run_mean_square(call: Call) -> Step[Arithmetic]:
     if drop:
         x = yield from call.p.truncate(call.at.child("coarser"), x, drop)
     total = yield from call.p.dot(call.at.child("squares"), x, x)
-    raise_bits = call.attribute("scale") - 2 * (call.types[0].dtype.scale - drop)
-    limit = 1 << (call.capacity - 1)
-    mean = yield from divide_public(call.p, call.at.child("mean"), total, call.attribute("divisor"), raise_bits, limit)
+    mean = yield from divide_public(
+        call.p, call.at.child("mean"), total, call.attribute("divisor"), *_square_facts(call)
+    )
     # Rounded up by the error of the division, so that the mean of squares is never negative.
     return call.p.add_public(mean, np.full(mean.shape, int(division_error(call.p)), np.int64))
 
 
-register(Kind("mean_square", _infer_mean_square, _bound_mean_square, _run_mean_square))
+register(
+    Kind(
+        "mean_square",
+        _infer_mean_square,
+        _bound_mean_square,
+        _run_mean_square,
+        operands=1,
+        attributes=frozenset({"axis", "divisor", "scale"}),
+    )
+)
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from quorate.engine.names import Scope
 from quorate.errors import UserError
 from quorate.kernels.ghost import contiguous
-from quorate.lang.dims import Shape, Size
+from quorate.lang.dims import Shape, Size, parse_size
 from quorate.lang.plan import Operation, Type
 from quorate.protocols.base import Protocol
 from quorate.sharing.dtype import DType
@@ -98,6 +98,8 @@ class Kind:
         elementwise: operands and result have one shape after broadcasting, and elements do not interact.
         opens: what it opens to whom, for `explain`; empty: nothing.
         tiled: how to run a large use of an elementwise kind in tiles, where the general way is not best.
+        operands: how many; None for one or more.
+        attributes: names of all attributes that it may have.
     """
 
     name: str
@@ -108,6 +110,19 @@ class Kind:
     elementwise: bool = False
     opens: str = ""
     tiled: Callable[[Call], Any] | None = None
+    operands: int | None = 2
+    attributes: frozenset[str] = frozenset()
+
+    def type_of(self, types: Sequence[Type], attributes: Mapping[str, Any], stated: Type) -> Type:
+        """`infer`, after a look at what is given. Raises `UserError`."""
+        if self.operands is not None and len(types) != self.operands or not types and self.operands != 0:
+            raise UserError(f"{self.name} of {len(types)} operands; it takes {self.operands or 'one or more'}")
+        if unknown := sorted(set(attributes) - self.attributes):
+            raise UserError(f"{self.name} has no attribute {', '.join(unknown)}")
+        try:
+            return self.infer(types, attributes, stated)
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError, ArithmeticError) as problem:
+            raise UserError(f"malformed attributes or operands ({type(problem).__name__}: {problem})") from None
 
 
 _KINDS: dict[str, Kind] = {}
@@ -162,6 +177,20 @@ def spread(share: AnyShare, shape: tuple[int, ...]) -> AnyShare:
     if share.shape == shape:
         return share
     return share.map(lambda part: contiguous(np.broadcast_to(part, shape)))
+
+
+def whole(value: Any, what: str) -> int:
+    """A plain integer from a plan. Raises `UserError` for anything else, bools included."""
+    if type(value) is not int:
+        raise UserError(f"{what} is {value!r}; it must be a whole number")
+    return value
+
+
+def size_or_number(value: Any, what: str) -> Size:
+    """An attribute that is an integer or, before binding, {"size": text}. Raises `UserError`."""
+    if isinstance(value, dict) and set(value) == {"size"} and isinstance(value["size"], str):
+        return parse_size(value["size"])
+    return whole(value, what)
 
 
 def require_numbers(types: Sequence[Type], what: str) -> None:

@@ -13,7 +13,7 @@ from quorate.circuits.root import sqrt
 from quorate.engine.exchange import Step
 from quorate.errors import UserError
 from quorate.lang.operations.arithmetic import TRUNCATION, without_axis
-from quorate.lang.operations.base import Call, Kind, Range, broadcast_shapes, concrete, register, require_numbers
+from quorate.lang.operations.base import Call, Kind, Range, broadcast_shapes, concrete, register, require_numbers, whole
 from quorate.lang.plan import Type
 from quorate.sharing.dtype import BOOL, fixed
 from quorate.sharing.share import Arithmetic
@@ -25,18 +25,14 @@ Attributes = Mapping[str, Any]
 
 def _infer_div(types: Sequence[Type], attributes: Attributes, stated: Type) -> Type:
     require_numbers(types, "division")
-    return Type(fixed(attributes["scale"]), broadcast_shapes(types[0].shape, types[1].shape))
+    return Type(fixed(whole(attributes["scale"], "scale")), broadcast_shapes(types[0].shape, types[1].shape))
 
 
 def _quotient(call: Call) -> int:
-    """Bits of the largest quotient of raw values: from the operands' ranges, or as declared with `bound`."""
+    """Bits of the largest quotient of raw values, from the operands' ranges."""
     low, high = call.ranges[1]
     if low < 0:
         raise UserError("the divisor may be negative; declare a range that starts at 0 or above, or divide by its size")
-    declared = call.attribute("bound")
-    if declared is not None:
-        ratio = 2.0 ** (call.types[0].dtype.scale - call.types[1].dtype.scale)
-        return int(np.ceil(declared * max(1.0, ratio))).bit_length() + 1
     return (max(abs(end) for end in call.ranges[0]) // max(low, 1)).bit_length()
 
 
@@ -63,18 +59,18 @@ def _run_div(call: Call) -> Step[Arithmetic]:
     )
 
 
-register(Kind("div", _infer_div, _bound_div, _run_div, elementwise=True))
+register(Kind("div", _infer_div, _bound_div, _run_div, elementwise=True, attributes=frozenset({"scale"})))
 
 
 def _infer_masked_mean(types: Sequence[Type], attributes: Attributes, stated: Type) -> Type:
     if types[1].dtype != BOOL or types[0].shape != types[1].shape:
         raise UserError("mean(where=...) needs a bool array of the same shape")
     require_numbers(types[:1], "a mean")
-    return Type(fixed(attributes["scale"]), without_axis(types[0].shape, attributes["axis"]))
+    return Type(fixed(whole(attributes["scale"], "scale")), without_axis(types[0].shape, attributes["axis"]))
 
 
 def _count(call: Call) -> int:
-    return concrete(call.types[0].shape)[call.attribute("axis")]
+    return int(concrete(call.types[0].shape)[call.attribute("axis")])
 
 
 def _bound_masked_mean(call: Call) -> Range:
@@ -106,12 +102,20 @@ def _run_masked_mean(call: Call) -> Step[Arithmetic]:
     )
 
 
-register(Kind("masked_mean", _infer_masked_mean, _bound_masked_mean, _run_masked_mean))
+register(
+    Kind(
+        "masked_mean",
+        _infer_masked_mean,
+        _bound_masked_mean,
+        _run_masked_mean,
+        attributes=frozenset({"axis", "scale"}),
+    )
+)
 
 
 def _infer_sqrt(types: Sequence[Type], attributes: Attributes, stated: Type) -> Type:
     require_numbers(types, "a square root")
-    return replace(types[0], dtype=fixed(attributes["scale"]))
+    return replace(types[0], dtype=fixed(whole(attributes["scale"], "scale")), secret=True)
 
 
 def _bound_sqrt(call: Call) -> Range:
@@ -133,4 +137,6 @@ def _run_sqrt(call: Call) -> Step[Arithmetic]:
     )
 
 
-register(Kind("sqrt", _infer_sqrt, _bound_sqrt, _run_sqrt, elementwise=True))
+register(
+    Kind("sqrt", _infer_sqrt, _bound_sqrt, _run_sqrt, elementwise=True, operands=1, attributes=frozenset({"scale"}))
+)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from quorate.errors import InternalError, UserError
-from quorate.lang.dims import parse_size, rows_of
-from quorate.lang.operations.base import Call, Kind, Range, always, register
+from quorate.lang.dims import rows_of
+from quorate.lang.operations.base import Call, Kind, Range, always, register, size_or_number, whole
 from quorate.lang.plan import Type
 from quorate.sharing.dtype import INT, DType
 
@@ -32,12 +33,9 @@ def _never(call: Call) -> Any:
     raise InternalError(f"{call.operation.kind} is run by the executor itself")
 
 
-def _declared(call: Call) -> Range:
-    low, high = call.attribute("range", (0, 0))
-    return call.fits(low, high)
-
-
-register(Kind("input", _infer_input, _declared, _never))
+register(
+    Kind("input", _infer_input, _never, _never, operands=0, attributes=frozenset({"input", "column", "dtype"}))
+)
 
 
 def constant_values(attributes: Attributes) -> npt.NDArray[np.int64]:
@@ -48,15 +46,17 @@ def constant_values(attributes: Attributes) -> npt.NDArray[np.int64]:
 
 
 def _infer_constant(types: Sequence[Type], attributes: Attributes, stated: Type) -> Type:
-    if "rows" in attributes:
-        rows = attributes["rows"]
-        if not isinstance(rows, int):
-            parse_size(rows["size"])
+    if set(attributes) == {"rows"}:
+        size_or_number(attributes["rows"], "the attribute rows")
         return Type(INT, (), secret=False)
-    values = constant_values(attributes)
-    if any(abs(int(value)) >= 1 << 62 for value in values.reshape(-1)):
-        raise UserError("a constant needs more than 62 bits")
-    return Type(DType.parse(attributes["dtype"]), values.shape, secret=False)
+    dtype, values = DType.parse(attributes["dtype"]), attributes["values"]
+    limit = 2 if dtype.kind == "bool" else 1 << 62
+    if any(type(value) is not int or not (0 if limit == 2 else -limit) <= value < limit for value in values):
+        raise UserError("a constant holds integers of at most 62 bits, a bool constant 0 or 1")
+    sizes = tuple(whole(size, "a size") for size in attributes["shape"])
+    if any(size < 0 for size in sizes) or math.prod(sizes) != len(values):
+        raise UserError(f"{len(values)} values are no constant of shape {list(sizes)}")
+    return Type(dtype, sizes, secret=False)
 
 
 def _constant_range(call: Call) -> Range:
@@ -71,5 +71,7 @@ register(
         _constant_range,
         lambda call: constant_values(call.operation.attributes),
         local=always,
+        operands=0,
+        attributes=frozenset({"rows", "values", "shape", "dtype"}),
     )
 )

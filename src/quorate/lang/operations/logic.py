@@ -49,7 +49,7 @@ register(Kind("eq", _infer_comparison, _bound_comparison, _run_eq, elementwise=T
 def _infer_logic(types: Sequence[Type], attributes: Attributes, stated: Type) -> Type:
     if any(type_.dtype != BOOL for type_ in types):
         raise UserError("& | ^ ~ work on bool values; compare numbers first")
-    return Type(BOOL, broadcast_shapes(*(type_.shape for type_ in types)), any(type_.secret for type_ in types))
+    return Type(BOOL, broadcast_shapes(*(type_.shape for type_ in types)))
 
 
 def _one_public(operation: Operation, types: Sequence[Type]) -> bool:
@@ -78,7 +78,7 @@ register(Kind("or", _infer_logic, lambda call: BIT, _run_or, local=_one_public, 
 register(
     Kind("xor", _infer_logic, lambda call: BIT, lambda call: call.p.xor(call.bits(0), call.bits(1)), local=always)
 )
-register(Kind("not", _infer_logic, lambda call: BIT, lambda call: not_(call.p, call.bits(0)), local=always))
+register(Kind("not", _infer_logic, lambda call: BIT, lambda call: not_(call.p, call.bits(0)), local=always, operands=1))
 
 
 def _infer_select(types: Sequence[Type], attributes: Attributes, stated: Type) -> Type:
@@ -98,7 +98,7 @@ def _run_select(call: Call) -> Step[Arithmetic]:
     return select(call.p, call.at, call.bits(0), call.numbers(1), call.numbers(2))
 
 
-register(Kind("select", _infer_select, _bound_select, _run_select, elementwise=True))
+register(Kind("select", _infer_select, _bound_select, _run_select, elementwise=True, operands=3))
 
 
 def _infer_to_int(types: Sequence[Type], attributes: Attributes, stated: Type) -> Type:
@@ -114,5 +114,6 @@ register(
         lambda call: BIT,
         lambda call: call.p.to_arithmetic(call.at, call.bits(0)),
         elementwise=True,
+        operands=1,
     )
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 from quorate.errors import UserError
 from quorate.kernels.ghost import contiguous
 from quorate.lang.dims import Dim, Shape, Size, parse_size
-from quorate.lang.operations.base import Call, Kind, Range, Value, always, register, shape_text
+from quorate.lang.operations.base import Call, Kind, Range, Value, always, register, shape_text, whole
 from quorate.lang.plan import Type
 from quorate.sharing.share import Share, concatenate
 
@@ -52,41 +53,55 @@ def indexed_shape(shape: Shape, index: Sequence[Any]) -> Shape:
             _check_index(item, size)
         elif item[0] == "slice":
             result.append(_sliced(size, *item[1:]))
-        else:
+        elif item[0] == "list":
             for entry in item[1]:
                 _check_index(entry, size)
             result.append(len(item[1]))
+        else:
+            raise UserError(f"an index item {item!r}")
     return (*result, *shape[position:])
 
 
 def _check_index(index: int, size: Size) -> None:
+    whole(index, "an index")
     if isinstance(size, int) and not -size <= index < size:
         raise UserError(f"index {index} is out of range for a length of {size}")
 
 
 def _sliced(size: Size, start: int | None, stop: int | None, step: int | None) -> Size:
+    if any(bound is not None and type(bound) is not int for bound in (start, stop, step)) or step == 0:
+        raise UserError(f"a slice {start}:{stop}:{step}; its parts are whole numbers, and the step is not 0")
     if isinstance(size, int):
         return len(range(*slice(start, stop, step).indices(size)))
     if step not in (None, 1, -1) or (step == -1 and (start, stop) != (None, None)):
         raise UserError(f"a slice with step {step} of {size} rows; only whole arrays can be reversed before it is bound")
     low, high = start or 0, stop
     if low < 0 or (high is not None and high >= 0):
-        if high is not None and low >= 0:
-            return max(0, high - low)
+        if (high is None or high < 0) if low < 0 else high is not None:
+            return max(0, (high or 0) - low)
         raise UserError(f"the slice [{start}:{stop}] of {size} rows has no definite length; count from the start")
     length = size - low + (high or 0)
     return length
 
 
 def _numpy_index(index: Sequence[Any]) -> tuple[Any, ...]:
-    kinds = {"slice": lambda *bounds: slice(*bounds), "new": lambda: None, "list": lambda entries: entries}
+    kinds: dict[str, Callable[..., Any]] = {
+        "slice": slice,
+        "new": lambda: None,
+        "list": lambda entries: np.array(entries, np.int64),
+    }
     return tuple(item if isinstance(item, int) else kinds[item[0]](*item[1:]) for item in index)
 
 
 def _infer_index(types: Sequence[Type], attributes: Attributes, stated: Type) -> Type:
     index = attributes["index"]
-    if sum(not isinstance(item, int) and item[0] == "list" for item in index) > 1:
-        raise UserError("at most one list may appear in an index")
+    advanced = [k for k, item in enumerate(index) if isinstance(item, int) or item[0] == "list"]
+    lists = sum(not isinstance(index[k], int) for k in advanced)
+    if lists > 1 or (lists and advanced[-1] - advanced[0] >= len(advanced)):
+        raise UserError(
+            "an index takes one list, and integers only right next to it, since NumPy moves axes otherwise; index in two "
+            "steps: first with integers and slices, then with the list"
+        )
     return replace(types[0], shape=indexed_shape(types[0].shape, index))
 
 
@@ -98,7 +113,9 @@ def _run_index(call: Call) -> Value:
     return result
 
 
-register(Kind("index", _infer_index, _same_range, _run_index, local=always))
+register(
+    Kind("index", _infer_index, _same_range, _run_index, local=always, operands=1, attributes=frozenset({"index"}))
+)
 
 
 # -- shape -----------------------------------------------------------------------------------------------------------------
@@ -106,17 +123,19 @@ register(Kind("index", _infer_index, _same_range, _run_index, local=always))
 
 def reshaped(shape: Shape, wanted: Sequence[Size]) -> Shape:
     """The shape after `reshape`; one entry may be -1. A row count must stay in one piece. Raises `UserError`."""
+    if any(not isinstance(size, Dim) and (type(size) is not int or size < -1) for size in wanted):
+        raise UserError(f"reshape takes whole numbers and row counts, one of them -1 at most, not {list(wanted)}")
     symbolic = [size for size in shape if isinstance(size, Dim)]
-    count = int(np.prod([size for size in shape if isinstance(size, int)], dtype=np.int64))
+    count = math.prod(size for size in shape if isinstance(size, int))
     given = [size for size in wanted if isinstance(size, int) and size != -1]
     left = [size for size in wanted if isinstance(size, Dim)]
-    product = int(np.prod(given, dtype=np.int64))
+    product = math.prod(given)
     if list(wanted).count(-1) == 1 and product and count % product == 0:
         missing = [size for size in symbolic if size not in left]
         rest = count // product
         filled: Size = rest if not missing else missing[0] * rest
         wanted = [filled if size == -1 else size for size in wanted]
-        if len(missing) <= 1:
+        if len(missing) <= 1 and len(missing) + len(left) == len(symbolic):
             return tuple(wanted)
     if -1 not in wanted and sorted(map(str, symbolic)) == sorted(map(str, left)) and product == count:
         return tuple(wanted)
@@ -141,6 +160,8 @@ register(
         _same_range,
         lambda call: _moved(call.values[0], lambda part: part.reshape(call.shape)),
         local=always,
+        operands=1,
+        attributes=frozenset({"shape"}),
     )
 )
 
@@ -148,7 +169,7 @@ register(
 def _infer_transpose(types: Sequence[Type], attributes: Attributes, stated: Type) -> Type:
     axes = attributes["axes"]
     shape = types[0].shape
-    if sorted(axes) != list(range(len(shape))):
+    if any(type(axis) is not int for axis in axes) or sorted(axes) != list(range(len(shape))):
         raise UserError(f"axes {axes} are no order of the {len(shape)} dimensions")
     return replace(types[0], shape=tuple(shape[axis] for axis in axes))
 
@@ -160,12 +181,14 @@ register(
         _same_range,
         lambda call: _moved(call.values[0], lambda part: part.transpose(call.attribute("axes"))),
         local=always,
+        operands=1,
+        attributes=frozenset({"axes"}),
     )
 )
 
 
 def _infer_concat(types: Sequence[Type], attributes: Attributes, stated: Type) -> Type:
-    axis, first = attributes["axis"], types[0]
+    axis, first = whole(attributes["axis"], "axis"), types[0]
     if not 0 <= axis < len(first.shape):
         raise UserError(f"axis {axis} of an array of {len(first.shape)} dimensions")
     total: Size = 0
@@ -184,4 +207,14 @@ def _run_concat(call: Call) -> Share:
     return concatenate([pick(index, shape) for index, shape in enumerate(shapes)], call.attribute("axis"))
 
 
-register(Kind("concat", _infer_concat, _same_range, _run_concat, local=always))
+register(
+    Kind(
+        "concat",
+        _infer_concat,
+        _same_range,
+        _run_concat,
+        local=always,
+        operands=None,
+        attributes=frozenset({"axis"}),
+    )
+)

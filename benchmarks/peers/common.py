@@ -1,0 +1,234 @@
+"""What the peer scripts share: operands, one process per party on loopback, and records shaped like quorate bench's.
+
+It runs inside the peers' own environments, so it needs NumPy only and never quorate.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+PARTIES = 3
+CHECKED = 1000
+FRACTION = 16
+DEPENDENT = 10_000
+PATIENCE = 3600.0
+ATTEMPTS = 3
+
+Numbers = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Workload:
+    """The same numbers as in quorate bench.
+
+    Attributes:
+        bits: operands are integers below 2**bits in absolute value; with `scaled`, units of 2**-FRACTION.
+        expect: the result in the clear, in the units of the operands.
+        scaled: operands are handed to the peer as fixed-point numbers.
+        positive: the second operand is positive.
+        square: operands are n by n.
+        operations: elementary operations in one repetition.
+    """
+
+    bits: int
+    expect: Callable[[Numbers, Numbers], Numbers]
+    scaled: bool = False
+    positive: bool = False
+    square: bool = False
+    operations: Callable[[int], int] = staticmethod(lambda n: n)
+
+
+WORKLOADS = {
+    "product": Workload(28, np.multiply),
+    "comparison": Workload(58, np.less),
+    "matmul": Workload(24, np.matmul, square=True, operations=lambda n: n**3),
+    "fixed_product": Workload(28, lambda x, y: x * y / 2.0**FRACTION, scaled=True),
+    "division": Workload(27, lambda x, y: x / y * 2.0**FRACTION, scaled=True, positive=True),
+    "dependent_products": Workload(1, lambda x, y: x * y**DEPENDENT),
+}
+
+
+def operand(name: str, n: int, which: int) -> Numbers:
+    """Operand 0 or 1: public, reproducible, spread evenly; int64, or float64 multiples of 2**-FRACTION."""
+    workload = WORKLOADS[name]
+    if name == "dependent_products":
+        return np.full(1, -1, np.int64)  # of order 2, so that no power of it outgrows any type
+    shape = (n, n) if workload.square else (n,)
+    index = np.arange(np.prod(shape), dtype=np.uint64) * np.uint64(2) + np.uint64(which)
+    mixed = (index ^ (index >> np.uint64(7))) * np.uint64(0x9E3779B97F4A7C15)
+    mixed = (mixed ^ (mixed >> np.uint64(31))) * np.uint64(0xD1342543DE82EF95)
+    values = (mixed >> np.uint64(64 - workload.bits)).astype(np.int64)
+    if workload.positive and which:
+        values |= 1
+    else:
+        values = np.where(mixed & np.uint64(1), values, -values)
+    return (values / 2.0**FRACTION if workload.scaled else values).reshape(shape)
+
+
+def max_error(name: str, n: int, result: Numbers) -> float:
+    """Largest error of the first results, in units (2**-FRACTION for fixed point).
+
+    Raises:
+        SystemExit: whole numbers are wrong, or a fixed-point result is off by more than 1 % and 16 units.
+    """
+    workload = WORKLOADS[name]
+    unit = 2.0**FRACTION if workload.scaled else 1
+    x, y = (operand(name, n, which) * unit for which in range(2))
+    if not workload.square:
+        x, y = x[:CHECKED], y[:CHECKED]
+    wanted = workload.expect(x, y)[: len(result)]
+    errors = np.abs(result * unit - wanted)
+    if np.any(errors > (np.maximum(16, np.abs(wanted) / 100) if workload.scaled else 0)):
+        raise SystemExit(f"{name}, n={n}: the results are wrong; largest error {errors.max()} units")
+    return float(errors.max())
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What one party reports: seconds of each repetition, bytes sent in the last one (None: not known)."""
+
+    seconds: list[float]
+    bytes_sent: float | None
+    error: float
+
+    def print(self) -> None:
+        """One line of JSON on standard output, for `measure`."""
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6
+        print(json.dumps({**vars(self), "peak_mb": peak}), flush=True)
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A program to compare with, at its three parties."""
+
+    program: str
+    protocol: str
+    sizes: dict[str, int]
+    party: Callable[[str, int, int, int, int], Measured]
+
+
+def main(peer: Peer) -> None:
+    """Command line of a peer script: measure workloads, print records as JSON."""
+    parser = argparse.ArgumentParser(description=f"{peer.program}: workloads of quorate bench, {PARTIES} processes")
+    parser.add_argument("names", nargs="*", help=f"of {', '.join(peer.sizes)}; all by default")
+    parser.add_argument("--size", type=int, help="number of elements; by default one for each workload")
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--rank", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--port", type=int, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if unknown := set(arguments.names) - set(peer.sizes):
+        parser.error(f"no such workload: {', '.join(sorted(unknown))}; choose from {', '.join(peer.sizes)}")
+    names = arguments.names or list(peer.sizes)
+    if arguments.rank is not None:
+        size = arguments.size or peer.sizes[names[0]]
+        peer.party(names[0], size, arguments.repeats, arguments.rank, arguments.port).print()
+        return
+    records = [_measure(peer, name, arguments.size or peer.sizes[name], arguments.repeats) for name in names]
+    print(json.dumps(records, indent=2))
+
+
+def _measure(peer: Peer, name: str, n: int, repeats: int) -> dict[str, Any]:
+    """The record of one workload: median over repetitions of the slowest party's seconds."""
+    command = [sys.executable, sys.argv[0], name, "--size", str(n), "--repeats", str(repeats)]
+    parties = _parties(command)
+    seconds = [max(times) for times in zip(*(party["seconds"] for party in parties), strict=True)]
+    sent = [party["bytes_sent"] for party in parties]
+    median = statistics.median(seconds)
+    return {
+        "name": name,
+        "program": peer.program,
+        "protocol": peer.protocol,
+        "n": n,
+        "parties": PARTIES,
+        "threshold": 1,
+        "transport": "plain",
+        "seconds": median,
+        "per_second": (DEPENDENT if name == "dependent_products" else WORKLOADS[name].operations(n)) / median,
+        "bytes_sent_per_party": None if None in sent else sum(sent) / PARTIES,
+        "rounds": None,
+        "peak_mb_per_party": max(party["peak_mb"] for party in parties),
+        "repetitions": repeats,
+        "fastest": min(seconds),
+        "slowest": max(seconds),
+        "max_error_units": max(party["error"] for party in parties),
+    }
+
+
+def _parties(command: list[str]) -> list[dict[str, Any]]:
+    """Run a process per party; a port may be taken between choosing and using it, so that is tried again.
+
+    Raises:
+        SystemExit: a party failed, or none finished in PATIENCE seconds.
+    """
+    problem = ""
+    for _ in range(ATTEMPTS):
+        answers, problem = _attempt([*command, "--port", str(_free_ports())])
+        if answers:
+            return answers
+        if "address" not in problem.lower():
+            break
+    raise SystemExit(f"{' '.join(command[1:])} failed: {problem}")
+
+
+def _attempt(command: list[str]) -> tuple[list[dict[str, Any]], str]:
+    with tempfile.TemporaryDirectory() as folder:
+        outputs = [open(f"{folder}/{rank}", "w+") for rank in range(2 * PARTIES)]  # noqa: SIM115 - closed below
+        parties = [
+            subprocess.Popen([*command, "--rank", str(rank)], stdout=outputs[2 * rank], stderr=outputs[2 * rank + 1])
+            for rank in range(PARTIES)
+        ]
+        try:
+            failed = _first_failure(parties)
+        finally:
+            for party in parties:
+                party.kill()  # a peer's party waits for a dead one, some of them forever
+                party.wait()
+        texts = []
+        for output in outputs:
+            output.seek(0)
+            texts.append(output.read().strip())
+            output.close()
+    if failed is not None:
+        return [], texts[2 * failed + 1][-2000:] or f"party {failed} ended without a word, or ran out of time"
+    return [json.loads(texts[2 * rank].splitlines()[-1]) for rank in range(PARTIES)], ""
+
+
+def _first_failure(parties: list[subprocess.Popen[bytes]]) -> int | None:
+    """Wait for all; the rank of the first that failed or was late."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        codes = [party.poll() for party in parties]
+        failed = [rank for rank, code in enumerate(codes) if code]
+        if failed or None not in codes:
+            return failed[0] if failed else None
+        time.sleep(0.05)
+    return 0
+
+
+def _free_ports() -> int:
+    """A port with PARTIES - 1 free ones after it."""
+    while True:
+        with socket.socket() as first:
+            first.bind(("127.0.0.1", 0))
+            start: int = first.getsockname()[1]
+            try:
+                for port in range(start + 1, start + PARTIES):
+                    with socket.socket() as other:
+                        other.bind(("127.0.0.1", port))
+            except (OSError, OverflowError):
+                continue
+        return start

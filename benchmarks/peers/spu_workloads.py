@@ -1,0 +1,121 @@
+"""SPU (ABY3, three parties, 64-bit ring): the workloads of quorate bench, one process per party, brpc links on loopback.
+
+Run it with the Python of the environment that setup.sh makes for SPU.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import Any
+
+from common import DEPENDENT, FRACTION, PARTIES, PATIENCE, WORKLOADS, Measured, Peer, main, max_error, operand
+
+SIZES = {
+    "product": 10**6,
+    "comparison": 10**6,
+    "matmul": 512,
+    "fixed_product": 10**6,
+    "division": 10**5,
+    "dependent_products": DEPENDENT,
+}
+
+
+def party(name: str, n: int, repeats: int, rank: int, port: int) -> Measured:
+    """Join as party `rank`, run the workload `repeats` times after one warm-up and check the first results."""
+    import jax
+    from spu import FieldType, Io, ProtocolKind, Runtime, RuntimeConfig
+
+    jax.config.update("jax_enable_x64", True)  # else SPU cuts 64-bit integers to 32 bits without a word
+    config = RuntimeConfig(protocol=ProtocolKind.ABY3, field=FieldType.FM64, fxp_fraction_bits=FRACTION)
+    link, io = _link(rank, port), Io(PARTIES, config)
+    runtime = Runtime(link, config)
+    for which in range(2):
+        runtime.set_var(f"x{which}", _dealt(link, io, rank, operand(name, n, which) if rank == 0 else None))
+    program = _compiled(_steps()[name], [operand(name, n, which) for which in range(2)], ["x0", "x1"], "z")
+    seconds = []
+    for _ in range(repeats + 1):
+        link.barrier()
+        start = time.perf_counter()
+        runtime.run(program)
+        link.barrier()
+        seconds.append(time.perf_counter() - start)
+    return Measured(seconds[1:], None, _checked(link, io, runtime, rank, name, n))
+
+
+def _steps() -> dict[str, Callable[..., Any]]:
+    import jax
+    import jax.numpy as jnp
+
+    return {
+        "product": jnp.multiply,
+        "comparison": jnp.less,
+        "matmul": jnp.matmul,
+        "fixed_product": jnp.multiply,
+        "division": jnp.divide,
+        "dependent_products": lambda x, y: jax.lax.fori_loop(0, DEPENDENT, lambda _, z: z * y, x),
+    }
+
+
+def _link(rank: int, port: int) -> Any:
+    from spu import libspu
+
+    description = libspu.link.Desc()
+    description.recv_timeout_ms = int(PATIENCE * 1000)
+    for k in range(PARTIES):
+        description.add_party(f"party-{k}", f"127.0.0.1:{port + k}")
+    return libspu.link.create_brpc(description, rank)
+
+
+def _compiled(step: Callable[..., Any], examples: list[Any], inputs: list[str], output: str) -> Any:
+    from spu import Visibility
+    from spu.utils import frontend
+
+    secret = [Visibility.VIS_SECRET] * len(inputs)
+    program, _ = frontend.compile(frontend.Kind.JAX, step, examples, {}, inputs, secret, lambda _: [output])
+    return program
+
+
+def _dealt(link: Any, io: Any, rank: int, values: Any) -> Any:
+    """This party's share; party 0 makes all of them and sends the others theirs."""
+    from spu import Visibility
+
+    if rank:
+        return _received(link, 0)
+    mine, *others = io.make_shares(values, Visibility.VIS_SECRET)
+    for k, share in enumerate(others, 1):
+        _send(link, k, share)
+    return mine
+
+
+def _send(link: Any, to: int, share: Any) -> None:
+    for piece in (str(len(share.share_chunks)).encode(), share.meta, *share.share_chunks):
+        link.send(to, piece)
+
+
+def _received(link: Any, source: int) -> Any:
+    from spu import libspu
+
+    share, count = libspu.Share(), int(link.recv(source))
+    share.meta = link.recv(source)
+    share.share_chunks = [link.recv(source) for _ in range(count)]
+    return share
+
+
+def _checked(link: Any, io: Any, runtime: Any, rank: int, name: str, n: int) -> float:
+    """Open the first results to party 0 and compare them with the truth."""
+    expected = WORKLOADS[name].expect(operand(name, n, 0), operand(name, n, 1))
+    runtime.run(_compiled(lambda z: z[:10], [expected], ["z"], "some"))
+    share = runtime.get_var("some")
+    if rank:
+        _send(link, 0, share)
+        link.barrier()
+        return 0.0
+    shares = [share, *(_received(link, k) for k in range(1, PARTIES))]
+    link.barrier()
+    return max_error(name, n, io.reconstruct(shares))
+
+
+if __name__ == "__main__":
+    main(Peer(f"SPU {version('spu')}", "aby3", SIZES, party))
