@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -105,10 +106,10 @@ class Measured:
     bytes_sent: float | None
     error: float
 
-    def print(self) -> None:
-        """One line of JSON on standard output, for `measure`."""
+    def report(self, path: Path) -> None:
+        """Write it down for the process that started the parties."""
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6
-        print(json.dumps({**vars(self), "peak_mb": peak}), flush=True)
+        path.write_text(json.dumps({**vars(self), "peak_mb": peak}))
 
 
 @dataclass(frozen=True)
@@ -129,13 +130,14 @@ def main(peer: Peer) -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--rank", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--port", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--report", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if unknown := set(arguments.names) - set(peer.sizes):
         parser.error(f"no such workload: {', '.join(sorted(unknown))}; choose from {', '.join(peer.sizes)}")
     names = arguments.names or list(peer.sizes)
     if arguments.rank is not None:
         size = arguments.size or peer.sizes[names[0]]
-        peer.party(names[0], size, arguments.repeats, arguments.rank, arguments.port).print()
+        peer.party(names[0], size, arguments.repeats, arguments.rank, arguments.port).report(arguments.report)
         return
     records = [_measure(peer, name, arguments.size or peer.sizes[name], arguments.repeats) for name in names]
     print(json.dumps(records, indent=2))
@@ -185,26 +187,25 @@ def _parties(command: list[str]) -> list[dict[str, Any]]:
 
 
 def _attempt(command: list[str]) -> tuple[list[dict[str, Any]], str]:
+    """What the parties report, or what the first that failed printed."""
     with tempfile.TemporaryDirectory() as folder:
-        outputs = [open(f"{folder}/{rank}", "w+") for rank in range(2 * PARTIES)]  # noqa: SIM115 - closed below
-        parties = [
-            subprocess.Popen([*command, "--rank", str(rank)], stdout=outputs[2 * rank], stderr=outputs[2 * rank + 1])
-            for rank in range(PARTIES)
-        ]
+        reports, logs = ([Path(folder, f"{kind}-{rank}") for rank in range(PARTIES)] for kind in ("report", "log"))
+        parties = []
         try:
+            for rank in range(PARTIES):
+                with logs[rank].open("wb") as log:
+                    own = [*command, "--rank", str(rank), "--report", str(reports[rank])]
+                    parties.append(subprocess.Popen(own, stdout=log, stderr=subprocess.STDOUT))
             failed = _first_failure(parties)
         finally:
             for party in parties:
-                party.kill()  # a peer's party waits for a dead one, some of them forever
+                party.kill()  # a peer's party waits for a dead one, MPyC's forever
                 party.wait()
-        texts = []
-        for output in outputs:
-            output.seek(0)
-            texts.append(output.read().strip())
-            output.close()
-    if failed is not None:
-        return [], texts[2 * failed + 1][-2000:] or f"party {failed} ended without a word, or ran out of time"
-    return [json.loads(texts[2 * rank].splitlines()[-1]) for rank in range(PARTIES)], ""
+        if failed is None:
+            return [json.loads(report.read_text()) for report in reports], ""
+        said = logs[failed].read_text(errors="replace").strip()[-2000:]
+        code = parties[failed].returncode
+    return [], f"party {failed} ended with code {code} (-9: took longer than {PATIENCE:.0f} s): {said}"
 
 
 def _first_failure(parties: list[subprocess.Popen[bytes]]) -> int | None:

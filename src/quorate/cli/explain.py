@@ -68,8 +68,8 @@ def _protection(spec: Spec) -> str:
     words = (
         f"{', '.join(spec.parties)} compute on shares. Of these {parties} parties, {alone} nothing beyond what is "
         f"listed here, and {count + 1} or more that collude could see all inputs. The adversary is "
-        f"{spec.protocol.adversary}: parties may look at everything they get, but are taken to run the agreed program. If a party drops out, the "
-        "session ends without a result."
+        f"{spec.protocol.adversary}: parties may look at everything they get, but are taken to run the agreed program. "
+        "If a party drops out, the session ends without a result."
     )
     if spec.dealer is None:
         return words

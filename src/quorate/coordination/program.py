@@ -16,6 +16,7 @@ from quorate.coordination.agreement import Statement, agree
 from quorate.coordination.roster import Roster, roster
 from quorate.coordination.spec import Spec
 from quorate.crypto.entropy import Entropy, SystemEntropy
+from quorate.crypto.hashing import hex_digest
 from quorate.data.prepare import Prepared
 from quorate.engine.exchange import Step
 from quorate.engine.names import Scope
@@ -26,10 +27,18 @@ from quorate.lang.plan import Plan
 from quorate.protocols.registry import make
 from quorate.sharing.share import Share
 
-__all__ = ["Job", "Outcome", "check_plan", "raw_bounds", "session_program"]
+__all__ = ["Job", "Outcome", "Stored", "check_plan", "raw_bounds", "session_program"]
 
 Progress = Callable[[int, int], None]
 """(operations done, operations in all)."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """Shares kept from earlier sessions, by input and column; and the session of each input that they come from."""
+
+    shares: Mapping[tuple[str, str], Share] = field(default_factory=dict, repr=False)
+    sessions: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -41,7 +50,7 @@ class Job:
         plan: the unbound plan that belongs to it.
         me: this participant's index in the roster.
         inputs: the prepared data of the inputs that this participant owns.
-        stored: shares kept from earlier sessions, by input and column, for stored inputs (parties only).
+        stored: shares kept from earlier sessions, for stored inputs (parties only).
         rows: row counts assumed when only counting; not used otherwise.
     """
 
@@ -49,7 +58,7 @@ class Job:
     plan: Plan
     me: int
     inputs: Mapping[str, Prepared] = field(default_factory=dict, repr=False)
-    stored: Mapping[tuple[str, str], Share] = field(default_factory=dict, repr=False)
+    stored: Stored = field(default_factory=Stored)
     rows: Mapping[str, int] = field(default_factory=dict)
     progress: Progress | None = None
 
@@ -94,7 +103,7 @@ def session_program(job: Job, session: Session, at: Scope) -> Step[Outcome]:
             at.child("plan"),
             inputs={(name, column): raw for name, item in job.inputs.items() for column, raw in item.columns.items()},
             owners={name: who.owners.get(name, "stored") for name in names},
-            stored=dict(job.stored),
+            stored=dict(job.stored.shares),
             outputs=_destinations(job.spec, who),
             bounds=raw_bounds(job.spec),
             progress=job.progress,
@@ -149,12 +158,17 @@ def _statement(job: Job) -> Statement:
         spec=job.spec.digest(plan_digest),
         plan=plan_digest,
         rows={name: item.rows for name, item in job.inputs.items()} | _stored_rows(job),
-        commitments={name: item.commitment.digest for name, item in job.inputs.items()},
+        commitments={name: item.commitment.digest for name, item in job.inputs.items()} | _origins(job),
     )
 
 
+def _origins(job: Job) -> dict[str, str]:
+    """For stored inputs, what the parties must agree on is the session that they come from."""
+    return {name: hex_digest(session.encode(), "quorate/kept/1") for name, session in job.stored.sessions.items()}
+
+
 def _stored_rows(job: Job) -> dict[str, int]:
-    return {name: share.shape[0] for (name, _), share in job.stored.items()}
+    return {name: share.shape[0] for (name, _), share in job.stored.shares.items()}
 
 
 def _destinations(spec: Spec, who: Roster) -> dict[str, Any]:

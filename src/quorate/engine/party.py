@@ -14,8 +14,6 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from quorate.engine.exchange import Buffers, Exchange, Fork, Step, size_of
 from quorate.engine.names import Name
 from quorate.errors import InternalError, PeerError
@@ -154,6 +152,8 @@ class Party:
             return
         if (peer, name) in self._early or self._seen.get((peer, name[0]), 0) >= name[1]:
             raise PeerError(f"peer {peer} sent a second message under a name that it had used")
+        if not body:
+            raise PeerError(f"peer {peer} sent an empty message; nothing is sent where nothing is to be said")
         held = self._early_bytes.get(peer, 0) + len(body)
         if held > EARLY_LIMIT:
             raise PeerError(f"peer {peer} sent more than {EARLY_LIMIT >> 20} MiB that nobody asked for yet")
@@ -231,6 +231,6 @@ class Party:
 def _scatter(body: memoryview, buffers: Buffers) -> None:
     start = 0
     for array in buffers:
-        flat = array.reshape(-1).view(np.uint8)
-        flat[:] = np.frombuffer(body[start : start + array.nbytes], dtype=np.uint8)
+        if array.nbytes:
+            array.data.cast("B")[:] = body[start : start + array.nbytes]
         start += array.nbytes

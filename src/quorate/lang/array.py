@@ -265,7 +265,7 @@ class SecretArray:
         return product[..., 0] if right.ndim == 1 else product
 
     def __rmatmul__(self, other: Any) -> SecretArray:
-        return cast(SecretArray, self._other(other) @ self)
+        return self._other(other) @ self
 
     def dot(self, other: Any) -> SecretArray:
         """Inner product of vectors, product of matrices."""
@@ -282,7 +282,7 @@ class SecretArray:
         return self.trace.record("div", numbers, scale=DEFAULT_SCALE if integers else scale)
 
     def __rtruediv__(self, other: Any) -> SecretArray:
-        return cast(SecretArray, self._other(other) / self)
+        return self._other(other) / self
 
     def _over_public(self, other: Any) -> SecretArray:
         numbers = self.astype(INT) if self.dtype == BOOL else self
@@ -308,10 +308,10 @@ class SecretArray:
         return self._binary("lt", other, swap=True)
 
     def __le__(self, other: Any) -> SecretArray:
-        return ~(self > other)
+        return cast(SecretArray, ~(self > other))
 
     def __ge__(self, other: Any) -> SecretArray:
-        return ~(self < other)
+        return cast(SecretArray, ~(self < other))
 
     def __eq__(self, other: Any) -> SecretArray:  # type: ignore[override]
         right = self._other(other) if self.dtype == BOOL else other
@@ -320,7 +320,7 @@ class SecretArray:
         return self._binary("eq", right)
 
     def __ne__(self, other: Any) -> SecretArray:  # type: ignore[override]
-        return ~(self == other)
+        return cast(SecretArray, ~(self == other))
 
     def __and__(self, other: Any) -> SecretArray:
         return self.trace.record("and", [self, self._other(other)])

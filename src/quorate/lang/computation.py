@@ -41,7 +41,7 @@ class Computation:
     def __init__(self, function: Callable[..., Any]) -> None:
         self._function = function
         self.name = function.__name__
-        update_wrapper(self, function)
+        update_wrapper(self, function)  # type: ignore[arg-type]
 
     def trace(self, inputs: Mapping[str, Columns | DType], rows: Mapping[str, int] | None = None) -> Plan:
         """The plan for inputs with these columns (or, for a bare type, a single array).

@@ -269,7 +269,7 @@ class _Execution:
             if operation.kind == "input" and self.owners[operation.attributes["input"]] == self.me:
                 steps.append(self._input(index, operation))
         for index, names in self.named.items():
-            wanted = [name for name in names if self.me in self.outputs[name]]  # a string holds no index
+            wanted = [name for name in names if self.outputs[name] != KEEP and self.me in self.outputs[name]]
             operation = self.plan.operations[index]
             if wanted and operation.kind == "constant":
                 self.values[index] = constant_values(operation.attributes)

@@ -9,7 +9,7 @@ from pathlib import Path
 from quorate.coordination.agreement import software
 from quorate.coordination.document import load_yaml
 from quorate.coordination.federation import Federation
-from quorate.coordination.program import check_plan
+from quorate.coordination.program import Stored, check_plan
 from quorate.coordination.roster import Roster
 from quorate.coordination.spec import Spec, decode_spec, differences, load_spec
 from quorate.data.prepare import Prepared, prepare
@@ -131,8 +131,8 @@ def prepare_inputs(spec: Spec, member: str, data: Mapping[str, str]) -> dict[str
     return prepared
 
 
-def stored_inputs(spec: Spec, roster: Roster, me: int, vault: Vault) -> dict[tuple[str, str], Share]:
-    """The kept shares that the stored inputs of `spec` name, by input and column; none at who is no party.
+def stored_inputs(spec: Spec, roster: Roster, me: int, vault: Vault) -> Stored:
+    """The kept shares that the stored inputs of `spec` name; none at who is no party.
 
     A kept vector is an input with one column, a kept matrix of shape (rows, k) one with k columns.
 
@@ -141,6 +141,7 @@ def stored_inputs(spec: Spec, roster: Roster, me: int, vault: Vault) -> dict[tup
         EnvironmentFault: see `Vault.load`.
     """
     shares: dict[tuple[str, str], Share] = {}
+    origins: dict[str, str] = {}
     for item in spec.inputs:
         if item.stored is None or me >= roster.parties:
             continue
@@ -158,7 +159,8 @@ def stored_inputs(spec: Spec, roster: Roster, me: int, vault: Vault) -> dict[tup
                     f"{column.dtype}; declare the type that was kept"
                 )
             shares[item.name, column.name] = _column(kept.share, position)
-    return shares
+        origins[item.name] = kept.session
+    return Stored(shares, origins)
 
 
 def owner_of(spec: Spec, me: int) -> Owner:

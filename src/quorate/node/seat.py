@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from quorate.coordination.program import Job, Outcome, session_program
+from quorate.coordination.program import Job, Outcome, Stored, session_program
 from quorate.coordination.roster import roster
 from quorate.data.prepare import Prepared
 from quorate.engine.names import Scope
@@ -17,7 +17,6 @@ from quorate.node.approval import Approved
 from quorate.node.identity import Identity
 from quorate.node.mesh import Incoming, connect
 from quorate.node.messages import Report, Traffic
-from quorate.sharing.share import Share
 from quorate.transport.conduct import conduct
 from quorate.transport.link import Link
 
@@ -45,7 +44,7 @@ class Seat:
     approved: Approved
     session: str
     inputs: Mapping[str, Prepared] = field(default_factory=dict, repr=False)
-    stored: Mapping[tuple[str, str], Share] = field(default_factory=dict, repr=False)
+    stored: Stored = field(default_factory=Stored)
     progress: Callable[[int, int], None] | None = None
     pulse: Pulse | None = None
 

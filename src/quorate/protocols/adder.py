@@ -44,7 +44,9 @@ def carry_save(p: Protocol, at: Scope, words: list[Boolean]) -> Step[tuple[Boole
         layer += 1
         triples = [words[k : k + 3] for k in range(0, len(words) - 2, 3)]
         rest = words[3 * len(triples) :]
-        steps = [p.and_(at.child(f"layer {layer}, {k}"), p.xor(a, b), p.xor(a, c)) for k, (a, b, c) in enumerate(triples)]
+        places = [at.child(f"layer {layer}, {k}") for k in range(len(triples))]
+        pairs = [(p.xor(a, b), p.xor(a, c)) for a, b, c in triples]
+        steps = [p.and_(place, *pair) for place, pair in zip(places, pairs, strict=True)]
         ands = yield from parallel(steps)
         words = []
         for (a, b, c), both in zip(triples, ands, strict=True):
@@ -206,7 +208,8 @@ def _block_tops(part: Array, level: int, lanes: int) -> Array:
     """The bit at the top of every lower block, repeated over that block."""
     kind = part.dtype.type
     starts = kind(sum(1 << start for start in range(0, lanes, 2 * level)))
-    return ((part >> kind(level - 1)) & starts) * kind((1 << level) - 1)
+    tops: Array = ((part >> kind(level - 1)) & starts) * kind((1 << level) - 1)
+    return tops
 
 
 def _as_width(words: Boolean, width: int) -> Boolean:

@@ -160,7 +160,8 @@ class Rep3(RingLocal):
         check_shapes(x, y)
         ahead, behind = self._zero_masks(at, x.parts[0])
         z, theirs = (self.empty(x.shape) if out is None else out).parts
-        ring.replicated_product(*x.parts, *y.parts, ahead, behind, out=z)
+        (xa, xb), (ya, yb) = x.parts, y.parts
+        ring.replicated_product(xa, xb, ya, yb, ahead, behind, out=z)
         if shift:
             return (yield from self._truncated(at, z, shift, partial=True))
         yield self._rotation(at, z, theirs)
@@ -315,7 +316,8 @@ class Rep3(RingLocal):
         return Boolean(self.name, generate, 64), Boolean(self.name, propagate, 64), []
 
     def carry_level(self, at: Scope, g: Boolean, t: Boolean, positions: int) -> Step[Boolean]:
-        z = bits.replicated_level(*g.parts, *t.parts, positions)
+        (ga, gb), (ta, tb) = g.parts, t.parts
+        z = bits.replicated_level(ga, gb, ta, tb, positions)
         return (yield from self._masked_and(at, z, 8 * z.dtype.itemsize))
 
     def to_arithmetic(self, at: Scope, b: Boolean) -> Step[Arithmetic]:

@@ -5,8 +5,8 @@ A share has no truth value, no repr of its content, no pickle and no conversion 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NoReturn, Self
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -64,6 +64,9 @@ class Share:
         raise UserError("a share cannot become an array; reveal it first")
 
 
+AnyShare = TypeVar("AnyShare", bound=Share)
+
+
 class Arithmetic(Share):
     """Share of integers modulo the protocol's modulus; parts are uint64."""
 
@@ -83,7 +86,7 @@ class Boolean(Share):
         return type(self)(self.scheme, parts, self.width)
 
 
-def concatenate(shares: list[Share], axis: int) -> Share:
+def concatenate(shares: Sequence[AnyShare], axis: int) -> AnyShare:
     """Join shares of one kind along `axis`."""
     first = shares[0]
     for other in shares[1:]:

@@ -1,0 +1,90 @@
+"""What the doctor finds."""
+
+from __future__ import annotations
+
+import socket
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from quorate.coordination.federation import load_federation
+from quorate.crypto.pki import create_authority, issue
+from quorate.node.launch import up
+
+
+@pytest.fixture
+def certified(here, example):
+    here("pki", "init", example / "federation.yaml")
+    return example
+
+
+def failed(ended):
+    return {(found["subject"], found["check"]): found for found in ended.json()["checks"] if found["ok"] is False}
+
+
+def test_a_sound_federation_whose_nodes_run(here, certified):
+    file = certified / "federation.yaml"
+    with up(load_federation(file), certified, certified / "state", members=["alder", "birch", "cedar"]):
+        ended = here("doctor", file, "--as", "institute", "--json")
+    assert ended.code == 0
+    assert ended.json()["ok"]
+    checks = {(found["subject"], found["check"]) for found in ended.json()["checks"]}
+    assert {
+        (node, check) for node in ("alder", "birch", "cedar") for check in ("port", "handshake", "release")
+    } < checks
+    assert here("doctor", file, "--as", "institute").code == 8  # they are gone now
+
+
+def test_without_a_member_connections_are_not_checked_and_that_is_said(here, certified):
+    ended = here("doctor", certified / "federation.yaml", "--json")
+    assert ended.code == 0
+    assert [found["check"] for found in ended.json()["checks"] if found["ok"] is None] == ["connection"]
+
+
+def test_a_port_where_something_else_listens(here, certified):
+    address = load_federation(certified / "federation.yaml").member("alder").endpoint
+    with socket.create_server(address) as server:
+        server.settimeout(0.1)
+        ended = here("doctor", certified / "federation.yaml", "--as", "institute", "--json")
+    found = failed(ended)
+    assert set(found) == {("alder", "handshake"), ("birch", "port"), ("cedar", "port")}
+    assert "quorate node" in found["birch", "port"]["detail"]
+
+
+def test_certificates_that_are_expired_foreign_or_missing(here, certified, tmp_path):
+    pki = certified / "pki"
+    for name in ("birch", "cedar"):
+        (pki / f"{name}.crt").unlink()
+        (pki / f"{name}.key").unlink()
+    (pki / "st-mary.crt").unlink()
+    issue(pki, {"birch": None}, days=1, now=datetime.now(UTC) - timedelta(days=9))
+    create_authority(tmp_path / "other", "other")
+    issue(tmp_path / "other", {"cedar": None})
+    (pki / "cedar.crt").write_bytes((tmp_path / "other" / "cedar.crt").read_bytes())
+    ended = here("doctor", certified / "federation.yaml", "--json")
+    found = failed(ended)
+    assert ended.code == 7
+    assert "expired" in found["birch", "certificate"]["detail"]
+    assert "another authority" in found["cedar", "certificate"]["detail"]
+    assert "does not exist" in found["st-mary", "certificate"]["detail"]
+    assert len(found) == 3
+
+
+def test_a_key_of_another_certificate_or_open_to_others(here, certified):
+    pki = certified / "pki"
+    key = pki / "institute.key"
+    key.chmod(0o644)
+    run = lambda: here("doctor", certified / "federation.yaml", "--as", "institute", "--json")  # noqa: E731
+    assert "chmod 600" in failed(run())["institute", "key"]["detail"]
+    key.write_bytes((pki / "alder.key").read_bytes())
+    key.chmod(0o600)
+    ended = run()
+    assert ("institute", "key") in failed(ended)
+    assert "PRIVATE" not in ended.out
+
+
+def test_an_unknown_member_and_a_missing_file(here, certified):
+    ended = here("doctor", certified / "federation.yaml", "--as", "institut")
+    assert ended.code == 2
+    assert "did you mean 'institute'" in ended.err
+    assert here("doctor", certified / "nothing.yaml").code == 2
