@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import resource
 import socket
 import statistics
@@ -100,26 +101,32 @@ def max_error(name: str, n: int, result: Numbers) -> float:
 
 @dataclass(frozen=True)
 class Measured:
-    """What one party reports: seconds of each repetition, bytes sent in the last one (None: not known)."""
+    """What one party reports: of each repetition its seconds, of one its bytes sent (None: the peer only prints them)."""
 
     seconds: list[float]
+    peak_mb: float
     bytes_sent: float | None
     error: float
 
     def report(self, path: Path) -> None:
         """Write it down for the process that started the parties."""
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6
-        path.write_text(json.dumps({**vars(self), "peak_mb": peak}))
+        path.write_text(json.dumps(vars(self)))
+
+
+def peak_mb() -> float:
+    """Largest resident size of this process so far, in MB of 10**6 bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6
 
 
 @dataclass(frozen=True)
 class Peer:
-    """A program to compare with, at its three parties."""
+    """A program to compare with, at its three parties; `prints` is the pattern by which it logs its bytes sent."""
 
     program: str
     protocol: str
     sizes: dict[str, int]
     party: Callable[[str, int, int, int, int], Measured]
+    prints: str = ""
 
 
 def main(peer: Peer) -> None:
@@ -146,7 +153,7 @@ def main(peer: Peer) -> None:
 def _measure(peer: Peer, name: str, n: int, repeats: int) -> dict[str, Any]:
     """The record of one workload: median over repetitions of the slowest party's seconds."""
     command = [sys.executable, sys.argv[0], name, "--size", str(n), "--repeats", str(repeats)]
-    parties = _parties(command)
+    parties = _parties(command, peer.prints)
     seconds = [max(times) for times in zip(*(party["seconds"] for party in parties), strict=True)]
     sent = [party["bytes_sent"] for party in parties]
     median = statistics.median(seconds)
@@ -170,7 +177,7 @@ def _measure(peer: Peer, name: str, n: int, repeats: int) -> dict[str, Any]:
     }
 
 
-def _parties(command: list[str]) -> list[dict[str, Any]]:
+def _parties(command: list[str], prints: str) -> list[dict[str, Any]]:
     """Run a process per party; a port may be taken between choosing and using it, so that is tried again.
 
     Raises:
@@ -178,7 +185,7 @@ def _parties(command: list[str]) -> list[dict[str, Any]]:
     """
     problem = ""
     for _ in range(ATTEMPTS):
-        answers, problem = _attempt([*command, "--port", str(_free_ports())])
+        answers, problem = _attempt([*command, "--port", str(_free_ports())], prints)
         if answers:
             return answers
         if "address" not in problem.lower():
@@ -186,7 +193,7 @@ def _parties(command: list[str]) -> list[dict[str, Any]]:
     raise SystemExit(f"{' '.join(command[1:])} failed: {problem}")
 
 
-def _attempt(command: list[str]) -> tuple[list[dict[str, Any]], str]:
+def _attempt(command: list[str], prints: str) -> tuple[list[dict[str, Any]], str]:
     """What the parties report, or what the first that failed printed."""
     with tempfile.TemporaryDirectory() as folder:
         reports, logs = ([Path(folder, f"{kind}-{rank}") for rank in range(PARTIES)] for kind in ("report", "log"))
@@ -201,11 +208,18 @@ def _attempt(command: list[str]) -> tuple[list[dict[str, Any]], str]:
             for party in parties:
                 party.kill()  # a peer's party waits for a dead one, MPyC's forever
                 party.wait()
+        said = [log.read_text(errors="replace") for log in logs]
         if failed is None:
-            return [json.loads(report.read_text()) for report in reports], ""
-        said = logs[failed].read_text(errors="replace").strip()[-2000:]
+            return [_report(path, log, prints) for path, log in zip(reports, said, strict=True)], ""
         code = parties[failed].returncode
-    return [], f"party {failed} ended with code {code} (-9: took longer than {PATIENCE:.0f} s): {said}"
+    return [], f"party {failed} ended with code {code} (-9: took longer than {PATIENCE:.0f} s): {said[failed].strip()[-2000:]}"
+
+
+def _report(path: Path, log: str, prints: str) -> dict[str, Any]:
+    report: dict[str, Any] = json.loads(path.read_text())
+    if prints and (found := re.findall(prints, log)):
+        report["bytes_sent"] = float(found[-1])
+    return report
 
 
 def _first_failure(parties: list[subprocess.Popen[bytes]]) -> int | None:

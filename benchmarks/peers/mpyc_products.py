@@ -10,7 +10,7 @@ import time
 from importlib.metadata import version
 from typing import Any
 
-from common import DEPENDENT, FRACTION, PARTIES, WORKLOADS, Measured, Peer, main, max_error, operand
+from common import DEPENDENT, FRACTION, PARTIES, WORKLOADS, Measured, Peer, main, max_error, operand, peak_mb
 
 PRIME = 2**61 - 1
 SIZES = {"product": 10**6, "comparison": 10**4, "fixed_product": 10**4, "dependent_products": DEPENDENT}
@@ -39,9 +39,10 @@ async def _session(mpc: Any, name: str, n: int, repeats: int) -> Measured:
         sent = _bytes_sent(mpc) - before
         await mpc.transfer(0)
         seconds.append(time.perf_counter() - start)
+    peak = peak_mb()
     opened = await mpc.output(z[:SHOWN])
     await mpc.shutdown()
-    return Measured(seconds[1:], sent, max_error(name, n, _signed(opened)))
+    return Measured(seconds[1:], peak, sent, max_error(name, n, _signed(opened)))
 
 
 def _kind(mpc: Any, name: str) -> Any:
@@ -63,11 +64,11 @@ async def _dealt(mpc: Any, kind: Any, values: Any) -> Any:
 async def _step(mpc: Any, name: str, x: Any, y: Any) -> Any:
     """The operation, until this party holds its share of the result."""
     if name == "dependent_products":
+        z = x
         for _ in range(DEPENDENT):
-            x = x * y
-            await mpc.gather(x)  # MPyC would build all 10 000 tasks first, which is slower
-        return x
-    z = x < y if name == "comparison" else x * y
+            z = z * y
+    else:
+        z = x < y if name == "comparison" else x * y
     await mpc.gather(z)
     return z
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
 
-from common import DEPENDENT, FRACTION, PARTIES, PATIENCE, WORKLOADS, Measured, Peer, main, max_error, operand
+from common import CHECKED, DEPENDENT, FRACTION, PARTIES, PATIENCE, WORKLOADS, Measured, Peer, main, max_error, operand, peak_mb
 
 SIZES = {
     "product": 10**6,
@@ -41,7 +41,24 @@ def party(name: str, n: int, repeats: int, rank: int, port: int) -> Measured:
         runtime.run(program)
         link.barrier()
         seconds.append(time.perf_counter() - start)
-    return Measured(seconds[1:], None, _checked(link, io, runtime, rank, name, n))
+    peak = peak_mb()
+    error = _checked(link, io, runtime, rank, name, n)
+    _counted(link, config, runtime, program)
+    link.barrier()
+    link.stop_link()  # else the process may die on leaving while a message is still under way
+    return Measured(seconds[1:], peak, None, error)
+
+
+def _counted(link: Any, config: Any, runtime: Any, program: Any) -> None:
+    """Run once more, with SPU's log of traffic on."""
+    from spu import Runtime, RuntimeConfig
+
+    loud = RuntimeConfig(config)
+    loud.enable_pphlo_profile = True
+    second = Runtime(link, loud)
+    for name in program.input_names:
+        second.set_var(name, runtime.get_var(name))
+    second.run(program)
 
 
 def _steps() -> dict[str, Callable[..., Any]]:
@@ -106,16 +123,14 @@ def _received(link: Any, source: int) -> Any:
 def _checked(link: Any, io: Any, runtime: Any, rank: int, name: str, n: int) -> float:
     """Open the first results to party 0 and compare them with the truth."""
     expected = WORKLOADS[name].expect(operand(name, n, 0), operand(name, n, 1))
-    runtime.run(_compiled(lambda z: z[:10], [expected], ["z"], "some"))
+    runtime.run(_compiled(lambda z: z[:CHECKED], [expected], ["z"], "some"))
     share = runtime.get_var("some")
     if rank:
         _send(link, 0, share)
-        link.barrier()
         return 0.0
     shares = [share, *(_received(link, k) for k in range(1, PARTIES))]
-    link.barrier()
     return max_error(name, n, io.reconstruct(shares))
 
 
 if __name__ == "__main__":
-    main(Peer(f"SPU {version('spu')}", "aby3", SIZES, party))
+    main(Peer(f"SPU {version('spu')}", "aby3", SIZES, party, r"total send bytes (\d+)"))

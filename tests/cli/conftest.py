@@ -48,9 +48,9 @@ def here(capsys: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
 def process() -> Callable[..., Ended]:
     """Runs a command in a process of its own."""
 
-    def run(*arguments: object, seconds: float = 60) -> Ended:
+    def run(*arguments: object, seconds: float = 60, before: str = "") -> Ended:
         ended = subprocess.run(
-            [sys.executable, "-c", MAIN, *map(str, arguments)],
+            [sys.executable, "-c", before + MAIN, *map(str, arguments)],
             capture_output=True,
             text=True,
             timeout=seconds,

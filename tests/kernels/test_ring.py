@@ -161,3 +161,15 @@ def test_ghosts_propagate():
     assert type(ring.replicated_product(*[np.ones(1, np.uint64)] * 5, one)) is Ghost
     with pytest.raises(InternalError):
         ring.replicated_product(x, x, x, g[:1], x, x)
+
+
+def test_weighted_halves_of_both_parties_add_up_to_the_weighted_bits():
+    rng = np.random.default_rng(5)
+    bit, known = (rng.integers(0, 2, (3, 41), np.uint8) for _ in range(2))
+    first = rng.integers(0, 2**64, (3, 41), np.uint64)
+    second = known.astype(np.uint64) - first
+    weights = np.array([[1, 1, 1], [3, 2**40, 2**63]], np.uint64)
+    total = ring.weighted_halves(first, bit, weights, True) + ring.weighted_halves(second, bit, weights, False)
+    flags = (bit ^ known).astype(np.uint64)
+    assert (total == (weights[:, :, None] * flags[None]).sum(1, dtype=np.uint64)).all()
+    assert type(ring.weighted_halves(ghost((3, 41), np.uint64), bit, weights, True)) is Ghost

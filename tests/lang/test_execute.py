@@ -130,8 +130,6 @@ LARGE = {
 @pytest.mark.parametrize("size", [70_000, 200_000])
 @pytest.mark.parametrize("kind", LARGE)
 def test_large_arrays_go_in_tiles_and_equal_the_small_path(kind, size, run_in, monkeypatch):
-    if kind == "div" and size > 100_000:
-        pytest.skip("the smaller size shows the same, and this one takes long")
     data = {"i": RNG.integers(-20, 20, size), "x": np.round(RNG.normal(0, 5, size) * 2**16) / 2**16}
 
     def function(i, x):
@@ -242,7 +240,7 @@ def test_values_are_forgotten_after_their_last_use():
 
     def function(a):
         for _ in range(50):
-            a = a * a - a
+            a = (a * a)[::-1]
         return {"z": a}
 
     plan = quorate.computation(function).trace({"a": INT}).bind({"a": 3})
@@ -253,16 +251,12 @@ def test_values_are_forgotten_after_their_last_use():
             plan, p, at, {("a", "value"): np.array([0, 1, 0])} if p.me == 0 else {}, {"a": 0}, {"z": (0,)},
             {("a", "value"): (0, 1)}, {}, lambda done, total: most.__setitem__(0, max(most[0], len(run.values))),
         )  # fmt: skip
-        run.ranges = [(0, 1)] * len(plan.operations)
         yield from run.work()
         assert not run.values
         return run.results
 
-    try:
-        World("clear", 1, seed=1).run(program)
-    except quorate_errors.UserError:
-        pytest.fail("ranges")
-    assert 1 <= most[0] <= 4
+    World("clear", 1, seed=1).run(program)
+    assert 1 <= most[0] <= 3
 
 
 def test_a_chain_of_ten_thousand_products(capsys):

@@ -212,7 +212,7 @@ def test_joined_shares_keep_their_kind():
     assert joined.shape == (4, 3)
     assert isinstance(joined, Arithmetic)
     narrow = Boolean("rep3", (np.ones(3, np.uint8),), 5)
-    assert concatenate([narrow, narrow], 0).width == 5  # type: ignore[attr-defined]
+    assert concatenate([narrow, narrow], 0).width == 5
 
 
 @settings(max_examples=60, deadline=None)

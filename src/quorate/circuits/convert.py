@@ -11,7 +11,7 @@ from quorate.protocols import adder
 from quorate.protocols.base import Protocol
 from quorate.sharing.share import Arithmetic, Boolean
 
-__all__ = ["bits_to_integers", "to_arithmetic", "to_bits", "to_boolean"]
+__all__ = ["bits_at", "to_arithmetic", "to_bits", "to_boolean"]
 
 
 def to_arithmetic(p: Protocol, at: Scope, b: Boolean) -> Step[Arithmetic]:
@@ -40,10 +40,10 @@ def to_boolean(p: Protocol, at: Scope, x: Arithmetic) -> Step[Boolean]:
     return low
 
 
-def bits_to_integers(p: Protocol, at: Scope, words: Boolean, positions: list[int]) -> Step[Arithmetic]:
-    """The chosen bits of every word as integers 0 and 1, shape (len(positions), *words.shape); one conversion."""
+def bits_at(words: Boolean, positions: list[int]) -> Boolean:
+    """The chosen bits of every word, shape (len(positions), *words.shape), width 1; local."""
     parts = tuple(
         np.stack([((part >> part.dtype.type(k)) & part.dtype.type(1)).astype(np.uint8) for k in positions])
         for part in words.parts
     )
-    return p.to_arithmetic(at, Boolean(words.scheme, parts))
+    return Boolean(words.scheme, parts)

@@ -47,7 +47,7 @@ def divide(
     if quotient_bits + scale < 0:
         return p.public(np.zeros(x.shape, np.int64))
     passes = _passes(p, digits, quotient_bits, scale)
-    powers = yield from normaliser(p, at.child("normalise"), y, divisor_bits)
+    powers = yield from normaliser(p, at.child("normalise"), y, divisor_bits, "found", "factor")
     reciprocal = yield from _reciprocal(p, at.child("reciprocal"), y, powers)
     work = _Quotient(p, powers, reciprocal)
     quotient = yield from work.estimate(at.child("first"), x, quotient_bits, scale)
@@ -102,9 +102,9 @@ def _reciprocal(p: Protocol, at: Scope, y: Arithmetic, powers: Normaliser) -> St
     below 0.234 in absolute value and is squared by every iteration; w and e are improved in the same round.
     """
     bits = working_bits(p)
-    d = yield from scaled_product(p, at.child("normal"), y, powers.factor, 2 * powers.pairs, bits)
+    d = yield from scaled_product(p, at.child("normal"), y, powers.powers["factor"], 2 * powers.pairs, bits)
     one = np.asarray(1 << bits, np.int64)
-    w = p.sub(p.scale(powers.found, round(START * (1 << bits))), p.scale(d, SLOPE))
+    w = p.sub(p.scale(powers.powers["found"], round(START * (1 << bits))), p.scale(d, SLOPE))
     product = yield from p.mul(at.child("error"), d, w, bits)
     e = p.add_public(p.neg(product), one)
     for k in range(ITERATIONS):
@@ -136,7 +136,7 @@ class _Quotient:
         Since y * factor < 4**pairs, x * factor stays below 2**bits * 4**pairs.
         """
         p, keep = self.p, _kept(self.p, bits)
-        part = yield from scaled_product(p, at.child("part"), x, self.powers.factor, 2 * self.powers.pairs, keep)
+        part = yield from scaled_product(p, at.child("part"), x, self.powers.powers["factor"], 2 * self.powers.pairs, keep)
         return (
             yield from scaled_product(p, at.child("quotient"), part, self.reciprocal, keep + working_bits(p), wanted)
         )

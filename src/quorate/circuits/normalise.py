@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-import numpy as np
-
-from quorate.circuits.convert import bits_to_integers, to_bits
+from quorate.circuits.convert import bits_at, to_bits
 from quorate.circuits.logic import or_
 from quorate.engine.exchange import Step
 from quorate.engine.names import Scope
@@ -16,16 +14,17 @@ from quorate.sharing.share import Arithmetic, Boolean
 __all__ = ["Normaliser", "normaliser", "working_bits"]
 
 
+Power = Literal["found", "factor", "root"]
+
+
 class Normaliser(NamedTuple):
     """Secret powers that belong to a number 0 <= y < 4**pairs.
 
     For y > 0, y * factor lies in [4**(pairs - 1), 4**pairs) and root * root * factor = 4**pairs; for y = 0 both are 0.
-    `found` is 1 for y > 0, else 0.
+    `found` is 1 for y > 0, else 0. `powers` holds those that were asked for.
     """
 
-    found: Arithmetic
-    factor: Arithmetic
-    root: Arithmetic
+    powers: dict[Power, Arithmetic]
     pairs: int
 
 
@@ -34,8 +33,8 @@ def working_bits(p: Protocol) -> int:
     return (p.capacity - 3) // 2
 
 
-def normaliser(p: Protocol, at: Scope, y: Arithmetic, width: int) -> Step[Normaliser]:
-    """The powers for 0 <= y < 2**width: bits, prefix or over pairs of bits, one conversion of bits.
+def normaliser(p: Protocol, at: Scope, y: Arithmetic, width: int, *wanted: Power) -> Step[Normaliser]:
+    """The wanted powers for 0 <= y < 2**width: bits, prefix or over pairs of bits, one conversion of bits.
 
     Costs a decomposition, ceil(log2(width)) rounds of ors and one conversion of ceil(width / 2) bits per number.
     """
@@ -44,13 +43,14 @@ def normaliser(p: Protocol, at: Scope, y: Arithmetic, width: int) -> Step[Normal
     filled = yield from _prefix_or(p, at.child("prefix"), words, pairs)
     above = filled.map(lambda part: part >> part.dtype.type(2))
     first = p.xor(filled, above)
-    flags = yield from bits_to_integers(p, at.child("flags"), first, [2 * k for k in range(pairs)])
-    return Normaliser(
-        p.sum(flags, 0),
-        _weighted(p, flags, [4 ** (pairs - 1 - k) for k in range(pairs)]),
-        _weighted(p, flags, [2 ** (k + 1) for k in range(pairs)]),
-        pairs,
-    )
+    weights: dict[Power, list[int]] = {
+        "found": [1] * pairs,
+        "factor": [4 ** (pairs - 1 - k) for k in range(pairs)],
+        "root": [2 ** (k + 1) for k in range(pairs)],
+    }
+    flags = bits_at(first, [2 * k for k in range(pairs)])
+    sums = yield from p.weigh(at.child("flags"), flags, [weights[power] for power in wanted])
+    return Normaliser(dict(zip(wanted, sums, strict=True)), pairs)
 
 
 def _prefix_or(p: Protocol, at: Scope, words: Boolean, pairs: int) -> Step[Boolean]:
@@ -65,9 +65,3 @@ def _prefix_or(p: Protocol, at: Scope, words: Boolean, pairs: int) -> Step[Boole
         found = yield from or_(p, at.child(f"distance {distance}"), found, moved)
         distance *= 2
     return found
-
-
-def _weighted(p: Protocol, flags: Arithmetic, weights: list[int]) -> Arithmetic:
-    """The sum of flags[k] * weights[k]."""
-    column = np.array(weights, np.int64).reshape(-1, *[1] * (len(flags.shape) - 1))
-    return p.sum(p.scale(flags, column), 0)

@@ -33,18 +33,18 @@ def sqrt(p: Protocol, at: Scope, x: Arithmetic, *, bits: int, shift_in: int, sca
     """
     if shift_in % 2:
         x, bits, shift_in = p.add(x, x), bits + 1, shift_in + 1
-    powers = yield from normaliser(p, at.child("normalise"), x, bits)
+    powers = yield from normaliser(p, at.child("normalise"), x, bits, "factor", "root")
     work, digits = working_bits(p), 2 * powers.pairs
     if digits > p.capacity or work + powers.pairs + 1 > p.capacity:
         raise UserError(f"a square root of numbers of {bits} bits does not fit {p.name}; declare narrower ranges")
-    d = yield from scaled_product(p, at.child("normal"), x, powers.factor, digits, work)
+    d = yield from scaled_product(p, at.child("normal"), x, powers.powers["factor"], digits, work)
     root = yield from _normal_root(p, at.child("root"), d, work)
     drop = work - (scale - shift_in // 2)
     if drop < 1:
         raise UserError(f"a square root with {scale} fraction bits is finer than {p.name} can compute; use fewer")
     if drop > p.capacity:
         return p.public(np.zeros(x.shape, np.int64))
-    return (yield from p.mul(at.child("scale"), root, powers.root, drop))
+    return (yield from p.mul(at.child("scale"), root, powers.powers["root"], drop))
 
 
 def _normal_root(p: Protocol, at: Scope, d: Arithmetic, work: int) -> Step[Arithmetic]:

@@ -109,7 +109,8 @@ def print_outcome(
     for name, value in plain(values).items():
         print(f"{name} = {value}")
     if not values:
-        print(f"{spec_name}: done; no result is opened to you")
+        where = "results that are opened to a node's member are in the folder 'results' of that node's --home"
+        print(f"{spec_name}: done; {where}")
     width = max((len(name) for name in reports), default=0)
     for name, report in sorted(reports.items()):
         print(

@@ -14,7 +14,7 @@ import numpy as np
 from quorate.errors import InternalError
 from quorate.kernels import _simd
 from quorate.kernels._jit import Words, device, elementwise, flat_result, kernel, result
-from quorate.kernels.ghost import is_ghost
+from quorate.kernels.ghost import ghost, is_ghost
 
 __all__ = [
     "add",
@@ -115,6 +115,24 @@ def matmul(a: Words, b: Words, out: Words | None = None, accumulate: bool = Fals
     return out
 
 
+def weighted_halves(part: Words, bit: Array, weights: Words, whole: bool) -> Words:
+    """Rows j: sum over k of weights[j, k] * (part[k] * (1 - 2 bit[k]) + bit[k] if `whole`), for (k, ...) arrays.
+
+    `part` uint64, `bit` uint8 0 or 1 of the same shape, `weights` (m, k): (m, ...).
+    """
+    if part.shape != bit.shape or weights.ndim != 2 or weights.shape[1] != part.shape[0]:
+        raise InternalError(f"weighted sums of shapes {part.shape}, {bit.shape} and {weights.shape}")
+    shape = (weights.shape[0], *part.shape[1:])
+    if is_ghost(part, bit):
+        return ghost(shape, np.uint64)
+    out = np.zeros(shape, np.uint64)
+    terms = part.shape[0]
+    _weighted_halves(
+        out.reshape(shape[0], -1), part.reshape(terms, -1), bit.reshape(terms, -1), weights, np.uint64(whole)
+    )
+    return out
+
+
 def _ufunc(ufunc: np.ufunc, out: Words | None, *operands: Any) -> Words:
     try:
         value = ufunc(*operands, out=out, dtype=np.uint64, casting="no")
@@ -152,6 +170,16 @@ def _replicated_product(out: Words, xa: Words, xb: Words, ya: Words, yb: Words, 
         _simd.store(out, i, _simd.add(_simd.add(left, _simd.mul(_simd.load(xb, i), c)), mask))
     for i in range(whole, n):
         out[i] = xa[i] * (ya[i] + yb[i]) + xb[i] * ya[i] + r0[i] - r1[i]
+
+
+@kernel
+def _weighted_halves(out: Words, part: Words, bit: Array, weights: Words, whole: Any) -> None:
+    for j in range(out.shape[0]):
+        for k in range(part.shape[0]):
+            weight = weights[j, k]
+            for i in range(out.shape[1]):
+                b = np.uint64(bit[k, i])
+                out[j, i] += weight * (part[k, i] * (np.uint64(1) - b - b) + (b & whole))
 
 
 @kernel(dtype=np.uint64)

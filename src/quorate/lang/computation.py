@@ -71,6 +71,8 @@ class Computation:
         of the parties and all of them learn the results.
         """
         columns = {name: _columns_of(value) for name, value in inputs.items()}
+        if empty := [name for name, table in columns.items() if not table]:
+            raise UserError(f"input {empty[0]!r} has no columns; give arrays by column name")
         rows = {name: next(iter(table.values()))[1].shape[0] for name, table in columns.items()}
         plan = self.trace(
             {

@@ -43,7 +43,7 @@ class Dim:
         return self * -1
 
     def __sub__(self, other: Size) -> Size:
-        return self + (-other)
+        return self + (-other if isinstance(other, Dim) else -self._whole(other, "-"))
 
     def __rsub__(self, other: int) -> Size:
         return -self + other

@@ -1,7 +1,8 @@
 """How far the results of a bound plan may be from exact arithmetic on the owners' own numbers, in the worst case.
 
 An error here is absolute and in real units. It counts rounding of inputs to their scale, every truncation, and what
-earlier errors grow to. Bools are taken as exact: a comparison is exact on the rounded numbers.
+earlier errors grow to. Constants are what the plan says (a factor of the source keeps about 24 bits in the plan). Bools
+are taken as exact: a comparison is exact on the rounded numbers.
 """
 
 from __future__ import annotations
@@ -143,7 +144,6 @@ def _div(step: _Step) -> _Error:
 
 _RULES: dict[str, Rule] = {
     "input": _rounded,
-    "constant": _rounded,
     "add": _added,
     "sub": _added,
     "sum": _sum,

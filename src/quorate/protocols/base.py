@@ -9,7 +9,7 @@ in, it goes through with ghosts (arrays without content), which is also how a qu
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -157,6 +157,10 @@ class Protocol(ABC):
     @abstractmethod
     def to_arithmetic(self, at: Scope, b: Boolean) -> Step[Arithmetic]:
         """Bits (width 1) as the integers 0 and 1."""
+
+    @abstractmethod
+    def weigh(self, at: Scope, flags: Boolean, weights: Sequence[Sequence[int]]) -> Step[list[Arithmetic]]:
+        """For every row w of `weights` the sum of w[k] * flags[k], for bits of shape (k, ...)."""
 
     @abstractmethod
     def half_add(self, at: Scope, x: Arithmetic) -> Step[tuple[Boolean, Boolean, list[Boolean]]]:

@@ -6,7 +6,7 @@ with rounds in which it neither sends nor receives; so every participant runs th
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -133,6 +133,9 @@ class Bystander(Protocol):
 
     def to_arithmetic(self, at: Scope, b: Boolean) -> Step[Arithmetic]:
         return (yield from _silent(self._ghost.to_arithmetic(at, b)))
+
+    def weigh(self, at: Scope, flags: Boolean, weights: Sequence[Sequence[int]]) -> Step[list[Arithmetic]]:
+        return (yield from _silent(self._ghost.weigh(at, flags, weights)))
 
     def half_add(self, at: Scope, x: Arithmetic) -> Step[tuple[Boolean, Boolean, list[Boolean]]]:
         return (yield from _silent(self._ghost.half_add(at, x)))

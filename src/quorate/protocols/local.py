@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,11 @@ Array = npt.NDArray[Any]
 
 class BooleanLocal(Protocol):
     """Exclusive or, for every scheme whose Boolean parts combine by exclusive or."""
+
+    def weigh(self, at: Scope, flags: Boolean, weights: Sequence[Sequence[int]]) -> Step[list[Arithmetic]]:
+        numbers = yield from self.to_arithmetic(at, flags)
+        trailing = [1] * (len(flags.shape) - 1)
+        return [self.sum(self.scale(numbers, np.array(row, np.int64).reshape(-1, *trailing)), 0) for row in weights]
 
     def half_add(self, at: Scope, x: Arithmetic) -> Step[tuple[Boolean, Boolean, list[Boolean]]]:
         return (yield from adder.half_add(self, at, x))

@@ -16,12 +16,12 @@ Sources
 Bytes per element sent by parties (0, 1, 2)
     input 8 from the owner; product, and (64 bits): 8 each, 1 round; dot, matmul: as one product per result;
     truncation (16, 8, 8), 2 rounds; product with truncation (16, 16, 16), 2 rounds; summands (8, 0, 0), 1 round;
-    bit to integer (8, 8, 8), 2 rounds; reveal: 8 from one party per recipient, 8 from each to an outsider, 1 round.
+    bit to integer (8, 8, 8), 2 rounds; weighted sums of k bits (8 k, 8, 8) with 8 more per further sum; reveal: 8 from one party per recipient, 8 from each to an outsider, 1 round.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -36,7 +36,7 @@ from quorate.kernels.ghost import contiguous
 from quorate.protocols.base import Integers
 from quorate.protocols.groups import SUM, XOR, Group, pair, total
 from quorate.protocols.local import RingLocal, check_shapes, public_words, ring_words, rows_of
-from quorate.sharing import wire
+from quorate.sharing import additive, wire
 from quorate.sharing.share import Arithmetic, Boolean
 
 __all__ = ["Rep3"]
@@ -94,10 +94,10 @@ class Rep3(RingLocal):
     def _input_from_outside(self, at: Scope, owner: int, words: Array) -> Step[Pair]:
         draw, name = at.step(), at.step()
         if self.me == owner:
-            first, second = self.session.draw((owner,), draw, self.session.tuple_blank((2, *words.shape)))
-            x = (first, second, words - first - second)
+            masks = self.session.draw((owner,), draw, self.session.tuple_blank((2, words.size)))
+            x = additive.split(words, [mask.reshape(words.shape) for mask in masks])
             yield Exchange(name, {party: [x[party], x[(party + 1) % 3]] for party in range(3)})
-            return first, second
+            return x[0], x[1]
         parts = (self.session.blank(words.shape), self.session.blank(words.shape))
         yield Exchange(name, None, {owner: parts} if self.me < 3 else None)
         return parts
@@ -330,6 +330,19 @@ class Rep3(RingLocal):
         if self.me == 1:
             half += bit
         return Arithmetic(self.name, (yield from self._merged(at, half, masks, SUM)))
+
+    def weigh(self, at: Scope, flags: Boolean, weights: Sequence[Sequence[int]]) -> Step[list[Arithmetic]]:
+        """As two-round `to_arithmetic`, with the sums taken before parties 1 and 2 exchange their halves."""
+        first, second = flags.parts
+        dealt = yield from self._deal(at, 0, (first ^ second if self.me == 0 else first).astype(np.uint64), SUM)
+        shape = (len(weights), *flags.shape[1:])
+        sums = self.session.blank(shape)
+        masks = self._outer_masks(at, sums)
+        if self.me != 0:
+            bit, part = (second, dealt[0]) if self.me == 1 else (first, dealt[1])
+            sums = ring.weighted_halves(part, bit, np.array(weights, np.uint64), self.me == 1)
+        merged = yield from self._merged(at, sums, masks, SUM)
+        return [Arithmetic(self.name, (merged[0][k], merged[1][k])) for k in range(len(weights))]
 
     # -- shared randomness ---------------------------------------------------------------------------------------------
 

@@ -343,22 +343,23 @@ class ProtocolConformance:
             _same(np.asarray((total - _exact(x)) % modulus), np.zeros(33, np.int64))
 
     def test_bits_to_integers(self, configuration: Configuration) -> None:
-        """to_arithmetic of secret bits, and of chosen bits of words."""
+        """to_arithmetic of secret bits, and weighted sums of chosen bits of words."""
 
         def operation(p: Protocol, at: Scope, x: Arithmetic) -> Step[list[Any]]:
             bit = yield from compare.is_negative(p, at.child("sign"), x)
             words = yield from convert.to_bits(p, at.child("bits"), x, 12)
-            return [
-                (yield from convert.to_arithmetic(p, at.child("one"), bit)),
-                (yield from convert.bits_to_integers(p, at.child("many"), words, [0, 3, 11])),
-            ]
+            sign = yield from convert.to_arithmetic(p, at.child("one"), bit)
+            flags = convert.bits_at(words, [0, 3, 11])
+            return [sign, *(yield from p.weigh(at.child("many"), flags, [[1, 1, 1], [5, 1 << 20, 7]]))]
 
         for shape in SHAPES:
             world = self._world(configuration)
             x = np.abs(integers(world.seed, "x", shape, 30))
-            sign, chosen = self._run(world, operation, x)
+            sign, count, weighted = self._run(world, operation, x)
             _same(sign, np.zeros(shape, np.int64))
-            _same(chosen, np.stack([(x >> k) & 1 for k in (0, 3, 11)]))
+            chosen = [(x >> k) & 1 for k in (0, 3, 11)]
+            _same(count, np.asarray(chosen[0] + chosen[1] + chosen[2]))
+            _same(weighted, np.asarray(5 * chosen[0] + (chosen[1] << 20) + 7 * chosen[2]))
 
     # -- circuits -----------------------------------------------------------------------------------------------------
 

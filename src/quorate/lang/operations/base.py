@@ -186,6 +186,13 @@ def whole(value: Any, what: str) -> int:
     return value
 
 
+def a_list(value: Any) -> list[Any]:
+    """A list from a plan. Raises `UserError` for anything else."""
+    if not isinstance(value, list):
+        raise UserError(f"{value!r} stands where a list belongs")
+    return value
+
+
 def size_or_number(value: Any, what: str) -> Size:
     """An attribute that is an integer or, before binding, {"size": text}. Raises `UserError`."""
     if isinstance(value, dict) and set(value) == {"size"} and isinstance(value["size"], str):

@@ -121,7 +121,10 @@ def _infer_sqrt(types: Sequence[Type], attributes: Attributes, stated: Type) -> 
 def _bound_sqrt(call: Call) -> Range:
     low, high = call.ranges[0]
     if low < 0:
-        raise UserError("the operand of sqrt may be negative; declare a range that starts at 0")
+        raise UserError(
+            "the operand of sqrt may be negative; declare a range that starts at 0, or add a small number: products may "
+            "come out a few units of the last place below 0"
+        )
     root = (high.bit_length() + 1) // 2 + call.attribute("scale") - call.types[0].dtype.scale // 2
     return call.fits(-TRUNCATION, (1 << max(root, 0)) + TRUNCATION)
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from quorate.errors import InternalError, UserError
 from quorate.lang.dims import rows_of
-from quorate.lang.operations.base import Call, Kind, Range, always, register, size_or_number, whole
+from quorate.lang.operations.base import Call, Kind, Range, a_list, always, register, size_or_number, whole
 from quorate.lang.plan import Type
 from quorate.sharing.dtype import INT, DType
 
@@ -47,13 +47,15 @@ def constant_values(attributes: Attributes) -> npt.NDArray[np.int64]:
 
 def _infer_constant(types: Sequence[Type], attributes: Attributes, stated: Type) -> Type:
     if set(attributes) == {"rows"}:
-        size_or_number(attributes["rows"], "the attribute rows")
+        rows = size_or_number(attributes["rows"], "the attribute rows")
+        if isinstance(rows, int) and abs(rows) >= 1 << 62:
+            raise UserError("a number of rows needs more than 62 bits")
         return Type(INT, (), secret=False)
-    dtype, values = DType.parse(attributes["dtype"]), attributes["values"]
+    dtype, values = DType.parse(attributes["dtype"]), a_list(attributes["values"])
     limit = 2 if dtype.kind == "bool" else 1 << 62
     if any(type(value) is not int or not (0 if limit == 2 else -limit) <= value < limit for value in values):
         raise UserError("a constant holds integers of at most 62 bits, a bool constant 0 or 1")
-    sizes = tuple(whole(size, "a size") for size in attributes["shape"])
+    sizes = tuple(whole(size, "a size") for size in a_list(attributes["shape"]))
     if any(size < 0 for size in sizes) or math.prod(sizes) != len(values):
         raise UserError(f"{len(values)} values are no constant of shape {list(sizes)}")
     return Type(dtype, sizes, secret=False)

@@ -12,7 +12,7 @@ import numpy as np
 from quorate.errors import UserError
 from quorate.kernels.ghost import contiguous
 from quorate.lang.dims import Dim, Shape, Size, parse_size
-from quorate.lang.operations.base import Call, Kind, Range, Value, always, register, shape_text, whole
+from quorate.lang.operations.base import Call, Kind, Range, Value, a_list, always, register, shape_text, whole
 from quorate.lang.plan import Type
 from quorate.sharing.share import Share, concatenate
 
@@ -54,7 +54,7 @@ def indexed_shape(shape: Shape, index: Sequence[Any]) -> Shape:
         elif item[0] == "slice":
             result.append(_sliced(size, *item[1:]))
         elif item[0] == "list":
-            for entry in item[1]:
+            for entry in a_list(item[1]):
                 _check_index(entry, size)
             result.append(len(item[1]))
         else:
@@ -94,7 +94,7 @@ def _numpy_index(index: Sequence[Any]) -> tuple[Any, ...]:
 
 
 def _infer_index(types: Sequence[Type], attributes: Attributes, stated: Type) -> Type:
-    index = attributes["index"]
+    index = a_list(attributes["index"])
     advanced = [k for k, item in enumerate(index) if isinstance(item, int) or item[0] == "list"]
     lists = sum(not isinstance(index[k], int) for k in advanced)
     if lists > 1 or (lists and advanced[-1] - advanced[0] >= len(advanced)):
@@ -143,7 +143,7 @@ def reshaped(shape: Shape, wanted: Sequence[Size]) -> Shape:
 
 
 def _sizes(attributes: Attributes) -> Shape:
-    return tuple(parse_size(size) for size in attributes["shape"])
+    return tuple(parse_size(size) for size in a_list(attributes["shape"]))
 
 
 def _infer_reshape(types: Sequence[Type], attributes: Attributes, stated: Type) -> Type:
@@ -167,7 +167,7 @@ register(
 
 
 def _infer_transpose(types: Sequence[Type], attributes: Attributes, stated: Type) -> Type:
-    axes = attributes["axes"]
+    axes = a_list(attributes["axes"])
     shape = types[0].shape
     if any(type(axis) is not int for axis in axes) or sorted(axes) != list(range(len(shape))):
         raise UserError(f"axes {axes} are no order of the {len(shape)} dimensions")

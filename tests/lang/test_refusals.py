@@ -1,0 +1,151 @@
+"""What cannot be done on secrets is refused while the computation is written down, with what to use instead."""
+
+from __future__ import annotations
+
+import copy
+import math
+
+import numpy as np
+import pytest
+
+import quorate
+from quorate.errors import UserError
+from quorate.sharing.dtype import BOOL, INT, fixed
+
+REFUSED = {
+    "bool()": (lambda q, x, y, m, t: bool(x[0]), "quorate.where"),
+    "if": (lambda q, x, y, m, t: 1 if x[0] > 2 else 0, "quorate.where"),
+    "and": (lambda q, x, y, m, t: m and m, "& |"),
+    "chained comparison": (lambda q, x, y, m, t: 0 < x < 5, "& |"),
+    "int()": (lambda q, x, y, m, t: int(x[0]), "return the value"),
+    "float()": (lambda q, x, y, m, t: float(x[0]), "return the value"),
+    "range()": (lambda q, x, y, m, t: range(x[0]), "return the value"),
+    "in": (lambda q, x, y, m, t: 3 in x, "quorate.where"),
+    "max()": (lambda q, x, y, m, t: max(x[0], x[1]), "quorate.where"),
+    "np.asarray": (lambda q, x, y, m, t: np.asarray(x), "functions of quorate"),
+    "np.array of secrets": (lambda q, x, y, m, t: np.array([x[0], x[1]]), "functions of quorate"),
+    "np.exp": (lambda q, x, y, m, t: np.exp(x), "quorate's functions"),
+    "np.add.reduce": (lambda q, x, y, m, t: np.add.reduce(x), "quorate's functions"),
+    "np.sum": (lambda q, x, y, m, t: np.sum(x), "quorate.sum"),
+    "np.concatenate": (lambda q, x, y, m, t: np.concatenate([x, x]), "quorate.concatenate"),
+    "np.where": (lambda q, x, y, m, t: np.where(m, x, 0), "quorate.where"),
+    "in place": (lambda q, x, y, m, t: np.arange(6).__iadd__(x), "operators"),
+    "rows of unknown number": (lambda q, x, y, m, t: list(t.c), "number of rows"),
+    "len()": (lambda q, x, y, m, t: len(t.c), "use .shape"),
+    "len() of a scalar": (lambda q, x, y, m, t: len(x[0]), "no length"),
+    "row count in if": (lambda q, x, y, m, t: 1 if t.c.size else 0, "plan cannot depend"),
+    "secret index": (lambda q, x, y, m, t: x[x[0]], "mask"),
+    "secret mask as index": (lambda q, x, y, m, t: x[m], "mask"),
+    "secret in a slice": (lambda q, x, y, m, t: x[: x[0]], "known beforehand"),
+    "fraction as index": (lambda q, x, y, m, t: x[1.5], "use integers"),
+    "list of fractions as index": (lambda q, x, y, m, t: x[[1.5]], "whole numbers"),
+    "public mask as index": (lambda q, x, y, m, t: x[[True] * 6], "flatnonzero"),
+    "two lists": (lambda q, x, y, m, t: x.reshape(2, 3)[[0], [1]], "two steps"),
+    "index beyond": (lambda q, x, y, m, t: x[6], "out of range"),
+    "step 0": (lambda q, x, y, m, t: x[::0], "step"),
+    "too many indices": (lambda q, x, y, m, t: x[0, 0], "too many"),
+    "two ellipses": (lambda q, x, y, m, t: x[..., ...], "one ellipsis"),
+    "assignment": (lambda q, x, y, m, t: x.__setitem__(0, 1), "quorate.where"),
+    "fixed to int": (lambda q, x, y, m, t: y.astype(int), "compare"),
+    "astype of a name": (lambda q, x, y, m, t: x.astype("float64"), "quorate.fixed"),
+    "astype of a list": (lambda q, x, y, m, t: x.astype([]), "quorate.fixed"),
+    "division by 0": (lambda q, x, y, m, t: x / 0, "other than zero"),
+    "division by 0.0": (lambda q, x, y, m, t: y / np.array([1.0, 0.0] * 3), "other than zero"),
+    "division by nan": (lambda q, x, y, m, t: x / math.nan, "finite"),
+    "division by tiny": (lambda q, x, y, m, t: x / 1e-12, "reciprocal"),
+    "division by huge": (lambda q, x, y, m, t: x / 1e30, "reciprocal"),
+    "floor division": (lambda q, x, y, m, t: x // 2, "use /"),
+    "remainder": (lambda q, x, y, m, t: 7 % x, "use /"),
+    "fractional power": (lambda q, x, y, m, t: x**0.5, "quorate.sqrt"),
+    "power 0": (lambda q, x, y, m, t: x**0, "whole number"),
+    "shapes": (lambda q, x, y, m, t: x + np.arange(5), "do not broadcast"),
+    "row counts": (lambda q, x, y, m, t: t.c + x, "do not broadcast"),
+    "matrix shapes": (lambda q, x, y, m, t: x.reshape(2, 3) @ y.reshape(2, 3), "matrix product"),
+    "vector lengths": (lambda q, x, y, m, t: x @ y[:5], "inner products"),
+    "axis": (lambda q, x, y, m, t: x.sum(1), "axis 1"),
+    "negative axis": (lambda q, x, y, m, t: x.mean(-2), "axis -2"),
+    "several axes": (lambda q, x, y, m, t: x.reshape(2, 3).sum((0, 1)), "one axis after the other"),
+    "transpose": (lambda q, x, y, m, t: x.reshape(2, 3).transpose(2, 1), "axis 2"),
+    "reshape": (lambda q, x, y, m, t: x.reshape(4, -1), "cannot be reshaped"),
+    "negative sizes": (lambda q, x, y, m, t: x.reshape(-2, -3), "whole numbers"),
+    "fractional sizes": (lambda q, x, y, m, t: x.reshape(2.0, 3), "whole numbers"),
+    "split rows": (lambda q, x, y, m, t: t.c.reshape(2, -1), "cannot be reshaped"),
+    "nan": (lambda q, x, y, m, t: y + math.nan, "finite"),
+    "infinite factor": (lambda q, x, y, m, t: y * math.inf, "finite"),
+    "huge integer": (lambda q, x, y, m, t: x + 2**62, "62 bits"),
+    "enormous integer": (lambda q, x, y, m, t: x + 2**80, "numbers"),
+    "text": (lambda q, x, y, m, t: x + "1", "numbers"),
+    "None": (lambda q, x, y, m, t: x == None, "numbers"),  # noqa: E711
+    "complex": (lambda q, x, y, m, t: x * 1j, "numbers"),
+    "ragged": (lambda q, x, y, m, t: x + [[1], [1, 2]], "equal length"),
+    "list of secrets": (lambda q, x, y, m, t: x + [x[0], x[1]], "quorate.stack"),
+    "minus a bool": (lambda q, x, y, m, t: -m, "astype(int)"),
+    "numbers as bools": (lambda q, x, y, m, t: x & m, "compare"),
+    "not of a number": (lambda q, x, y, m, t: ~x, "compare"),
+    "condition": (lambda q, x, y, m, t: q.where(x, 1, 0), "compare"),
+    "public condition": (lambda q, x, y, m, t: q.where([True] * 6, x, 0), "numpy.where"),
+    "public arguments": (lambda q, x, y, m, t: q.sqrt(4.0), "use NumPy"),
+    "mask of numbers": (lambda q, x, y, m, t: x.sum(where=x), "compare"),
+    "mask of another shape": (lambda q, x, y, m, t: x.mean(where=m[:3]), "same shape"),
+    "joining shapes": (lambda q, x, y, m, t: q.concatenate([x, x.reshape(2, 3)]), "concatenate"),
+    "joining nothing": (lambda q, x, y, m, t: q.concatenate([]), "secret"),
+    "stacking shapes": (lambda q, x, y, m, t: q.stack([x, x[:2]]), "one shape"),
+    "column": (lambda q, x, y, m, t: t.nothing, "it has c"),
+    "copying": (lambda q, x, y, m, t: copy.deepcopy(x), "return the value"),
+    "product of row counts": (lambda q, x, y, m, t: (t.c[:, None] * t.c[None, :]).size, "reduce one axis"),
+    "rows times rows": (lambda q, x, y, m, t: t.c.size * t.c.size, "whole numbers"),
+}  # fmt: skip
+
+
+def trace(function):
+    return quorate.computation(lambda x, y, m, t: {"z": function(quorate, x, y, m, t)}).trace(
+        {"x": INT, "y": fixed(16), "m": BOOL, "t": {"c": INT}}, {"x": 6, "y": 6, "m": 6}
+    )
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused_with_a_hint(name):
+    function, hint = REFUSED[name]
+    with pytest.raises(UserError) as caught:
+        trace(function)
+    assert hint in str(caught.value)
+
+
+@pytest.mark.parametrize("result", [None, [], {}, 5, {"z": 1.5}, {"z": None}, {"z": True}, {"z": [1]}])
+def test_results_must_be_named_values(result):
+    with pytest.raises(UserError, match="return"):
+        quorate.computation(lambda x: result).trace({"x": INT})
+
+
+def test_inputs_must_be_the_parameters():
+    with pytest.raises(UserError, match="takes the inputs x"):
+        quorate.computation(lambda x: {"z": x}).trace({"y": INT})
+
+
+def test_secrets_of_one_computation_stay_there():
+    kept = []
+    quorate.computation(lambda x: kept.append(x) or {"z": x}).trace({"x": INT})
+    with pytest.raises(UserError, match="another computation"):
+        quorate.computation(lambda x: {"z": x + kept[0]}).trace({"x": INT})
+
+
+@pytest.mark.parametrize(
+    ("inputs", "hint"),
+    [
+        ({"a": np.zeros((2, 2)), "b": [1]}, "one-dimensional"),
+        ({"a": ["x"], "b": [1]}, "numbers or bools"),
+        ({"a": [math.nan], "b": [1]}, "finite"),
+        ({"a": [1, 2], "b": [1, 2, 3]}, "do not broadcast"),
+        ({"a": {"u": [1, 2], "v": [1]}, "b": [1]}, "per row"),
+        ({"a": {}, "b": [1]}, "no columns"),
+    ],
+)
+def test_simulation_refuses_bad_data(inputs, hint):
+    with pytest.raises(UserError, match=hint):
+        quorate.computation(lambda a, b: {"z": (a.v if hasattr(a, "_columns") else a) + b}).simulate(**inputs)
+
+
+def test_nothing_shows_values():
+    shown = []
+    quorate.computation(lambda x: shown.append(f"{x} {x!r}") or {"z": x}).simulate("clear", x=[123457])
+    assert shown == ["<secret int[1]> <secret int[1]>"]
