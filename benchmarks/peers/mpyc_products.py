@@ -10,6 +10,7 @@ import time
 from importlib.metadata import version
 from typing import Any
 
+import numpy as np
 from common import DEPENDENT, FRACTION, PARTIES, WORKLOADS, Measured, Peer, main, max_error, operand, peak_mb
 
 PRIME = 2**61 - 1
@@ -40,7 +41,7 @@ async def _session(mpc: Any, name: str, n: int, repeats: int) -> Measured:
         await mpc.transfer(0)
         seconds.append(time.perf_counter() - start)
     peak = peak_mb()
-    opened = await mpc.output(z[:SHOWN])
+    opened = await mpc.output(z if name == "dependent_products" else z[:SHOWN])
     await mpc.shutdown()
     return Measured(seconds[1:], peak, sent, max_error(name, n, _signed(opened)))
 
@@ -53,9 +54,13 @@ def _kind(mpc: Any, name: str) -> Any:
 
 
 async def _dealt(mpc: Any, kind: Any, values: Any) -> Any:
-    """A shared array, an input of party 0."""
-    scaled = values.dtype.kind == "f"
-    mine = kind.array(values, integral=False) if scaled else kind.array(kind.field.array(values.astype(object)))
+    """A shared array, an input of party 0; for a single number a shared scalar, which is faster in MPyC."""
+    if values.size == 1:
+        mine = kind(int(values[0]))
+    elif values.dtype.kind == "f":
+        mine = kind.array(values, integral=False)
+    else:
+        mine = kind.array(kind.field.array(values.astype(object)))
     shared = mpc.input(mine, senders=0)
     await mpc.gather(shared)
     return shared
@@ -67,8 +72,9 @@ async def _step(mpc: Any, name: str, x: Any, y: Any) -> Any:
         z = x
         for _ in range(DEPENDENT):
             z = z * y
-    else:
-        z = x < y if name == "comparison" else x * y
+            await mpc.gather(z)  # 5 to 10 % faster than to let all the tasks wait at once
+        return z
+    z = x < y if name == "comparison" else x * y
     await mpc.gather(z)
     return z
 
@@ -78,8 +84,8 @@ def _bytes_sent(mpc: Any) -> int:
 
 
 def _signed(opened: Any) -> Any:
-    """Plain numbers; field elements as their representatives around 0."""
-    return opened.signed_() if hasattr(opened, "signed_") else opened
+    """Plain numbers in an array; field elements as their representatives around 0."""
+    return np.atleast_1d(opened.signed_() if hasattr(opened, "signed_") else opened)
 
 
 if __name__ == "__main__":

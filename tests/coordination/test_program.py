@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import msgspec
-import numpy as np
 import pytest
 
 import quorate
@@ -70,19 +69,27 @@ def costs(inside, outside):
 def spec(request, tmp_path: Path):
     parties, dealer = SETUPS[request.param]
     path = tmp_path / "spec.yaml"
-    path.write_text(SPEC.replace("PROTOCOL", request.param).replace("PARTIES", parties).replace("DEALER\n", dealer and dealer + "\n"))
+    path.write_text(
+        SPEC.replace("PROTOCOL", request.param)
+        .replace("PARTIES", parties)
+        .replace("DEALER\n", dealer and dealer + "\n")
+    )
     return load_spec(path)
 
 
 def plan_of(spec, function=costs):
-    return quorate.computation(function).trace({item.name: {c.name: c.dtype for c in item.columns} for item in spec.inputs})
+    return quorate.computation(function).trace(
+        {item.name: {c.name: c.dtype for c in item.columns} for item in spec.inputs}
+    )
 
 
 def prepared(spec, data=DATA) -> dict[str, Prepared]:
     import pyarrow
 
     return {
-        item.name: prepare(load_table(pyarrow.table(data[item.name]), [c.name for c in item.columns]), item, salt=b"s" * 32)
+        item.name: prepare(
+            load_table(pyarrow.table(data[item.name]), [c.name for c in item.columns]), item, salt=b"s" * 32
+        )
         for item in spec.inputs
     }
 
@@ -97,7 +104,8 @@ def jobs_of(spec, data=DATA):
 
 def run(jobs, intercept=None):
     programs = [
-        session_program(job, job.session(entropy=SeededEntropyForTests(4, str(me))), Scope.root()) for me, job in enumerate(jobs)
+        session_program(job, job.session(entropy=SeededEntropyForTests(4, str(me))), Scope.root())
+        for me, job in enumerate(jobs)
     ]
     return simulate(programs, intercept)
 
@@ -145,7 +153,9 @@ class Wire:
     """Notes the names of the steps that messages belong to, and may change a message."""
 
     def __init__(self, change=None):
-        self.names, self.change = set(), change
+        self.names: set = set()
+        self.first: object = None
+        self.change = change
 
     def __call__(self, sender, receiver, name, body):
         self.names.add(name)
@@ -173,7 +183,7 @@ def test_a_difference_ends_the_session_before_any_data_is_sent(what, role, spec)
     me = jobs[0].roster.index(role)
     jobs[me] = DIFFERENCES[what](jobs[me])
     wire = Wire()
-    with pytest.raises(AgreementError, match="holds another (spec|plan) than we do"):
+    with pytest.raises(AgreementError, match=r"holds another (spec|plan) than we do"):
         run(jobs, wire)
     assert wire.only_agreement()
 
@@ -201,7 +211,6 @@ def test_an_owner_who_tells_parties_different_rows_is_found_out(spec):
         return body
 
     wire = Wire(lie)
-    wire.first = None
     with pytest.raises(AgreementError, match="another number of rows"):
         run(jobs, wire)
     assert wire.only_agreement()
@@ -244,7 +253,10 @@ def test_no_raw_value_crosses_the_wire(spec):
 def test_plans_must_belong_to_the_spec(spec):
     check_plan(spec, plan_of(spec))
     with pytest.raises(UserError, match="does not compute the outputs rows"):
-        check_plan(spec, plan_of(spec, lambda inside, outside: {k: v for k, v in costs(inside, outside).items() if k != "rows"}))
+        check_plan(
+            spec,
+            plan_of(spec, lambda inside, outside: {k: v for k, v in costs(inside, outside).items() if k != "rows"}),
+        )
     with pytest.raises(UserError, match="opens to nobody"):
         check_plan(spec, plan_of(spec, lambda inside, outside: {**costs(inside, outside), "all": inside.cost}))
     types = {"cost": quorate.fixed(8), "sick": quorate.BOOL}

@@ -39,7 +39,9 @@ def indices(draw, shape):
     """A NumPy index: integers, slices of any step, an ellipsis, new axes, at most one list."""
     items, listed = [], draw(st.booleans())
     for size in shape[: draw(st.integers(0, len(shape)))]:
-        kinds = ["slice", "slice", "int"] if listed and "list" in [type(i).__name__ for i in items] else ["slice", "list"]
+        kinds = (
+            ["slice", "slice", "int"] if listed and "list" in [type(i).__name__ for i in items] else ["slice", "list"]
+        )
         kind = draw(st.sampled_from(kinds if listed else ["slice", "int"]))
         if kind == "slice":
             bound = st.none() | st.integers(-size - 2, size + 2)
@@ -65,7 +67,7 @@ def test_indexing_is_numpys_or_refused(data):
     try:
         got = quorate.computation(lambda x: {"z": x.reshape(*shape)[index]}).simulate("clear", seed=1, x=flat)["z"]
     except errors.UserError as problem:
-        assert "two steps" in str(problem)
+        assert "two steps" in str(problem)  # noqa: PT017
         return
     assert got.shape == wanted.shape
     assert np.array_equal(got, wanted)
@@ -94,8 +96,8 @@ def test_constants_on_either_side(data, of_numpy):
 
     def function(x):
         return {
-            "a": x + c, "b": c + x, "c": x - c, "d": c - x, "g": x < c, "h": c < x, "i": c <= x, "j": x == c, "k": c != x,
-            "l": c >= x,
+            "a": x + c, "b": c + x, "c": x - c, "d": c - x, "g": x < c, "h": c < x, "i": c <= x, "j": x == c,
+            "k": c != x, "l": c >= x,
         }  # fmt: skip
 
     same(function, x=x)
@@ -149,7 +151,11 @@ def test_joining(data):
     def function(x, y):
         q = np if isinstance(x, np.ndarray) else quorate
         a, b = x.reshape(2, 3), y.reshape(2, 3)
-        return {"c": q.concatenate([a, b, np.ones((2, 3))], axis), "s": q.stack([a, b], axis), "i": q.stack([b, b], axis)}
+        return {
+            "c": q.concatenate([a, b, np.ones((2, 3))], axis),
+            "s": q.stack([a, b], axis),
+            "i": q.stack([b, b], axis),
+        }
 
     same(function, x=x, y=y)
 
@@ -179,7 +185,8 @@ def test_products_of_matrices_and_vectors(data):
         left, right = x.reshape(a, b), y.reshape(b, c)
         return {
             "mm": left @ right, "vm": left[0] @ right, "mv": left @ right[:, 0], "vv": left[0] @ right[:, 0],
-            "square": left.T @ left, "const": np.arange(a * b).reshape(a, b) @ right, "list": left @ np.ones((b, 1), int),
+            "square": left.T @ left, "const": np.arange(a * b).reshape(a, b) @ right,
+            "list": left @ np.ones((b, 1), int),
         }  # fmt: skip
 
     same(function, x=x, y=y)
@@ -190,14 +197,33 @@ def test_products_of_matrices_and_vectors(data):
 def test_order_and_size(x, y):
     def function(x, y):
         q = np if isinstance(x, np.ndarray) else quorate
-        return {"min": q.minimum(x, y), "max": q.maximum(x, 1), "least": q.minimum(-2.5, y), "abs": abs(x), "neg": -x, "pos": +y}
+        return {
+            "min": q.minimum(x, y),
+            "max": q.maximum(x, 1),
+            "least": q.minimum(-2.5, y),
+            "abs": abs(x),
+            "neg": -x,
+            "pos": +y,
+        }
 
     same(function, x=x, y=y)
 
 
 @pytest.mark.parametrize(
     "ufunc",
-    ["add", "subtract", "multiply", "less", "less_equal", "greater", "greater_equal", "equal", "not_equal", "maximum", "minimum"],
+    [
+        "add",
+        "subtract",
+        "multiply",
+        "less",
+        "less_equal",
+        "greater",
+        "greater_equal",
+        "equal",
+        "not_equal",
+        "maximum",
+        "minimum",
+    ],
 )
 def test_ufuncs_with_an_array_on_either_side(ufunc):
     x, c = np.array([1, -2, 3]), np.array([2, -2, 0])
@@ -206,7 +232,9 @@ def test_ufuncs_with_an_array_on_either_side(ufunc):
 
 
 def test_other_ufuncs():
-    same(lambda x: {"a": np.absolute(x), "n": np.negative(x), "l": np.logical_and(x > 1, x < 3)}, x=np.array([1, -2, 3]))
+    same(
+        lambda x: {"a": np.absolute(x), "n": np.negative(x), "l": np.logical_and(x > 1, x < 3)}, x=np.array([1, -2, 3])
+    )
     same(lambda x: {"s": np.sqrt(x), "d": np.divide(x, 4), "r": np.divide(8.0, x)}, 2**-13, x=np.array([1.0, 2.0, 9.5]))
 
 

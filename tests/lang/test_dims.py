@@ -47,7 +47,8 @@ def test_other_texts_are_refused(text):
 
 def test_what_depends_on_the_number_is_refused():
     for attempt in (
-        lambda: bool(A), lambda: int(A), lambda: range(A), lambda: A * B, lambda: A + 1.5, lambda: A * 0.5, lambda: A - "x",
+        lambda: bool(A), lambda: int(A), lambda: range(A), lambda: A * B, lambda: A + 1.5, lambda: A * 0.5,
+        lambda: A - "x",
     ):  # fmt: skip
         with pytest.raises(UserError, match=r"rows\(a\)"):
             attempt()

@@ -77,8 +77,8 @@ REFUSED = {
     "text": (lambda q, x, y, m, t: x + "1", "numbers"),
     "None": (lambda q, x, y, m, t: x == None, "numbers"),  # noqa: E711
     "complex": (lambda q, x, y, m, t: x * 1j, "numbers"),
-    "ragged": (lambda q, x, y, m, t: x + [[1], [1, 2]], "equal length"),
-    "list of secrets": (lambda q, x, y, m, t: x + [x[0], x[1]], "quorate.stack"),
+    "ragged": (lambda q, x, y, m, t: x + [[1], [1, 2]], "equal length"),  # noqa: RUF005
+    "list of secrets": (lambda q, x, y, m, t: x + [x[0], x[1]], "quorate.stack"),  # noqa: RUF005
     "minus a bool": (lambda q, x, y, m, t: -m, "astype(int)"),
     "numbers as bools": (lambda q, x, y, m, t: x & m, "compare"),
     "not of a number": (lambda q, x, y, m, t: ~x, "compare"),

@@ -15,6 +15,8 @@ from quorate.sharing.share import Arithmetic
 __all__ = ["divide_public", "division_error", "division_plan"]
 
 MOST_STEPS = 8
+ROOM = 12
+"""Bits of a factor with which it pays to go on."""
 
 
 def division_error(p: Protocol) -> float:
@@ -23,14 +25,14 @@ def division_error(p: Protocol) -> float:
 
 
 class DivisionPlan(NamedTuple):
-    """How a division by a public number goes: factor and shift of every truncation, none for a mere multiple.
+    """How a division by a public number goes: per step the bits to drop first, factor and shift; none for a multiple.
 
     The remainder after a step is x * 2**raise_bits - quotient * divisor, with the divisor in lowest terms.
     """
 
     divisor: int
     raise_bits: int
-    steps: tuple[tuple[int, int], ...]
+    steps: tuple[tuple[int, int, int], ...]
 
 
 def division_plan(p: Protocol, divisor: int, raise_bits: int, limit: int) -> DivisionPlan:
@@ -45,11 +47,13 @@ def division_plan(p: Protocol, divisor: int, raise_bits: int, limit: int) -> Div
     divisor <<= max(0, -raise_bits)
     if raised >= p.capacity or divisor >> p.capacity:
         raise _no_room(p, limit)
-    steps: list[tuple[int, int]] = []
+    steps: list[tuple[int, int, int]] = []
     while target != 1 << raised and len(steps) < MOST_STEPS:
-        factor, shift = _factor(target, limit, p)
-        steps.append((factor, shift))
-        error = math.ceil(abs(Fraction(factor, 1 << shift) - target) * limit + Fraction(p.truncation_error))
+        step, error = _step(target, limit, p, 0)
+        if error > division_error(p) and limit.bit_length() > p.capacity - ROOM:
+            # Hardly any room for a factor: dropping half of the bits first leaves an error of the square root's size.
+            step, error = _step(target, limit, p, limit.bit_length() - p.capacity // 2)
+        steps.append(step)
         if error <= division_error(p):
             return DivisionPlan(divisor, raised, tuple(steps))
         target, limit = Fraction(1, divisor), error * divisor
@@ -74,8 +78,11 @@ def divide_public(p: Protocol, at: Scope, x: Arithmetic, divisor: int, raise_bit
     if not how.steps:
         return raised
     quotient, numerator = None, x
-    for step, (factor, shift) in enumerate(how.steps):
-        part = yield from p.truncate(at.child(f"step {step}"), p.scale(numerator, factor), shift)
+    for step, (drop, factor, shift) in enumerate(how.steps):
+        here = at.child(f"step {step}")
+        if drop:
+            numerator = yield from p.truncate(here.child("drop"), numerator, drop)
+        part = yield from p.truncate(here, p.scale(numerator, factor), shift)
         quotient = part if quotient is None else p.add(quotient, part)
         numerator = p.sub(raised, p.scale(quotient, how.divisor))
     return raised if quotient is None else quotient
@@ -86,6 +93,15 @@ def _no_room(p: Protocol, limit: int) -> UserError:
         f"a division of values up to 2**{limit.bit_length()} by a public number does not fit {p.name}; "
         "declare narrower ranges or use a smaller scale"
     )
+
+
+def _step(target: Fraction, limit: int, p: Protocol, drop: int) -> tuple[tuple[int, int, int], int]:
+    """One step that drops so many bits before it multiplies, and the error that it leaves."""
+    unit = Fraction(p.truncation_error)
+    largest = (limit >> drop) + (math.ceil(unit) + 1 if drop else 0)
+    factor, shift = _factor(target * (1 << drop), largest, p)
+    error = abs(Fraction(factor, 1 << shift) - target * (1 << drop)) * largest + unit
+    return (drop, factor, shift), math.ceil(error + (unit * target * (1 << drop) if drop else 0))
 
 
 def _factor(target: Fraction, limit: int, p: Protocol) -> tuple[int, int]:

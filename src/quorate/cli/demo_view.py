@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -25,10 +26,14 @@ def show(document: Mapping[str, Any]) -> None:
 
 
 def _results(document: Mapping[str, Any]) -> Table:
-    table = Table(title=f"{sum(document['rows'].values())} patients of three hospitals, euros", title_justify="left")
-    table.add_column("what")
+    table = Table(
+        title=f"{sum(document['rows'].values())} patients of three hospitals, euros",
+        title_justify="left",
+        box=SIMPLE_HEAD,
+    )
+    table.add_column("what", no_wrap=True)
     for heading in ("computed on shares", "plaintext truth", "difference", "stated precision"):
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", overflow="fold")
     for name, value in document["result"].items():
         numbers = (value, document["expected"][name])
         shown = [f"{number:,.4f}" if isinstance(number, float) else f"{number:,}" for number in numbers]
@@ -54,11 +59,11 @@ def _block() -> str:
 
 
 def _participants(document: Mapping[str, Any]) -> Table:
-    table = Table(title="what each participant sent and saw", title_justify="left")
-    table.add_column("who")
+    table = Table(title="what each participant sent and saw", title_justify="left", box=SIMPLE_HEAD)
+    table.add_column("who", no_wrap=True)
     for heading in ("rounds", "bytes sent", "seconds"):
-        table.add_column(heading, justify="right")
-    table.add_column("saw")
+        table.add_column(heading, justify="right", overflow="fold")
+    table.add_column("saw", overflow="fold")
     for name, part in document["participants"].items():
         table.add_row(name, f"{part['rounds']}", f"{part['bytes_sent']:,}", f"{part['seconds']:.2f}", part["saw"])
     return table

@@ -218,7 +218,7 @@ def _show(federation: Federation, findings: list[Finding]) -> None:
     marks = {True: "[green]ok[/green]", False: "[bold red]FAILED[/bold red]", None: "[yellow]skipped[/yellow]"}
     table = Table(title=f"federation {federation.name}", title_justify="left")
     for heading in ("who", "check", "", "found, and what to do"):
-        table.add_column(heading)
+        table.add_column(heading, overflow="fold")
     for finding in findings:
         table.add_row(finding.subject, finding.check, marks[finding.ok], escape(finding.detail))
     Console(highlight=False).print(table)

@@ -34,9 +34,9 @@ def _operations(document: Mapping[str, Any]) -> Table:
     rows = ", ".join(f"{name} {count:,}" for name, count in document["rows"].items())
     table = Table(title=f"operations for rows: {rows}", title_justify="left", box=None, pad_edge=False)
     table.add_column("operation", overflow="fold")
-    table.add_column("type and range", no_wrap=True)
+    table.add_column("type and range", overflow="fold")
     for heading in ("error", "rounds", "bytes"):
-        table.add_column(heading, justify="right", no_wrap=True)
+        table.add_column(heading, justify="right", overflow="fold")
     for row in document["operations"]:
         table.add_row(*(escape(cell) for cell in _cells(row)))
     return table

@@ -43,9 +43,9 @@ def _show(made: Quote) -> None:
         console.print(f"[bold red]TRUSTED DEALER: {made.dealer}[/bold red]. {dealer_warning(made.dealer)}")
     table = Table()
     for heading in ("participant", "role"):
-        table.add_column(heading)
+        table.add_column(heading, overflow="fold")
     for heading in ("rounds", "messages", "bytes sent"):
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", overflow="fold")
     for cost in made.participants:
         numbers = [f"{number:,}" for number in (cost.rounds, cost.messages, cost.bytes_sent)]
         table.add_row(cost.name, cost.role, *numbers)

@@ -118,7 +118,7 @@ def _allowed(spec: Spec, rows: dict[str, int]) -> dict[str, int]:
     for item in spec.inputs:
         if not item.min_rows <= rows[item.name] <= item.max_rows:
             raise AgreementError(
-                f"input {item.name!r} has {rows[item.name]} rows, but the spec allows {item.min_rows} to {item.max_rows}; "
+                f"input {item.name!r} has {rows[item.name]} rows, the spec allows {item.min_rows} to {item.max_rows}; "
                 "its owner must provide other data, or all must agree on another spec"
             )
     return rows

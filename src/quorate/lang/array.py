@@ -7,6 +7,7 @@ import operator
 import sys
 from collections.abc import Callable, Hashable, Sequence
 from fractions import Fraction
+from importlib import import_module
 from pathlib import Path
 from types import EllipsisType
 from typing import Any, NoReturn, cast
@@ -49,7 +50,9 @@ class Trace:
                 raise UserError("a secret array of another computation cannot be used here")
         return self._add(kind, tuple(operand.position for operand in operands), attributes, None)
 
-    def _add(self, kind: str, operands: tuple[int, ...], attributes: dict[str, Any], stated: Type | None) -> SecretArray:
+    def _add(
+        self, kind: str, operands: tuple[int, ...], attributes: dict[str, Any], stated: Type | None
+    ) -> SecretArray:
         key = repr((kind, operands, sorted(attributes.items(), key=lambda item: item[0])))
         if key not in self._known:
             types = [self.operations[operand].type for operand in operands]
@@ -117,7 +120,7 @@ class SecretArray:
         self.trace = trace
         self.position = position
 
-    # -- facts ---------------------------------------------------------------------------------------------------------
+    # -- facts --------------------------------------------------------------------------------------------------------
 
     @property
     def type(self) -> Type:
@@ -174,7 +177,7 @@ class SecretArray:
     def __reduce__(self) -> NoReturn:
         _refusal("pickling", "return the value from the computation instead")
 
-    # -- arithmetic ------------------------------------------------------------------------------------------------------
+    # -- arithmetic ---------------------------------------------------------------------------------------------------
 
     def _other(self, other: Any, like: DType | None = None) -> SecretArray:
         """The operand as an array of this computation; constants take a type that fits."""
@@ -192,7 +195,11 @@ class SecretArray:
 
     def _aligned(self, other: Any) -> tuple[SecretArray, SecretArray]:
         """Both operands as numbers at one scale."""
-        if not isinstance(other, SecretArray | Dim) and self.dtype.kind == "fixed" and _public(other).dtype.kind in "iuf":
+        if (
+            not isinstance(other, SecretArray | Dim)
+            and self.dtype.kind == "fixed"
+            and _public(other).dtype.kind in "iuf"
+        ):
             return self, self._other(other, self.dtype)
         left, right = (x.astype(INT) if x.dtype == BOOL else x for x in (self, self._other(other)))
         if left.dtype == right.dtype:
@@ -296,10 +303,12 @@ class SecretArray:
             return numbers * (1.0 / values)
         ratio = Fraction(values.item()).limit_denominator(LARGEST_DENOMINATOR)
         if not 0 < abs(ratio.numerator) < 1 << 40:
-            raise UserError(f"division by {values.item()!r}; multiply by its reciprocal, or change the scale of the data")
+            raise UserError(
+                f"division by {values.item()!r}; multiply by its reciprocal, or change the scale of the data"
+            )
         return self.trace.record("div_public", [numbers * ratio.denominator], divisor=ratio.numerator, scale=scale)
 
-    # -- comparison and logic ----------------------------------------------------------------------------------------------
+    # -- comparison and logic -----------------------------------------------------------------------------------------
 
     def __lt__(self, other: Any) -> SecretArray:
         return self._binary("lt", other)
@@ -366,7 +375,7 @@ class SecretArray:
         name = function.__name__
         raise UserError(f"numpy.{name} is not possible on secrets; use quorate.{name} if there is one, or operators")
 
-    # -- shape ---------------------------------------------------------------------------------------------------------------
+    # -- shape --------------------------------------------------------------------------------------------------------
 
     def __getitem__(self, index: Index | tuple[Index, ...]) -> SecretArray:
         items = index if isinstance(index, tuple) else (index,)
@@ -385,7 +394,7 @@ class SecretArray:
         return self.trace.record("transpose", [self], axes=order)
 
     @property
-    def T(self) -> SecretArray:  # noqa: N802 - NumPy's name
+    def T(self) -> SecretArray:
         """The transpose."""
         return self.transpose()
 
@@ -405,7 +414,7 @@ class SecretArray:
             raise UserError("fixed to int loses the fraction; keep the values fixed, or compare")
         return self.trace.record("rescale", [self], scale=target.scale)
 
-    # -- statistics ------------------------------------------------------------------------------------------------------------
+    # -- statistics ---------------------------------------------------------------------------------------------------
 
     def _numbers(self, where: Any = None) -> SecretArray:
         numbers = self.astype(INT) if self.dtype == BOOL else self
@@ -530,7 +539,7 @@ def _canonical_item(item: Any) -> Any:
         raise UserError("a secret cannot be an index; use a mask: quorate.where(mask, a, 0) or sum(where=mask)")
     if isinstance(item, list | np.ndarray):
         entries = _public(item)
-        if entries.ndim != 1 or entries.dtype.kind not in "iu" and entries.size:
+        if entries.ndim != 1 or (entries.dtype.kind not in "iu" and entries.size):
             raise UserError("a list as an index holds whole numbers; for a public mask use numpy.flatnonzero(mask)")
         return ["list", [int(entry) for entry in entries]]
     if isinstance(item, int | np.integer) and not isinstance(item, bool):
@@ -547,16 +556,8 @@ def _bound(value: Any) -> int | None:
     return int(value)
 
 
-def _where_smaller(x: Any, y: Any) -> SecretArray:
-    from quorate.lang.functions import minimum
-
-    return minimum(x, y)
-
-
-def _where_larger(x: Any, y: Any) -> SecretArray:
-    from quorate.lang.functions import maximum
-
-    return maximum(x, y)
+def _extreme(name: str) -> Callable[[Any, Any], SecretArray]:
+    return lambda x, y: getattr(import_module("quorate.lang.functions"), name)(x, y)
 
 
 _UFUNCS: dict[str, Callable[..., Any]] = {
@@ -567,7 +568,6 @@ _UFUNCS: dict[str, Callable[..., Any]] = {
     "matmul": operator.matmul,
     "power": operator.pow,
     "negative": operator.neg,
-    "positive": operator.pos,
     "absolute": operator.abs,
     "less": operator.lt,
     "less_equal": operator.le,
@@ -580,12 +580,10 @@ _UFUNCS: dict[str, Callable[..., Any]] = {
     "bitwise_xor": operator.xor,
     "logical_and": operator.and_,
     "logical_or": operator.or_,
-    "logical_xor": operator.xor,
     "logical_not": operator.invert,
-    "invert": operator.invert,
     "sqrt": SecretArray.sqrt,
-    "minimum": _where_smaller,
-    "maximum": _where_larger,
+    "minimum": _extreme("minimum"),
+    "maximum": _extreme("maximum"),
 }
 
 _MIRRORED = {

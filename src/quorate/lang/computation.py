@@ -115,7 +115,9 @@ def _columns_of(value: Any) -> dict[str, tuple[DType, npt.NDArray[np.int64]]]:
 def _encoded(values: npt.NDArray[Any]) -> tuple[DType, npt.NDArray[np.int64]]:
     dtypes = {"b": BOOL, "i": INT, "u": INT, "f": fixed(16)}
     if values.ndim != 1 or values.dtype.kind not in dtypes:
-        raise UserError(f"an input column is a one-dimensional array of numbers or bools, not {values.dtype}{values.shape}")
+        raise UserError(
+            f"an input column is a one-dimensional array of numbers or bools, not {values.dtype}{values.shape}"
+        )
     dtype = dtypes[values.dtype.kind]
     return dtype, dtype.encode(values)
 

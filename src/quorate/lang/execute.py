@@ -113,7 +113,7 @@ class _Execution:
                 self.consumers[operand].append(index)
         self.uses = [len(consumers) + (index in self.named) for index, consumers in enumerate(self.consumers)]
 
-    # -- compute parties and the dealer ------------------------------------------------------------------------------------
+    # -- compute parties and the dealer -------------------------------------------------------------------------------
 
     def work(self) -> Step[None]:
         """Waves of operations that are ready, until all are done."""
@@ -200,7 +200,7 @@ class _Execution:
         if not self.uses[index]:
             self.values.pop(index, None)
 
-    # -- input and output ----------------------------------------------------------------------------------------------------
+    # -- input and output ---------------------------------------------------------------------------------------------
 
     def _input(self, index: int, operation: Operation) -> Step[None]:
         key = (operation.attributes["input"], operation.attributes["column"])
@@ -228,8 +228,8 @@ class _Execution:
         share = self.stored[key]
         if share.shape != shape or isinstance(share, Boolean) != (operation.type.dtype.kind == "bool"):
             raise UserError(
-                f"what is kept for input {key[0]!r}, column {key[1]!r} is no {operation.type}; declare the columns of a "
-                "stored input as they were kept"
+                f"what is kept for input {key[0]!r}, column {key[1]!r} is no {operation.type}; declare the columns of "
+                "a stored input as they were kept"
             )
         return share
 
@@ -260,7 +260,7 @@ class _Execution:
             return (yield from self.p.reveal(at, value, to))
         raise InternalError(f"{value!r} cannot be opened")
 
-    # -- owners and recipients outside -----------------------------------------------------------------------------------------
+    # -- owners and recipients outside --------------------------------------------------------------------------------
 
     def attend(self) -> Step[None]:
         """Give own inputs, take own outputs; the rest happens elsewhere."""
@@ -293,7 +293,9 @@ def _check_column(key: Key, values: Integers, shape: tuple[int, ...], allowed: R
     if values.shape != shape:
         raise DataError(f"{where} has shape {values.shape} instead of {shape}; give one value per row")
     if values.size and not (allowed[0] <= int(values.min()) and int(values.max()) <= allowed[1]):
-        raise DataError(f"{where} holds a value outside of its declared range; correct the data or declare a wider range")
+        raise DataError(
+            f"{where} holds a value outside of its declared range; correct the data or declare a wider range"
+        )
 
 
 def _in_tiles(call: Call) -> Step[Share]:
@@ -308,9 +310,7 @@ def _in_tiles(call: Call) -> Step[Share]:
     ]
 
     def step(p: Protocol, at: Scope, *pieces: Value) -> Step[Share]:
-        part = Call(
-            call.operation, call.types, call.ranges, call.capacity, p, at, list(pieces), pieces[0].shape
-        )
+        part = Call(call.operation, call.types, call.ranges, call.capacity, p, at, list(pieces), pieces[0].shape)
         return kind.run(part)  # type: ignore[no-any-return]
 
     return tiled(call.p, call.at, step, *operands)

@@ -89,22 +89,37 @@ def sum(x: SecretArray, axis: int | None = None, where: Any = None) -> SecretArr
 
 
 def mean(x: SecretArray, axis: int | None = None, where: Any = None) -> SecretArray:
-    """See `SecretArray.mean`."""
+    """See `SecretArray.mean`.
+
+    Error, in units of the last place: at most `division_error` (truncation error + 1); with `where` at most
+    `worst_error` of `circuits.divide`, twice that where nothing is chosen. `lang.precision` adds what the error of the
+    operand grows to.
+    """
     return _first(x).mean(axis, where)
 
 
 def var(x: SecretArray, axis: int | None = None, ddof: int = 0) -> SecretArray:
-    """See `SecretArray.var`."""
+    """See `SecretArray.var`.
+
+    Error: with e the error of x minus its mean, plus, if squares would not fit, of dropping its last bits, at most
+    n / (n - ddof) * (2 * max|x - mean| * e + e**2) plus two `division_error` in units of the last place.
+    """
     return _first(x).var(axis, ddof)
 
 
 def std(x: SecretArray, axis: int | None = None, ddof: int = 0) -> SecretArray:
-    """See `SecretArray.std`."""
+    """See `SecretArray.std`.
+
+    Error: for ddof=0 at most e, as in `var`, plus the root of two `division_error` units, plus that of `sqrt`.
+    """
     return _first(x).std(axis, ddof)
 
 
 def sqrt(x: SecretArray) -> SecretArray:
-    """Square root of values that are not negative."""
+    """Square root of values that are not negative.
+
+    Error of the root itself: `truncation_error` times (2**-23 relative, plus one unit of the last place).
+    """
     return _first(x).sqrt()
 
 

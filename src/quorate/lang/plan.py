@@ -108,9 +108,7 @@ class Plan:
             ]
             for operation in self.operations
         ]
-        return canonical_json(
-            {"plan": FORMAT, "name": self.name, "operations": rows, "outputs": dict(self.outputs)}
-        )
+        return canonical_json({"plan": FORMAT, "name": self.name, "operations": rows, "outputs": dict(self.outputs)})
 
     @classmethod
     def from_json(cls, data: bytes, where: str = "plan") -> Plan:

@@ -36,7 +36,7 @@ from quorate.kernels.ghost import contiguous
 from quorate.protocols.base import Integers
 from quorate.protocols.groups import SUM, XOR, Group, pair, total
 from quorate.protocols.local import RingLocal, check_shapes, public_words, ring_words, rows_of
-from quorate.sharing import additive, wire
+from quorate.sharing import replicated, wire
 from quorate.sharing.share import Arithmetic, Boolean
 
 __all__ = ["Rep3"]
@@ -95,9 +95,9 @@ class Rep3(RingLocal):
         draw, name = at.step(), at.step()
         if self.me == owner:
             masks = self.session.draw((owner,), draw, self.session.tuple_blank((2, words.size)))
-            x = additive.split(words, [mask.reshape(words.shape) for mask in masks])
-            yield Exchange(name, {party: [x[party], x[(party + 1) % 3]] for party in range(3)})
-            return x[0], x[1]
+            pairs = replicated.split(words, [mask.reshape(words.shape) for mask in masks])
+            yield Exchange(name, {party: list(held) for party, held in enumerate(pairs)})
+            return pairs[0]
         parts = (self.session.blank(words.shape), self.session.blank(words.shape))
         yield Exchange(name, None, {owner: parts} if self.me < 3 else None)
         return parts

@@ -88,7 +88,7 @@ register(
 )
 
 
-# -- products ------------------------------------------------------------------------------------------------------------
+# -- products --------------------------------------------------------------------------------------------------------
 
 
 def product_type(types: Sequence[Type], attributes: Attributes) -> DType:
@@ -135,7 +135,18 @@ def _run_large_mul(call: Call) -> Any:
     return None
 
 
-register(Kind("mul", _infer_mul, _bound_mul, _run_mul, local=_local_mul, elementwise=True, tiled=_run_large_mul, attributes=SHIFT))
+register(
+    Kind(
+        "mul",
+        _infer_mul,
+        _bound_mul,
+        _run_mul,
+        local=_local_mul,
+        elementwise=True,
+        tiled=_run_large_mul,
+        attributes=SHIFT,
+    )
+)
 
 
 def _infer_dot(types: Sequence[Type], attributes: Attributes, stated: Type) -> Type:
@@ -157,7 +168,15 @@ def _run_dot(call: Call) -> Step[Arithmetic]:
     return call.p.dot(call.at, call.numbers(0, shape), call.numbers(1, shape), call.attribute("shift", 0))
 
 
-register(Kind("dot", _infer_dot, lambda call: _sum_of_products(call, concrete(call.types[0].shape)[-1]), _run_dot, attributes=SHIFT))
+register(
+    Kind(
+        "dot",
+        _infer_dot,
+        lambda call: _sum_of_products(call, concrete(call.types[0].shape)[-1]),
+        _run_dot,
+        attributes=SHIFT,
+    )
+)
 
 
 def _infer_matmul(types: Sequence[Type], attributes: Attributes, stated: Type) -> Type:
@@ -184,7 +203,7 @@ register(
 )
 
 
-# -- sums over an axis -----------------------------------------------------------------------------------------------------
+# -- sums over an axis -----------------------------------------------------------------------------------------------
 
 
 def without_axis(shape: Shape, axis: int) -> Shape:
@@ -219,7 +238,7 @@ register(
 )
 
 
-# -- changes of scale ------------------------------------------------------------------------------------------------------
+# -- changes of scale ------------------------------------------------------------------------------------------------
 
 
 def _infer_rescale(types: Sequence[Type], attributes: Attributes, stated: Type) -> Type:
@@ -303,7 +322,7 @@ register(
 )
 
 
-# -- mean of squares: the heart of the variance ---------------------------------------------------------------------------
+# -- mean of squares: the heart of the variance ----------------------------------------------------------------------
 
 
 def _infer_mean_square(types: Sequence[Type], attributes: Attributes, stated: Type) -> Type:
@@ -362,4 +381,3 @@ register(
         attributes=frozenset({"axis", "divisor", "scale"}),
     )
 )
-

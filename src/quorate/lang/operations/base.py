@@ -57,7 +57,9 @@ class Call:
         value = self.values[index]
         share = value if isinstance(value, Share) else self.p.public(value)
         if not isinstance(share, Arithmetic):
-            raise UserError(f"operand {index} of {self.operation.kind} is bool where a number is needed; use astype(int)")
+            raise UserError(
+                f"operand {index} of {self.operation.kind} is bool where a number is needed; use astype(int)"
+            )
         return spread(share, self.shape if shape is None else shape)
 
     def bits(self, index: int, shape: tuple[int, ...] | None = None) -> Boolean:
@@ -65,7 +67,9 @@ class Call:
         value = self.values[index]
         share = value if isinstance(value, Share) else self.p.public_bits(value.astype(np.uint8))
         if not isinstance(share, Boolean):
-            raise UserError(f"operand {index} of {self.operation.kind} is a number where a bool is needed; compare first")
+            raise UserError(
+                f"operand {index} of {self.operation.kind} is a number where a bool is needed; compare first"
+            )
         return spread(share, self.shape if shape is None else shape)
 
     def fits(self, low: int, high: int) -> Range:
@@ -115,7 +119,7 @@ class Kind:
 
     def type_of(self, types: Sequence[Type], attributes: Mapping[str, Any], stated: Type) -> Type:
         """`infer`, after a look at what is given. Raises `UserError`."""
-        if self.operands is not None and len(types) != self.operands or not types and self.operands != 0:
+        if (self.operands is not None and len(types) != self.operands) or (not types and self.operands != 0):
             raise UserError(f"{self.name} of {len(types)} operands; it takes {self.operands or 'one or more'}")
         if unknown := sorted(set(attributes) - self.attributes):
             raise UserError(f"{self.name} has no attribute {', '.join(unknown)}")
@@ -213,4 +217,3 @@ def same_scale(types: Sequence[Type], what: str) -> DType:
     if len(kinds) != 1:
         raise UserError(f"{what} of {' and '.join(sorted(str(kind) for kind in kinds))}; rescale one first")
     return kinds.pop()
-

@@ -30,7 +30,7 @@ def _infer_div(types: Sequence[Type], attributes: Attributes, stated: Type) -> T
 
 def _quotient(call: Call) -> int:
     """Bits of the largest quotient of raw values, from the operands' ranges."""
-    low, high = call.ranges[1]
+    low = call.ranges[1][0]
     if low < 0:
         raise UserError("the divisor may be negative; declare a range that starts at 0 or above, or divide by its size")
     return (max(abs(end) for end in call.ranges[0]) // max(low, 1)).bit_length()
@@ -85,9 +85,7 @@ def _run_masked_mean(call: Call) -> Step[Arithmetic]:
     """The sum over the chosen elements by their number; both stay secret."""
     axis, shape, p = call.attribute("axis"), concrete(call.types[0].shape), call.p
     chosen = yield from p.to_arithmetic(call.at.child("chosen"), call.bits(1, shape))
-    flags, values = (
-        x.map(lambda part: np.moveaxis(part, axis, -1).copy()) for x in (chosen, call.numbers(0, shape))
-    )
+    flags, values = (x.map(lambda part: np.moveaxis(part, axis, -1).copy()) for x in (chosen, call.numbers(0, shape)))
     total = yield from p.dot(call.at.child("total"), values, flags)
     return (
         yield from divide(
@@ -122,8 +120,8 @@ def _bound_sqrt(call: Call) -> Range:
     low, high = call.ranges[0]
     if low < 0:
         raise UserError(
-            "the operand of sqrt may be negative; declare a range that starts at 0, or add a small number: products may "
-            "come out a few units of the last place below 0"
+            "the operand of sqrt may be negative; declare a range that starts at 0, or add a small number: products "
+            "may come out a few units of the last place below 0"
         )
     root = (high.bit_length() + 1) // 2 + call.attribute("scale") - call.types[0].dtype.scale // 2
     return call.fits(-TRUNCATION, (1 << max(root, 0)) + TRUNCATION)

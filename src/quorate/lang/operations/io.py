@@ -33,9 +33,7 @@ def _never(call: Call) -> Any:
     raise InternalError(f"{call.operation.kind} is run by the executor itself")
 
 
-register(
-    Kind("input", _infer_input, _never, _never, operands=0, attributes=frozenset({"input", "column", "dtype"}))
-)
+register(Kind("input", _infer_input, _never, _never, operands=0, attributes=frozenset({"input", "column", "dtype"})))
 
 
 def constant_values(attributes: Attributes) -> npt.NDArray[np.int64]:

@@ -60,7 +60,7 @@ def _run_and(call: Call) -> Any:
     for index, value in enumerate(call.values):
         if isinstance(value, np.ndarray):
             mask = np.broadcast_to(value.astype(np.uint8), call.shape)
-            return call.bits(1 - index).map(lambda part: part & mask)
+            return call.bits(1 - index).map(lambda part, mask=mask: part & mask)  # type: ignore[misc]
     return call.p.and_(call.at, call.bits(0), call.bits(1))
 
 
@@ -68,16 +68,14 @@ def _run_or(call: Call) -> Any:
     for index, value in enumerate(call.values):
         if isinstance(value, np.ndarray):
             mask = np.broadcast_to(value.astype(np.uint8), call.shape)
-            kept = call.bits(1 - index).map(lambda part: part & (mask ^ np.uint8(1)))
+            kept = call.bits(1 - index).map(lambda part, mask=mask: part & (mask ^ np.uint8(1)))  # type: ignore[misc]
             return call.p.xor_public(kept, mask)
     return or_(call.p, call.at, call.bits(0), call.bits(1))
 
 
 register(Kind("and", _infer_logic, lambda call: BIT, _run_and, local=_one_public, elementwise=True))
 register(Kind("or", _infer_logic, lambda call: BIT, _run_or, local=_one_public, elementwise=True))
-register(
-    Kind("xor", _infer_logic, lambda call: BIT, lambda call: call.p.xor(call.bits(0), call.bits(1)), local=always)
-)
+register(Kind("xor", _infer_logic, lambda call: BIT, lambda call: call.p.xor(call.bits(0), call.bits(1)), local=always))
 register(Kind("not", _infer_logic, lambda call: BIT, lambda call: not_(call.p, call.bits(0)), local=always, operands=1))
 
 

@@ -30,11 +30,11 @@ def _moved(value: Value, change: Callable[[Any], Any]) -> Value:
     return value.map(lambda part: contiguous(change(part))) if isinstance(value, Share) else change(value)
 
 
-# -- indexing --------------------------------------------------------------------------------------------------------------
+# -- indexing --------------------------------------------------------------------------------------------------------
 
 
 def indexed_shape(shape: Shape, index: Sequence[Any]) -> Shape:
-    """The shape after indexing with canonical items: an integer, ["slice", start, stop, step], ["new"], ["list", [...]].
+    """The shape after indexing with canonical items: integer, ["slice", start, stop, step], ["new"], ["list", [...]].
 
     Raises:
         UserError: out of range, or not decidable for an array whose length is a row count.
@@ -74,7 +74,9 @@ def _sliced(size: Size, start: int | None, stop: int | None, step: int | None) -
     if isinstance(size, int):
         return len(range(*slice(start, stop, step).indices(size)))
     if step not in (None, 1, -1) or (step == -1 and (start, stop) != (None, None)):
-        raise UserError(f"a slice with step {step} of {size} rows; only whole arrays can be reversed before it is bound")
+        raise UserError(
+            f"a slice with step {step} of {size} rows; only whole arrays can be reversed before it is bound"
+        )
     low, high = start or 0, stop
     if low < 0 or (high is not None and high >= 0):
         if (high is None or high < 0) if low < 0 else high is not None:
@@ -99,8 +101,8 @@ def _infer_index(types: Sequence[Type], attributes: Attributes, stated: Type) ->
     lists = sum(not isinstance(index[k], int) for k in advanced)
     if lists > 1 or (lists and advanced[-1] - advanced[0] >= len(advanced)):
         raise UserError(
-            "an index takes one list, and integers only right next to it, since NumPy moves axes otherwise; index in two "
-            "steps: first with integers and slices, then with the list"
+            "an index takes one list, and integers only right next to it, since NumPy moves axes otherwise; index in "
+            "two steps: first with integers and slices, then with the list"
         )
     return replace(types[0], shape=indexed_shape(types[0].shape, index))
 
@@ -118,7 +120,7 @@ register(
 )
 
 
-# -- shape -----------------------------------------------------------------------------------------------------------------
+# -- shape -----------------------------------------------------------------------------------------------------------
 
 
 def reshaped(shape: Shape, wanted: Sequence[Size]) -> Shape:
