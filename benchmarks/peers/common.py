@@ -35,7 +35,7 @@ Numbers = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class Workload:
-    """The same numbers as in quorate bench.
+    """What quorate bench calls the same, with operands that fit the smallest modulus in use.
 
     Attributes:
         bits: operands are integers below 2**bits in absolute value; with `scaled`, units of 2**-FRACTION.
@@ -43,7 +43,6 @@ class Workload:
         scaled: operands are handed to the peer as fixed-point numbers.
         positive: the second operand is positive.
         square: operands are n by n.
-        operations: elementary operations in one repetition.
     """
 
     bits: int
@@ -51,13 +50,16 @@ class Workload:
     scaled: bool = False
     positive: bool = False
     square: bool = False
-    operations: Callable[[int], int] = staticmethod(lambda n: n)
+
+    def operations(self, n: int) -> int:
+        """Elementary operations in one repetition."""
+        return n**3 if self.square else n
 
 
 WORKLOADS = {
     "product": Workload(28, np.multiply),
     "comparison": Workload(58, np.less),
-    "matmul": Workload(24, np.matmul, square=True, operations=lambda n: n**3),
+    "matmul": Workload(24, np.matmul, square=True),
     "fixed_product": Workload(28, lambda x, y: x * y / 2.0**FRACTION, scaled=True),
     "division": Workload(27, lambda x, y: x / y * 2.0**FRACTION, scaled=True, positive=True),
     "dependent_products": Workload(1, lambda x, y: x * y**DEPENDENT),
@@ -101,7 +103,7 @@ def max_error(name: str, n: int, result: Numbers) -> float:
 
 @dataclass(frozen=True)
 class Measured:
-    """What one party reports: of each repetition its seconds, of one its bytes sent (None: the peer only prints them)."""
+    """What one party reports: seconds of each repetition, bytes sent in one (None: the peer only prints them)."""
 
     seconds: list[float]
     peak_mb: float
@@ -212,7 +214,10 @@ def _attempt(command: list[str], prints: str) -> tuple[list[dict[str, Any]], str
         if failed is None:
             return [_report(path, log, prints) for path, log in zip(reports, said, strict=True)], ""
         code = parties[failed].returncode
-    return [], f"party {failed} ended with code {code} (-9: took longer than {PATIENCE:.0f} s): {said[failed].strip()[-2000:]}"
+    return (
+        [],
+        f"party {failed} ended with code {code} (-9: stopped after {PATIENCE:.0f} s): {said[failed].strip()[-2000:]}",
+    )
 
 
 def _report(path: Path, log: str, prints: str) -> dict[str, Any]:

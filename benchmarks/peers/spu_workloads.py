@@ -1,4 +1,4 @@
-"""SPU (ABY3, three parties, 64-bit ring): the workloads of quorate bench, one process per party, brpc links on loopback.
+"""SPU (ABY3, three parties, 64-bit ring): workloads of quorate bench, one process per party, brpc links on loopback.
 
 Run it with the Python of the environment that setup.sh makes for SPU.
 """
@@ -10,7 +10,20 @@ from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
 
-from common import CHECKED, DEPENDENT, FRACTION, PARTIES, PATIENCE, WORKLOADS, Measured, Peer, main, max_error, operand, peak_mb
+from common import (
+    CHECKED,
+    DEPENDENT,
+    FRACTION,
+    PARTIES,
+    PATIENCE,
+    WORKLOADS,
+    Measured,
+    Peer,
+    main,
+    max_error,
+    operand,
+    peak_mb,
+)
 
 SIZES = {
     "product": 10**6,

@@ -28,7 +28,7 @@ def test_a_changed_source_is_noticed_and_then_compiled(here, example, edit):
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("cost.mean()", "cost.meen()", "line 13"),
+        ("cost.mean()", "cost.meen()", "line 15"),
         ("cost.mean()", "1 if cost.sum() > 3 else 2", "truth value"),
         ("import quorate", "import quorate\nimport no_such_module", "no_such_module"),
         ("return results", "return 3", "dictionary"),

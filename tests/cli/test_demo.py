@@ -61,7 +61,7 @@ example.copy_example = spoiled
 """
 OTHER_TRUTH = """
 truth = example.truth
-example.truth = lambda folder: truth(folder) | {"mean_cost": truth(folder)["mean_cost"] + 0.001}
+example.truth = lambda folder: (truth(folder)[0] | {"mean_cost": truth(folder)[0]["mean_cost"] + 0.001}, 0.1)
 """
 
 
@@ -100,7 +100,7 @@ def test_the_copied_example_runs_as_its_words_say(here, tmp_path):
     assert {path.suffix for path in folder.iterdir()} == {".yaml", ".json", ".py", ".csv"}
     data = [part for name in INPUTS.values() for part in ("--data", f"{name}={folder / name}.csv")]
     run = here("run", folder / "protocol_spec.yaml", "--simulate", *data, "--json").json()
-    assert run["results"]["mean_cost"] == pytest.approx(truth(folder)["mean_cost"], abs=0.001)
+    assert run["results"]["mean_cost"] == pytest.approx(truth(folder)[0]["mean_cost"], abs=0.001)
     again = here("demo", "--copy", folder)
     assert again.code == 2
     assert "not overwritten" in again.err

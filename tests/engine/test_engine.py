@@ -168,7 +168,7 @@ def test_early_messages_are_kept_and_used():
 
 
 def test_early_bytes_are_limited_per_peer(monkeypatch):
-    monkeypatch.setattr(party_module, "EARLY_LIMIT", 20)
+    monkeypatch.setattr(party_module, "EARLY_LIMIT", 20 + party_module.EARLY_OVERHEAD)
     party = waiting_party((1, 1))
     party.deliver(1, (2, 1), bytes(16))
     party.deliver(2, (2, 1), bytes(16))

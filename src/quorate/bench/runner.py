@@ -194,9 +194,7 @@ def _work(
     tls = setting.transport == "tls"
     links = loopback.tls_links(me, folder) if tls else loopback.insecure_plaintext_links(me)
     names = setting.participants
-    seconds = conduct(
-        party, links, root_scope=root, names=names, round_timeout=PATIENCE, session_timeout=10 * PATIENCE
-    )
+    seconds = conduct(party, links, root_scope=root, names=names, round_timeout=PATIENCE, session_timeout=10 * PATIENCE)
     pipe.send_bytes(" ".join(map(repr, [_peak_mb(), *seconds])).encode())
 
 
@@ -214,7 +212,9 @@ def _peak_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
 
 
-def setting_for(protocol: str, transport: Transport, parties: int | None = None, threshold: int | None = None) -> Setting:
+def setting_for(
+    protocol: str, transport: Transport, parties: int | None = None, threshold: int | None = None
+) -> Setting:
     """A setting with the usual number of parties and threshold where none is given."""
     count_ = parties or {"semi2k": 2}.get(protocol, 3)
     return Setting(protocol, count_, default_threshold(protocol, count_) if threshold is None else threshold, transport)

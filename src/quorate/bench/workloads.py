@@ -56,7 +56,7 @@ class Workload:
     field_bits: int
     tolerance: int = 0
     positive: bool = False
-    operations: Callable[[int], int] = staticmethod(lambda n: n)
+    operations: Callable[[int], int] = int
 
     def width(self, p: Protocol) -> int:
         """Bits of the operands under protocol `p`."""
@@ -115,9 +115,7 @@ WORKLOADS: dict[str, Workload] = {
     "product_steady": Workload(_steady, np.multiply, lambda n: (n,), (10**7,), 31, 28),
     "comparison": Workload(_comparison, np.less, lambda n: (n,), (10**6,), 61, 58),
     "matmul": Workload(_matmul, np.matmul, lambda n: (n, n), (512,), 26, 24, operations=lambda n: n**3),
-    "fixed_product": Workload(
-        _fixed, lambda x, y: x * y >> FRACTION, lambda n: (n,), (10**6,), 30, 28, tolerance=3
-    ),
+    "fixed_product": Workload(_fixed, lambda x, y: x * y >> FRACTION, lambda n: (n,), (10**6,), 30, 28, tolerance=3),
     "division": Workload(
         _division, _quotients, lambda n: (n,), (10**5,), DIVISOR_BITS - 1, DIVISOR_BITS - 1, tolerance=4, positive=True
     ),
@@ -205,4 +203,6 @@ def _barrier(p: Protocol, at: Scope) -> Step[None]:
     members = [*range(p.parties), *([p.session.dealer] if p.session.dealer is not None else [])]
     others = [member for member in members if member != p.me]
     token = np.zeros(1, np.uint8)
-    yield Exchange(at.step(), {other: [token] for other in others}, {other: [np.empty(1, np.uint8)] for other in others})
+    yield Exchange(
+        at.step(), {other: [token] for other in others}, {other: [np.empty(1, np.uint8)] for other in others}
+    )

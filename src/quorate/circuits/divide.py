@@ -19,7 +19,7 @@ from quorate.errors import UserError
 from quorate.protocols.base import Protocol
 from quorate.sharing.share import Arithmetic
 
-__all__ = ["divide", "worst_error"]
+__all__ = ["corrections", "divide", "worst_error"]
 
 REST = 0.25
 """What the estimates may leave of the error, in units of the last place; truncation comes on top."""
@@ -43,10 +43,10 @@ def divide(
     Raises:
         UserError: the bounds are too wide for the protocol's range.
     """
-    quotient_bits, digits = max(0, quotient_bits), 2 * -(-divisor_bits // 2)
+    quotient_bits = max(0, quotient_bits)
     if quotient_bits + scale < 0:
         return p.public(np.zeros(x.shape, np.int64))
-    passes = _passes(p, digits, quotient_bits, scale)
+    passes = corrections(p, divisor_bits=divisor_bits, quotient_bits=quotient_bits, scale=scale)
     powers = yield from normaliser(p, at.child("normalise"), y, divisor_bits, "found", "factor")
     reciprocal = yield from _reciprocal(p, at.child("reciprocal"), y, powers)
     work = _Quotient(p, powers, reciprocal)
@@ -61,8 +61,13 @@ def divide(
     return quotient
 
 
-def _passes(p: Protocol, digits: int, quotient_bits: int, scale: int) -> list[int]:
-    """For every correction that is needed, the bits of its quotient; raises `UserError` for ranges that do not fit."""
+def corrections(p: Protocol, *, divisor_bits: int, quotient_bits: int, scale: int) -> list[int]:
+    """For every correction that `divide` needs, the bits of its quotient.
+
+    Raises:
+        UserError: the bounds are too wide for the protocol's range.
+    """
+    quotient_bits, digits = max(0, quotient_bits), 2 * -(-divisor_bits // 2)
     room, raised = p.capacity - working_bits(p) - 2, max(0, scale)
     fits = quotient_bits <= room and quotient_bits + digits <= p.capacity and quotient_bits + scale + 12 <= p.capacity
     error, passes = _estimate_error(p, quotient_bits, scale), []
@@ -136,7 +141,9 @@ class _Quotient:
         Since y * factor < 4**pairs, x * factor stays below 2**bits * 4**pairs.
         """
         p, keep = self.p, _kept(self.p, bits)
-        part = yield from scaled_product(p, at.child("part"), x, self.powers.powers["factor"], 2 * self.powers.pairs, keep)
+        part = yield from scaled_product(
+            p, at.child("part"), x, self.powers.powers["factor"], 2 * self.powers.pairs, keep
+        )
         return (
             yield from scaled_product(p, at.child("quotient"), part, self.reciprocal, keep + working_bits(p), wanted)
         )

@@ -16,7 +16,7 @@ from quorate.errors import UserError
 from quorate.protocols.base import Protocol
 from quorate.sharing.share import Arithmetic
 
-__all__ = ["RELATIVE_ERROR", "sqrt"]
+__all__ = ["RELATIVE_ERROR", "check_root", "sqrt"]
 
 RELATIVE_ERROR = 2.0**-23
 """Worst relative error, to which a unit of the last place is added; both times the protocol's `truncation_error`."""
@@ -31,20 +31,32 @@ def sqrt(p: Protocol, at: Scope, x: Arithmetic, *, bits: int, shift_in: int, sca
     Raises:
         UserError: the result does not fit the protocol's range.
     """
+    drop = check_root(p, bits=bits, shift_in=shift_in, scale=scale)
     if shift_in % 2:
-        x, bits, shift_in = p.add(x, x), bits + 1, shift_in + 1
+        x, bits = p.add(x, x), bits + 1
     powers = yield from normaliser(p, at.child("normalise"), x, bits, "factor", "root")
     work, digits = working_bits(p), 2 * powers.pairs
-    if digits > p.capacity or work + powers.pairs + 1 > p.capacity:
-        raise UserError(f"a square root of numbers of {bits} bits does not fit {p.name}; declare narrower ranges")
     d = yield from scaled_product(p, at.child("normal"), x, powers.powers["factor"], digits, work)
     root = yield from _normal_root(p, at.child("root"), d, work)
-    drop = work - (scale - shift_in // 2)
-    if drop < 1:
-        raise UserError(f"a square root with {scale} fraction bits is finer than {p.name} can compute; use fewer")
     if drop > p.capacity:
         return p.public(np.zeros(x.shape, np.int64))
     return (yield from p.mul(at.child("scale"), root, powers.powers["root"], drop))
+
+
+def check_root(p: Protocol, *, bits: int, shift_in: int, scale: int) -> int:
+    """How many bits `sqrt` drops at its end.
+
+    Raises:
+        UserError: numbers of that many bits, or a result that fine, do not fit the protocol.
+    """
+    odd, work = shift_in % 2, working_bits(p)
+    pairs = -(-(bits + odd) // 2)
+    if 2 * pairs > p.capacity or work + pairs + 1 > p.capacity:
+        raise UserError(f"a square root of numbers of {bits} bits does not fit {p.name}; declare narrower ranges")
+    drop = work - (scale - (shift_in + odd) // 2)
+    if drop < 1:
+        raise UserError(f"a square root with {scale} fraction bits is finer than {p.name} can compute; use fewer")
+    return drop
 
 
 def _normal_root(p: Protocol, at: Scope, d: Arithmetic, work: int) -> Step[Arithmetic]:

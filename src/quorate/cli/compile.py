@@ -68,8 +68,8 @@ def trace(spec: Spec, file: Path) -> Plan:
     found = _computation(Path(path), name)
     try:
         return found.trace(columns)
-    except QuorateError:
-        raise
+    except UserError as problem:
+        raise type(problem)(f"{_place(problem, Path(path))}: {problem}") from problem
     except Exception as problem:
         raise UserError(f"{_place(problem, Path(path))}: {type(problem).__name__}: {problem}") from problem
 

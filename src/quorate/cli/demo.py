@@ -94,7 +94,8 @@ def _run(folder: Path, meter: Meter) -> dict[str, Any]:
     _preload(approved)
     with launch.up(federation, folder, folder / "state"):
         measured = _session(federation, approved, data, meter)
-    return _document(approved, truth(folder), *measured)
+    expected, clear_seconds = truth(folder)
+    return {**_document(approved, expected, *measured), "clear_seconds": clear_seconds}
 
 
 def _certify(pki: Path, federation: Federation) -> None:

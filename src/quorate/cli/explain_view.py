@@ -65,7 +65,7 @@ def _learns(document: Mapping[str, Any]) -> Tree:
         learnt = [f"{output} {type_.partition(' ')[2]}" for output, type_ in part["results"].items()]
         branch.add(escape(f"learns {', '.join(learnt) or 'no result'}"))
         if part["keeps_shares_of"]:
-            branch.add(f"keeps shares of {', '.join(part['keeps_shares_of'])}")
+            branch.add(escape(f"keeps shares of {', '.join(part['keeps_shares_of'])}"))
     first = next(iter(document["learns"].values()))
     tree.add(f"everybody: {first['public'].partition(';')[0]}; parties also see sizes and times of messages")
     tree.add("; ".join(document["opened_inside"]) or "nothing else is opened to anybody")

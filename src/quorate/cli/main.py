@@ -18,6 +18,7 @@ import typer
 
 from quorate._version import __version__
 from quorate.errors import EnvironmentFault, InternalError, QuorateError
+from quorate.node.process import forbid_core_dumps
 
 __all__ = ["COMMANDS", "application", "main"]
 
@@ -48,6 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     # The workers' arithmetic does not use the linear algebra library, whose threads would only be in the way of forks.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    forbid_core_dumps()
     code = _run(given)
     with contextlib.suppress(OSError):
         sys.stdout.flush()
@@ -79,14 +81,19 @@ def _stub() -> None:
     """Stands for a command that was not chosen, on the help page."""
 
 
-def _options(
-    version: bool = typer.Option(False, "--version", help="Print the version and exit.", is_eager=True),
-    debug: bool = typer.Option(False, "--debug", help="Show tracebacks and log details."),
-) -> None:
-    del debug  # read before anything else, see `_run`
-    if version:
+def _show_version(wanted: bool) -> None:
+    if wanted:
         typer.echo(f"quorate {__version__}")
         raise typer.Exit
+
+
+def _options(
+    version: bool = typer.Option(
+        False, "--version", help="Print the version and exit.", is_eager=True, callback=_show_version
+    ),
+    debug: bool = typer.Option(False, "--debug", help="Show tracebacks and log details."),
+) -> None:
+    del version, debug  # the one has its callback, the other is read before anything else, see `_run`
 
 
 def _run(given: Sequence[str]) -> int:

@@ -77,7 +77,9 @@ def quote(spec: Spec, plan: Plan, rows: Mapping[str, int]) -> Quote:
         party = count(session_program(job, job.session(counting=True), Scope.root()))
         sent = {who.participants[peer]: size for peer, size in sorted(party.sent.items())}
         costs.append(
-            ParticipantCost(name, _role(me, who.parties, who.dealer), party.rounds, party.messages, sum(sent.values()), sent)
+            ParticipantCost(
+                name, _role(me, who.parties, who.dealer), party.rounds, party.messages, sum(sent.values()), sent
+            )
         )
     return Quote(
         spec.name,

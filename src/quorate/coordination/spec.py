@@ -242,9 +242,11 @@ def _name_problem(path: str, name: str) -> Iterator[tuple[str, str]]:
 
 
 def _duplicates(path: str, suffix: str, names: Sequence[str]) -> Iterator[tuple[str, str]]:
+    seen: set[str] = set()  # specs come from other members too: no work that grows with the square of their size
     for index, name in enumerate(names):
-        if name in names[:index]:
+        if name in seen:
             yield f"{path}[{index}]{suffix}", f"{name!r} occurs twice; names must be unique"
+        seen.add(name)
 
 
 def _protocol_problems(spec: Spec, protocols: Sequence[str]) -> Iterator[tuple[str, str]]:
@@ -330,7 +332,7 @@ def _output_problems(spec: Spec) -> Iterator[tuple[str, str]]:
     if not spec.outputs:
         yield "outputs", "is empty; list at least one output"
     yield from _duplicates("outputs", ".name", [output.name for output in spec.outputs])
-    kept = [output.keep or "" for output in spec.outputs]
+    kept: set[str] = set()
     for index, output in enumerate(spec.outputs):
         path = f"outputs[{index}]"
         if not output.name.strip() or not output.name.isprintable():
@@ -343,8 +345,9 @@ def _output_problems(spec: Spec) -> Iterator[tuple[str, str]]:
             yield from _duplicates(f"{path}.to", "", output.to)
         if output.keep is not None:
             yield from _name_problem(f"{path}.keep", output.keep)
-            if output.keep in kept[:index]:
+            if output.keep in kept:
                 yield f"{path}.keep", f"{output.keep!r} is already kept by another output; choose another name"
+            kept.add(output.keep)
 
 
 def _member_problems(spec: Spec, federation: Federation) -> Iterator[tuple[str, str]]:

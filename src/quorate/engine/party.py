@@ -24,6 +24,10 @@ EARLY_LIMIT = 1 << 30
 """Bytes a single peer may be ahead of us before it is taken for misbehaving."""
 
 
+EARLY_OVERHEAD = 256
+"""Bytes that keeping an early message costs beside its body: without them, tiny messages would hold far more memory."""
+
+
 class Message(NamedTuple):
     """A message to be carried to `peer`: the concatenated bytes of `buffers`, `size` bytes in all."""
 
@@ -154,11 +158,15 @@ class Party:
             raise PeerError(f"peer {peer} sent a second message under a name that it had used")
         if not body:
             raise PeerError(f"peer {peer} sent an empty message; nothing is sent where nothing is to be said")
-        held = self._early_bytes.get(peer, 0) + len(body)
+        self._early_bytes[peer] = self.check_early(peer, len(body))
+        self._early[peer, name] = bytes(body)
+
+    def check_early(self, peer: int, size: int) -> int:
+        """Bytes held for `peer` if an early message of `size` comes in addition. Raises `PeerError` if too many."""
+        held = self._early_bytes.get(peer, 0) + size + EARLY_OVERHEAD
         if held > EARLY_LIMIT:
             raise PeerError(f"peer {peer} sent more than {EARLY_LIMIT >> 20} MiB that nobody asked for yet")
-        self._early_bytes[peer] = held
-        self._early[peer, name] = bytes(body)
+        return held
 
     def leftovers(self) -> list[tuple[int, Name]]:
         """Messages that arrived and were never asked for; not empty at the end means that a peer broke the protocol."""
@@ -192,7 +200,7 @@ class Party:
         if len(body) != size:
             raise PeerError(f"peer {peer} sent {len(body)} bytes where {size} were agreed")
         _scatter(memoryview(body), buffers)
-        self._early_bytes[peer] -= size
+        self._early_bytes[peer] -= size + EARLY_OVERHEAD
         self._note(peer, name, size)
         return True
 

@@ -1,7 +1,7 @@
 """Memory that is used again instead of being given back: first touches cost more than the arithmetic on it.
 
-Fresh pages are zeroed by the kernel one fault at a time (about 0.3 ns per byte on top of a copy at 0.1 ns per byte), and
-the C library returns large blocks as soon as they are free.
+The operating system zeroes fresh pages one fault at a time, which costs several times what a copy costs, and the C
+library returns large blocks as soon as they are free.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ import numpy as np
 
 from quorate.errors import InternalError
 from quorate.kernels import _simd
-from quorate.kernels._jit import Words, device, elementwise, flat_result, kernel, result
+from quorate.kernels._jit import Array, Words, device, elementwise, flat_result, kernel, result
 from quorate.kernels.ghost import ghost, is_ghost
 
 __all__ = [

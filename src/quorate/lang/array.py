@@ -58,7 +58,8 @@ class Trace:
             types = [self.operations[operand].type for operand in operands]
             type_ = kind_of(kind).type_of(types, attributes, stated or Type(INT, ()))
             self._known[key] = len(self.operations)
-            self.operations.append(Operation(kind, operands, attributes, type_, _author_line()))
+            where = "" if kind == "input" or "rows" in attributes else _author_line()
+            self.operations.append(Operation(kind, operands, attributes, type_, where))
         return SecretArray(self, self._known[key])
 
     def input(self, name: str, column: str, dtype: DType, rows: int | None = None) -> SecretArray:

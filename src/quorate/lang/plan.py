@@ -127,6 +127,8 @@ class Plan:
             raise UserError(f"{where}: plan format {file.plan} is not {FORMAT}; compile it with this version")
         if len(file.operations) > MOST_OPERATIONS:
             raise UserError(f"{where}: more than {MOST_OPERATIONS} operations")
+        if not all(name.isprintable() for name in (file.name, *file.outputs)):
+            raise UserError(f"{where}: its name, or that of an output, has control characters; compile it anew")
         operations: list[Operation] = []
         for index, row in enumerate(file.operations):
             operations.append(_checked(f"{where}: operation {index} ({row.kind})", row, operations))
@@ -174,6 +176,8 @@ class Plan:
 
 
 def _checked(where: str, row: _Row, before: Sequence[Operation]) -> Operation:
+    if not row.where.isprintable():
+        raise UserError(f"{where}: the name of its source line has control characters, which could hide what is shown")
     if any(not 0 <= operand < len(before) for operand in row.operands):
         raise UserError(f"{where}: operands must be earlier operations")
     try:

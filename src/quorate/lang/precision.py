@@ -15,7 +15,7 @@ from quorate.circuits.divide import worst_error
 from quorate.circuits.root import RELATIVE_ERROR
 from quorate.circuits.scaling import division_error
 from quorate.engine.names import Scope
-from quorate.lang.operations.arithmetic import _square_drop
+from quorate.lang.operations.arithmetic import square_drop
 from quorate.lang.operations.base import Call, Range, concrete
 from quorate.lang.plan import Plan
 from quorate.lang.ranges import plan_ranges
@@ -117,7 +117,7 @@ def _masked_mean(step: _Step) -> _Error:
 
 def _mean_square(step: _Step) -> _Error:
     """The root of a mean of squares moves by no more than the largest change of an element."""
-    drop, scale = _square_drop(step.call), step.call.types[0].dtype.scale
+    drop, scale = square_drop(step.call), step.call.types[0].dtype.scale
     each = step.errors[0].value + (step.call.p.truncation_error * 2.0 ** (drop - scale) if drop else 0.0)
     own = 2 * division_error(step.call.p) * step.unit
     ratio = _terms(step, step.call.attribute("axis")) / max(1, step.call.attribute("divisor"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from quorate.coordination.agreement import software
 from quorate.coordination.federation import Member
 from quorate.coordination.spec import Spec, encode_spec
 from quorate.crypto.entropy import SystemEntropy
-from quorate.errors import InternalError, PeerError, QuorateError, UserError
+from quorate.errors import InternalError, PeerError, PeerTimeout, QuorateError, UserError
 from quorate.node.approval import Approved
 from quorate.node.control import Control, call, dial
 from quorate.node.identity import Identity
@@ -38,6 +39,7 @@ OnProgress = Callable[[str, int, int], None]
 _PREPARE_SECONDS = 600.0
 _START_SECONDS = 30.0
 _LINGER = 5.0
+_GRACE = 60.0
 
 
 def new_session() -> str:
@@ -73,14 +75,19 @@ class Submission:
 
         Raises:
             QuorateError: it failed; the error of the node where that began, its name in front.
+            PeerTimeout: a node says nothing of the end, long after the spec's own time limits.
         """
         reports: dict[str, Report] = {}
         failures: dict[str, Failure] = {}
+        deadline = time.monotonic() + self.spec.timeouts.join + self.spec.timeouts.session + _GRACE
         while len(reports) + len(failures) < len(self._controls):
+            left = max(0.0, deadline - time.monotonic())
             try:
                 # After the first failure the others hear of it within moments; one that does not is left alone.
-                name, event = self._events.get(timeout=_LINGER if failures else None)
+                name, event = self._events.get(timeout=min(left, _LINGER) if failures else left)
             except queue.Empty:
+                break
+            if isinstance(event, Progress) and not left:
                 break
             if isinstance(event, Progress):
                 if on_progress is not None:
@@ -91,6 +98,11 @@ class Submission:
                 failures[name] = event
         if failures:
             raise root_cause(failures)
+        if silent := sorted(set(self._controls) - set(reports)):
+            raise PeerTimeout(
+                f"the time limits of the session are over, and the node of {' and '.join(silent)} still reports no end; "
+                "see its log, and run again"
+            )
         return reports
 
     def cancel(self, identity: Identity) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import socket
 import ssl
 import threading
+import time
 from typing import Generic, TypeVar
 
 import msgspec
@@ -22,6 +23,7 @@ T = TypeVar("T")
 LIMIT = 8 << 20
 """Bytes in one message, at most."""
 _PREFIX = 4
+_SEND_SECONDS = 60.0
 
 
 class Control(Generic[T]):
@@ -43,6 +45,7 @@ class Control(Generic[T]):
             raise PeerError(f"a message of {len(body)} bytes to {self.peer} is longer than {LIMIT}; split the spec")
         try:
             with self._in_use:
+                self._socket.settimeout(_SEND_SECONDS)
                 self._socket.sendall(len(body).to_bytes(_PREFIX, "big") + body)
         except OSError as problem:
             raise PeerError(f"{self.peer} closed the control connection ({_reason(problem)})") from None
@@ -51,13 +54,13 @@ class Control(Generic[T]):
         """The next message; None when the peer has closed the connection.
 
         Raises:
-            PeerTimeout: nothing arrived within `timeout` seconds.
+            PeerTimeout: the message was not here within `timeout` seconds, however slowly it drips in.
             PeerError: malformed or too long.
         """
+        deadline = None if timeout is None else time.monotonic() + timeout
         try:
             with self._in_use:
-                self._socket.settimeout(timeout)
-                body = self._body()
+                body = self._body(deadline)
             return None if body is None else self._decoder.decode(body)
         except TimeoutError:
             raise PeerTimeout(f"{self.peer} did not answer within {timeout:g} s; is its node overloaded?") from None
@@ -66,18 +69,22 @@ class Control(Generic[T]):
         except msgspec.MsgspecError as problem:
             raise PeerError(f"{self.peer} sent a malformed control message ({problem}); compare releases") from None
 
-    def _body(self) -> bytes | None:
-        head = self._exactly(_PREFIX, may_end=True)
+    def _body(self, deadline: float | None) -> bytes | None:
+        head = self._exactly(_PREFIX, deadline, may_end=True)
         if not head:
             return None
         length = int.from_bytes(head, "big")
         if length > LIMIT:
             raise PeerError(f"{self.peer} announced a message of {length} bytes; at most {LIMIT} are allowed")
-        return self._exactly(length)
+        return self._exactly(length, deadline)
 
-    def _exactly(self, count: int, *, may_end: bool = False) -> bytes:
+    def _exactly(self, count: int, deadline: float | None, *, may_end: bool = False) -> bytes:
         parts = bytearray()
         while len(parts) < count:
+            left = None if deadline is None else deadline - time.monotonic()
+            if left is not None and left <= 0:
+                raise TimeoutError
+            self._socket.settimeout(left)
             part = self._socket.recv(min(count - len(parts), 1 << 16))
             if not part and may_end and not parts:
                 return b""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import socket
 import ssl
+import stat
 from functools import cached_property
 from pathlib import Path
 
 from quorate.coordination.federation import Federation, Member
 from quorate.crypto.pki import check_certificate
-from quorate.errors import PeerError, PeerTimeout, QuorateError, UserError
+from quorate.errors import EnvironmentFault, PeerError, PeerTimeout, QuorateError, UserError
 from quorate.transport.tls import Contexts, describe_refusal, load_contexts, peer_fingerprint, verify_peer
 
 __all__ = ["Identity", "tls_error"]
@@ -24,6 +25,7 @@ class Identity:
         Raises:
             UserError: no such member, or a file is missing.
             IdentityError: the certificate is expired, not valid yet, for another name or from another authority.
+            EnvironmentFault: other users of this machine may read the key.
         """
         self.federation = federation
         self.name = name
@@ -35,6 +37,8 @@ class Identity:
                 raise UserError(f"the {what} {path} does not exist; make it with 'quorate pki', or correct the path")
         if not self.key.exists():
             raise UserError(f"the private key {self.key} of {name} does not exist; only {name} can run as {name}")
+        if self.key.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+            raise EnvironmentFault(f"{self.key}: other users of this machine may read the key; run chmod 600 on it")
         check_certificate(certificate, Path(federation.ca), name=name)
 
     def __repr__(self) -> str:

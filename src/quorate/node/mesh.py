@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Sequence
 
 from quorate.coordination.roster import Roster
-from quorate.errors import EnvironmentFault
+from quorate.errors import EnvironmentFault, IdentityError
 from quorate.node.identity import Identity
 from quorate.transport.link import Link
 from quorate.transport.listener import take_over
-from quorate.transport.mesh import Incoming, PeerAddress, connect_mesh
+from quorate.transport.mesh import PeerAddress, connect_mesh
 
-__all__ = ["Doorway", "Incoming", "connect"]
+__all__ = ["Doorway", "connect"]
 
 
 class Doorway:
-    """The worker's end of the socket through which its node hands over connections (see `Incoming`)."""
+    """The worker's end of the socket through which its node hands over connections; an `Incoming` of the mesh."""
 
     def __init__(self, sock: socket.socket) -> None:
         sock.setblocking(False)
@@ -32,13 +33,38 @@ class Doorway:
         except EOFError:
             raise EnvironmentFault("the node ended while the session began; start it again, and run anew") from None
 
+    def close(self) -> None:
+        """Take no more connections; those that nobody took are closed, and the node closes all that follow."""
+        self._socket.close()
+
 
 def connect(
-    identity: Identity, who: Roster, me: int, session: str, incoming: Incoming | None, patience: float
+    identity: Identity, who: Roster, me: int, session: str, doorway: Doorway | None, patience: float
 ) -> dict[int, Link]:
-    """Connections to all participants with which `me` exchanges messages; errors as `connect_mesh`."""
-    members = [_address(identity, who, index) for index in range(len(who.participants))]
-    return connect_mesh(me, members, session, identity.contexts, incoming, patience)
+    """Connections to all participants with which `me` exchanges messages; closes `doorway`.
+
+    Raises:
+        IdentityError: one certificate is pinned for two participants.
+        QuorateError: as `connect_mesh`.
+    """
+    try:
+        members = [_address(identity, who, index) for index in range(len(who.participants))]
+        _check_distinct(members)
+        return connect_mesh(me, members, session, identity.contexts, doorway, patience)
+    finally:
+        if doorway is not None:
+            doorway.close()  # left open, it would fill with connections of strangers, and with it the node's descriptors
+
+
+def _check_distinct(members: Sequence[PeerAddress]) -> None:
+    """Two participants with one key are one participant, and could hold more shares than a threshold allows."""
+    names: dict[str, str] = {}
+    for member in members:
+        if (other := names.setdefault(member.fingerprint, member.name)) != member.name:
+            raise IdentityError(
+                f"the same certificate is pinned for {other} and {member.name}; correct their certificates in the "
+                "federation file, every member needs one of its own"
+            )
 
 
 def _address(identity: Identity, who: Roster, index: int) -> PeerAddress:

@@ -16,7 +16,7 @@ from collections.abc import Callable
 import msgspec
 
 from quorate.node.channel import Channel, pair
-from quorate.node.process import await_exit, die_with_parent, fork, run_and_exit
+from quorate.node.process import await_exit, die_with_parent, forbid_core_dumps, fork, run_and_exit
 from quorate.node.warm import warm
 
 __all__ = ["Exited", "Nursery"]
@@ -179,6 +179,7 @@ class _Nurse:
 
 def _nurse(sock: socket.socket, parent: int, worker: Callable[[socket.socket], int | None]) -> None:
     die_with_parent(parent)
+    forbid_core_dumps()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the node hears it too, and ends us in order
     warm()
     _Nurse(sock, worker).run()

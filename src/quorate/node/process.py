@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import logging
 import os
+import resource
 import signal
 import sys
 import time
@@ -13,7 +14,7 @@ import warnings
 from collections.abc import Callable
 from typing import NoReturn
 
-__all__ = ["await_exit", "die_with_parent", "fork", "run_and_exit", "status_text"]
+__all__ = ["await_exit", "die_with_parent", "forbid_core_dumps", "fork", "run_and_exit", "status_text"]
 
 _PR_SET_PDEATHSIG = 1
 log = logging.getLogger(__name__)
@@ -37,6 +38,12 @@ def die_with_parent(parent: int, signum: int = signal.SIGTERM) -> None:
             ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, int(signum))
     if os.getppid() != parent:  # it ended before we could ask
         os._exit(0)
+
+
+def forbid_core_dumps() -> None:
+    """Keep the memory of this process and of all that it starts, with raw data and shares in it, out of core files."""
+    _, most = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, most))
 
 
 def run_and_exit(main: Callable[[], int | None]) -> NoReturn:

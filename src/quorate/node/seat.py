@@ -15,7 +15,7 @@ from quorate.engine.names import Scope
 from quorate.engine.party import Party
 from quorate.node.approval import Approved
 from quorate.node.identity import Identity
-from quorate.node.mesh import Incoming, connect
+from quorate.node.mesh import Doorway, connect
 from quorate.node.messages import Report, Traffic
 from quorate.transport.conduct import conduct
 from quorate.transport.link import Link
@@ -48,11 +48,11 @@ class Seat:
     progress: Callable[[int, int], None] | None = None
     pulse: Pulse | None = None
 
-    def take_part(self, incoming: Incoming | None) -> tuple[Outcome, Report]:
+    def take_part(self, doorway: Doorway | None) -> tuple[Outcome, Report]:
         """Connect to the other participants, run the session, and close all connections.
 
         Args:
-            incoming: where connections to us arrive; None for those who only dial.
+            doorway: where connections to us arrive, closed here; None for those who only dial.
 
         Raises:
             QuorateError: whatever ends the session; the others have been told then.
@@ -60,7 +60,7 @@ class Seat:
         spec, who = self.approved.spec, roster(self.approved.spec)
         me = who.index(self.identity.name)
         begun = time.monotonic()
-        links = connect(self.identity, who, me, self.session, incoming, spec.timeouts.join)
+        links = connect(self.identity, who, me, self.session, doorway, spec.timeouts.join)
         connected = time.monotonic()
         job = Job(spec, self.approved.plan, me, self.inputs, self.stored, progress=self.progress)
         root = Scope.root()

@@ -7,6 +7,7 @@ import os
 import select
 import signal
 import socket
+import stat
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -17,6 +18,7 @@ from quorate.coordination.agreement import software
 from quorate.coordination.federation import Address, Federation
 from quorate.errors import EnvironmentFault, IdentityError, PeerError, PeerTimeout, QuorateError, UserError
 from quorate.files import ensure_folder
+from quorate.node.admission import Admission
 from quorate.node.control import Control
 from quorate.node.identity import Identity
 from quorate.node.messages import (
@@ -45,8 +47,10 @@ __all__ = ["Node", "Settings", "default_home"]
 
 log = logging.getLogger(__name__)
 
-MOST_CONTROLS = 128
-"""Control connections at the same time, at most."""
+MOST_STRANGERS = 128
+"""Control connections at the same time that have not proved yet who they are, at most."""
+MOST_PER_MEMBER = 96
+"""Control connections of one member at the same time, at most; more than it can have sessions."""
 _HANDSHAKE_SECONDS = 10.0
 _IDLE_SECONDS = 600.0
 _LONGEST_WAIT = 30.0
@@ -71,6 +75,15 @@ class Settings:
     listen: Address | None = None
 
 
+def _check_specs(folder: Path) -> None:
+    if not folder.is_dir():
+        raise UserError(f"the folder of approved specs {folder} does not exist; give it with --specs")
+    if folder.stat().st_mode & stat.S_IWOTH:
+        raise EnvironmentFault(
+            f"{folder}: every user of this machine may put specs there, and so approve them; run chmod o-w on it"
+        )
+
+
 def default_home(federation_file: Path) -> Path:
     """The folder "state" beside the federation file."""
     return federation_file.parent / "state"
@@ -85,12 +98,11 @@ class Node:
         Raises:
             UserError: no such member or folder, or the member has no address or no key.
             IdentityError: its certificate is expired, or not from the federation's authority.
-            EnvironmentFault: the port is in use, or a folder cannot be made.
+            EnvironmentFault: the port is in use, a folder cannot be made, or anybody may put specs into theirs.
         """
         self.identity = Identity(federation, name, settings.key)
         self.settings = settings
-        if not settings.specs.is_dir():
-            raise UserError(f"the folder of approved specs {settings.specs} does not exist; give it with --specs")
+        _check_specs(settings.specs)
         ensure_folder(settings.home)
         self._nursery = Nursery(work)
         try:
@@ -99,7 +111,7 @@ class Node:
             self._nursery.close(0.0)
             raise
         self._sessions = Sessions(self._nursery, self._open_door, self._shut_door)
-        self._controls = threading.BoundedSemaphore(MOST_CONTROLS)
+        self._admission = Admission(MOST_STRANGERS, MOST_PER_MEMBER)
         self._stop_out, self._stop_in = os.pipe()
 
     def run(self, on_listening: Callable[[], None] | None = None, lifeline: int | None = None) -> None:
@@ -157,22 +169,22 @@ class Node:
 
     def _accept_control(self, sock: socket.socket) -> None:
         """Called by the listener for every control connection; must not wait."""
-        if not self._controls.acquire(blocking=False):
-            log.warning("more than %d control connections; one was refused", MOST_CONTROLS)
-            sock.close()
-            return
-        threading.Thread(target=self._serve_control, args=(sock,), name="control", daemon=True).start()
+        ticket = self._admission.arrived(sock)
+        threading.Thread(target=self._serve_control, args=(sock, ticket), name="control", daemon=True).start()
 
-    def _serve_control(self, sock: socket.socket) -> None:
+    def _serve_control(self, sock: socket.socket, ticket: socket.socket) -> None:
         control: Control[Request] | None = None
+        caller, admitted = None, False
         try:
             secured, caller = self.identity.accept(sock, _HANDSHAKE_SECONDS)
             control = Control(secured, caller or "an unknown caller", Request)
+            admitted = self._admission.recognised(ticket, caller)
             if caller is None:
                 control.send(Refused(failure=Failure.of(IdentityError("your certificate is not the pinned one"))))
-                return
-            while (request := control.receive(_IDLE_SECONDS)) is not None:
-                self._answer(control, caller, request)
+            elif not admitted:
+                log.warning("%s has %d control connections; one more was refused", caller, MOST_PER_MEMBER)
+            else:
+                self._converse(control, caller)
         except PeerTimeout:
             log.debug("an idle control connection was closed")
         except PeerError as problem:
@@ -183,7 +195,14 @@ class Node:
             sock.close()
             if control is not None:
                 control.close()
-            self._controls.release()
+            if caller is not None and admitted:
+                self._admission.left(caller)
+            else:
+                self._admission.recognised(ticket, None)
+
+    def _converse(self, control: Control[Request], caller: str) -> None:
+        while (request := control.receive(_IDLE_SECONDS)) is not None:
+            self._answer(control, caller, request)
 
     def _answer(self, control: Control[Request], caller: str, request: Request) -> None:
         try:
@@ -206,11 +225,11 @@ class Node:
         self._check_coordinator(caller)
         session = check_session(request.session)
         if isinstance(request, Prepare):
-            self._prepare(request)
+            self._prepare(request, caller)
         elif isinstance(request, Start):
             self._sessions.start(session, caller)
         elif isinstance(request, Cancel):
-            self._sessions.cancel(session)
+            self._sessions.cancel(session, caller)
         return Accepted()
 
     def _check_coordinator(self, caller: str) -> None:
@@ -220,7 +239,7 @@ class Node:
                 f"{self.identity.name}"
             )
 
-    def _prepare(self, request: Prepare) -> None:
+    def _prepare(self, request: Prepare, caller: str) -> None:
         settings, identity = self.settings, self.identity
         self._sessions.prepare(
             Assignment(
@@ -231,7 +250,8 @@ class Node:
                 home=str(settings.home),
                 data=dict(settings.data),
                 prepare=request,
-            )
+            ),
+            caller,
         )
 
     def _await(self, caller: str, request: Await) -> Response:

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
-from quorate.errors import EnvironmentFault, UserError
+from quorate.errors import EnvironmentFault, IdentityError, UserError
 from quorate.node.channel import Channel, pair
 from quorate.node.messages import Event, Failure, Finished, Progress
 from quorate.node.nursery import Exited, Nursery
@@ -25,6 +25,7 @@ MOST_ALIVE = 64
 """Sessions at a node at the same time, at most."""
 _REMEMBERED = 256
 _STATUS_SECONDS = 3.0
+_KILL_SECONDS = 10.0
 Worker = Channel[Ready | Progress | Finished | Failure]
 
 
@@ -32,14 +33,16 @@ class Entry:
     """One session at this node.
 
     Attributes:
+        coordinator: who prepared it, and alone may start and cancel it.
         ready: what the worker found, once it is prepared.
         started: the coordinator has started it.
         end: how it ended, or None.
         told: members that were told of this session by `Await`.
     """
 
-    def __init__(self, session: str, channel: Worker, doorway: socket.socket) -> None:
+    def __init__(self, session: str, coordinator: str, channel: Worker, doorway: socket.socket) -> None:
         self.session = session
+        self.coordinator = coordinator
         self.ready: Ready | None = None
         self.started = False
         self.end: Finished | Failure | None = None
@@ -81,8 +84,8 @@ class Sessions:
 
     # ---- for the coordinator
 
-    def prepare(self, assignment: Assignment) -> Entry:
-        """Start a worker for a new session and wait until it has checked everything.
+    def prepare(self, assignment: Assignment, caller: str) -> Entry:
+        """Start a worker for a new session of the calling coordinator and wait until it has checked everything.
 
         Raises:
             UserError: the id was used before, or too many sessions run.
@@ -91,7 +94,7 @@ class Sessions:
         session = assignment.prepare.session
         inside, outside = pair()
         with inside:
-            entry = self._open(session, outside)
+            entry = self._open(session, caller, outside)
             log.info("session %s: preparing", session)
             entry._channel.send(assignment, inside.fileno())
         with self._changed:
@@ -100,7 +103,7 @@ class Sessions:
             raise entry.end.error()
         return entry
 
-    def _open(self, session: str, doorway: socket.socket) -> Entry:
+    def _open(self, session: str, caller: str, doorway: socket.socket) -> Entry:
         doorway.setblocking(False)
         with self._changed:
             if session in self._used:
@@ -112,7 +115,7 @@ class Sessions:
             self._used.add(session)
             ours, theirs = pair()
             channel: Worker = Channel(ours, FromWorker)
-            entry = self._entries[session] = Entry(session, channel, doorway)
+            entry = self._entries[session] = Entry(session, caller, channel, doorway)
             self._forget_old()
         self._on_open(entry)
         if not self._nursery.spawn(session, theirs):
@@ -128,7 +131,7 @@ class Sessions:
     def start(self, session: str, caller: str) -> None:
         """Let a prepared session begin; the calling member joins it without having to ask."""
         with self._changed:
-            entry = self._known(session)
+            entry = self._of(session, caller)
             if entry.ready is None or entry.end is not None:
                 raise UserError(f"session {session} is not prepared, or has ended; prepare a new one")
             if not entry.started:
@@ -138,15 +141,26 @@ class Sessions:
                 self._changed.notify_all()
         log.info("session %s: started", session)
 
-    def cancel(self, session: str) -> None:
+    def cancel(self, session: str, caller: str) -> None:
         """End a session, whatever it does; the other participants are told."""
         with self._changed:
-            entry = self._known(session)
+            entry = self._of(session, caller)
             if entry.end is not None:
                 return
             entry.cancelled = True
         log.info("session %s: cancelled", session)
         self._nursery.kill(session, signal.SIGTERM)
+        last = threading.Timer(_KILL_SECONDS, self._nursery.kill, (session, signal.SIGKILL))
+        last.daemon = True
+        last.start()
+
+    def _of(self, session: str, caller: str) -> Entry:
+        entry = self._known(session)
+        if entry.coordinator != caller:
+            raise IdentityError(
+                f"session {session} was prepared by {entry.coordinator}, who alone may start or cancel it"
+            )
+        return entry
 
     def _known(self, session: str) -> Entry:
         entry = self._entries.get(session)

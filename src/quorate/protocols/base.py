@@ -103,7 +103,7 @@ class Protocol(ABC):
     def empty(self, shape: tuple[int, ...]) -> Arithmetic:
         """An uninitialised arithmetic share, to be given as `out`."""
 
-    # -- interactive -----------------------------------------------------------------------------------------------------
+    # -- interactive ---------------------------------------------------------------------------------------------------
 
     @abstractmethod
     def mul(

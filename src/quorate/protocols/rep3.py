@@ -16,7 +16,8 @@ Sources
 Bytes per element sent by parties (0, 1, 2)
     input 8 from the owner; product, and (64 bits): 8 each, 1 round; dot, matmul: as one product per result;
     truncation (16, 8, 8), 2 rounds; product with truncation (16, 16, 16), 2 rounds; summands (8, 0, 0), 1 round;
-    bit to integer (8, 8, 8), 2 rounds; weighted sums of k bits (8 k, 8, 8) with 8 more per further sum; reveal: 8 from one party per recipient, 8 from each to an outsider, 1 round.
+    bit to integer (8, 8, 8), 2 rounds; m weighted sums of k bits (8 k, 8 m, 8 m), 2 rounds;
+    reveal: 8 from one party per recipient, 8 from each to an outsider, 1 round.
 """
 
 from __future__ import annotations

@@ -209,9 +209,7 @@ class Shamir(FieldLocal):
         terms = []
         for left, part in zip(self.mine, a.parts, strict=True):
             factors = [
-                other
-                for right, other in zip(self.mine, b.parts, strict=True)
-                if min(set(left) & set(right)) == self.me
+                other for right, other in zip(self.mine, b.parts, strict=True) if min(set(left) & set(right)) == self.me
             ]
             if factors:
                 terms.append(part & total(factors))
@@ -354,5 +352,3 @@ class Shamir(FieldLocal):
 
 def _rows(x: Arithmetic) -> tuple[Arithmetic, Arithmetic]:
     return x.map(lambda part: part[0]), x.map(lambda part: part[1])
-
-

@@ -34,7 +34,9 @@ def check_threshold(threshold: int, parties: int) -> None:
             f"lower the threshold to {(parties - 1) // 2} or less, or add parties"
         )
     if len(list(combinations(range(parties), threshold))) > MOST_GROUPS:
-        raise UserError(f"{where}: more than {MOST_GROUPS} groups of parties would need a common key; use fewer parties")
+        raise UserError(
+            f"{where}: more than {MOST_GROUPS} groups of parties would need a common key; use fewer parties"
+        )
 
 
 def split(values: Array, coefficients: Array, parties: int) -> Array:

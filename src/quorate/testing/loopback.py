@@ -1,10 +1,10 @@
 """Meshes between processes (or threads) of this machine: for tests and benchmarks.
 
-    loopback = Loopback(("alice", "bob", "carol"))      # before forking
-    ...                                                 # in process `me`:
-    links = loopback.tls_links(me, folder)              # with ca.crt and NAME.crt, NAME.key of each
-    links = loopback.insecure_plaintext_links(me)       # the same without TLS
-    result = conduct(party, links, ...)
+loopback = Loopback(("alice", "bob", "carol"))      # before forking
+...                                                 # in process `me`:
+links = loopback.tls_links(me, folder)              # with ca.crt and NAME.crt, NAME.key of each
+links = loopback.insecure_plaintext_links(me)       # the same without TLS
+result = conduct(party, links, ...)
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """All participants of a session in one process, for tests: printed seed, interceptors, exact counts.
 
-    world = World("rep3", seed=7)
-    outcome = world.run(lambda p, at: program(p, at))
-    outcome.values, outcome.rounds, outcome.sent
+world = World("rep3", seed=7)
+outcome = world.run(lambda p, at: program(p, at))
+outcome.values, outcome.rounds, outcome.sent
 """
 
 from __future__ import annotations

@@ -262,7 +262,7 @@ class Link:
                     self.heard = True  # what it said is here, even if we do not read on
                     break
                 self._received += 1
-                self._expect(buffers, name, length)
+                self._expect(party, buffers, name, length)
                 self._start = self._end = 0
                 if end > start + HEADER_SIZE:
                     self._spill(staging[start + HEADER_SIZE : end])
@@ -289,12 +289,13 @@ class Link:
                 start += len(view)
         party.filled(self.index, name)
 
-    def _expect(self, buffers: Buffers | None, name: Name, length: int) -> None:
+    def _expect(self, party: Party, buffers: Buffers | None, name: Name, length: int) -> None:
         """Prepare for a body that arrives in pieces: into `buffers`, or kept if nobody has asked for it yet."""
         self._pending_name = name
         if buffers is None:
             if length > EARLY_LIMIT:
                 raise PeerError(f"{self.name} sent {length} bytes that nobody asked for yet; compare software versions")
+            party.check_early(self.index, length)  # before memory is set aside for it
             self._early = np.empty(length, dtype=np.uint8)
             buffers = (self._early,)
         self._targets = _views(buffers)

@@ -30,6 +30,7 @@ Handler = Callable[[socket.socket], None]
 _log = logging.getLogger(__name__)
 _GREETING_LIMIT = 16 << 10
 _GREETING_SECONDS = 5.0
+_MOST_LOOKS = 16
 _SESSION = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 
 
@@ -102,12 +103,12 @@ def read_server_name(greeting: bytes) -> str | None:
 class _Arrival:
     """A connection whose greeting is not complete yet, or for whose name nobody is there yet."""
 
-    __slots__ = ("connection", "deadline", "name", "seen")
+    __slots__ = ("connection", "deadline", "looks", "name", "seen")
 
     def __init__(self, connection: socket.socket, deadline: float) -> None:
         self.connection = connection
         self.deadline = deadline
-        self.seen = 0
+        self.seen = self.looks = 0
         self.name: str | None = None
 
 
@@ -117,7 +118,8 @@ class Listener:
     Args:
         host, port: where to listen; port 0 takes a free one (see `address`).
         patience: seconds for which a connection to an unknown session is kept, since a peer may be faster than we are.
-        limit: connections in that state or without a complete greeting; more are refused.
+        limit: connections in that state or without a complete greeting; of more, the oldest is refused: who is served
+            passes through here in moments, so a flood of idle connections does not keep others out.
 
     Use `start` (a thread of its own) or `run` (this thread), and `close`.
 
@@ -198,7 +200,7 @@ class Listener:
                 self._greeting(self._arrivals[descriptor])
         now = time.monotonic()
         for arrival in [a for a in self._arrivals.values() if a.deadline <= now]:
-            self._refuse(arrival, f"nobody waits for {arrival.name}" if arrival.name else "no greeting in time")
+            self._refuse(arrival, f"nobody waits for {arrival.name!a}" if arrival.name else "no greeting in time")
 
     def _accept(self) -> None:
         try:
@@ -211,9 +213,7 @@ class Listener:
             time.sleep(0.05)
             return
         if len(self._arrivals) >= self._limit:
-            _log.warning("refused a connection: %d others are waiting already", self._limit)
-            connection.close()
-            return
+            self._refuse(next(iter(self._arrivals.values())), f"{self._limit} others are waiting too")
         connection.setblocking(False)
         self._arrivals[connection.fileno()] = _Arrival(connection, time.monotonic() + _GREETING_SECONDS)
         self._poller.register(connection.fileno(), select.POLLIN)
@@ -227,8 +227,9 @@ class Listener:
     def _greeting(self, arrival: _Arrival) -> None:
         try:
             peeked = arrival.connection.recv(_GREETING_LIMIT, socket.MSG_PEEK)
-            if len(peeked) <= arrival.seen or len(peeked) == _GREETING_LIMIT:
-                raise ValueError("closed, or too long")
+            arrival.looks += 1  # each costs a try to parse it, so a greeting cannot come byte by byte
+            if len(peeked) <= arrival.seen or len(peeked) == _GREETING_LIMIT or arrival.looks > _MOST_LOOKS:
+                raise ValueError("closed, or too long or in too many pieces")
             arrival.name = read_server_name(peeked)
         except BlockingIOError:
             return
@@ -254,7 +255,7 @@ class Listener:
         try:
             handler(arrival.connection)
         except Exception:
-            _log.exception("the handler for %s failed", arrival.name)
+            _log.exception("the handler for %a failed", arrival.name)
             arrival.connection.close()
 
     def _refuse(self, arrival: _Arrival, reason: str) -> None:

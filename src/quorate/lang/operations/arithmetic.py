@@ -31,7 +31,7 @@ from quorate.lang.plan import Operation, Type
 from quorate.sharing.dtype import INT, DType, fixed
 from quorate.sharing.share import Arithmetic, Share
 
-__all__: list[str] = []
+__all__ = ["product_range", "shifted_range", "square_drop", "without_axis"]
 
 TRUNCATION = 4
 """By how many units ranges are widened at a truncation; more than any protocol's error."""
@@ -331,7 +331,7 @@ def _infer_mean_square(types: Sequence[Type], attributes: Attributes, stated: Ty
     return Type(fixed(whole(attributes["scale"], "scale")), without_axis(types[0].shape, attributes["axis"]))
 
 
-def _square_drop(call: Call) -> int:
+def square_drop(call: Call) -> int:
     """Fraction bits to drop from the operand so that the sum of squares fits."""
     count = concrete(call.types[0].shape)[call.attribute("axis")]
     largest = max(abs(end) for end in call.ranges[0])
@@ -343,7 +343,7 @@ def _square_drop(call: Call) -> int:
 
 def _square_facts(call: Call) -> tuple[int, int]:
     """By how many bits the sum of squares is to be raised, and the largest that it can be."""
-    drop, largest = _square_drop(call), max(abs(end) for end in call.ranges[0])
+    drop, largest = square_drop(call), max(abs(end) for end in call.ranges[0])
     count = max(1, concrete(call.types[0].shape)[call.attribute("axis")])
     limit = count * ((largest >> drop) + TRUNCATION) ** 2
     return call.attribute("scale") - 2 * (call.types[0].dtype.scale - drop), limit
@@ -359,7 +359,7 @@ def _bound_mean_square(call: Call) -> Range:
 
 
 def _run_mean_square(call: Call) -> Step[Arithmetic]:
-    axis, drop = call.attribute("axis"), _square_drop(call)
+    axis, drop = call.attribute("axis"), square_drop(call)
     x = call.numbers(0, concrete(call.types[0].shape)).map(lambda part: np.moveaxis(part, axis, -1))
     if drop:
         x = yield from call.p.truncate(call.at.child("coarser"), x, drop)

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from quorate.circuits.divide import divide
-from quorate.circuits.root import sqrt
+from quorate.circuits.divide import corrections, divide
+from quorate.circuits.root import check_root, sqrt
 from quorate.engine.exchange import Step
 from quorate.errors import UserError
 from quorate.lang.operations.arithmetic import TRUNCATION, without_axis
@@ -37,26 +37,23 @@ def _quotient(call: Call) -> int:
 
 
 def _bound_div(call: Call) -> Range:
-    up = _raw_scale(call)
-    high = (1 << (_quotient(call) + max(up, 0))) + TRUNCATION
+    facts = _division(call)
+    corrections(call.p, **facts)
+    high = (1 << (facts["quotient_bits"] + max(facts["scale"], 0))) + TRUNCATION
     return call.fits(-high if call.ranges[0][0] < 0 else -TRUNCATION, high)
 
 
-def _raw_scale(call: Call) -> int:
-    """The raw quotient of raw operands has this many fraction bits to reach the result's scale."""
-    return int(call.attribute("scale")) + call.types[1].dtype.scale - call.types[0].dtype.scale
+def _division(call: Call) -> dict[str, int]:
+    """The bounds for `divide`; its scale is that of the quotient of raw operands."""
+    return {
+        "divisor_bits": max(1, call.ranges[1][1].bit_length()),
+        "quotient_bits": _quotient(call),
+        "scale": int(call.attribute("scale")) + call.types[1].dtype.scale - call.types[0].dtype.scale,
+    }
 
 
 def _run_div(call: Call) -> Step[Arithmetic]:
-    return divide(
-        call.p,
-        call.at,
-        call.numbers(0),
-        call.numbers(1),
-        divisor_bits=max(1, call.ranges[1][1].bit_length()),
-        quotient_bits=_quotient(call),
-        scale=_raw_scale(call),
-    )
+    return divide(call.p, call.at, call.numbers(0), call.numbers(1), **_division(call))
 
 
 register(Kind("div", _infer_div, _bound_div, _run_div, elementwise=True, attributes=frozenset({"scale"})))
@@ -73,9 +70,19 @@ def _count(call: Call) -> int:
     return int(concrete(call.types[0].shape)[call.attribute("axis")])
 
 
+def _mean_division(call: Call) -> dict[str, int]:
+    """The bounds for `divide`: a mean lies in the range of the values."""
+    return {
+        "divisor_bits": max(1, _count(call).bit_length()),
+        "quotient_bits": max(abs(end) for end in call.ranges[0]).bit_length(),
+        "scale": call.attribute("scale") - call.types[0].dtype.scale,
+    }
+
+
 def _bound_masked_mean(call: Call) -> Range:
     low, high = call.ranges[0]
     call.fits(min(0, low * _count(call)), max(0, high * _count(call)))
+    corrections(call.p, **_mean_division(call))
     up = call.attribute("scale") - call.types[0].dtype.scale
     ends = [end << up if up >= 0 else end >> -up for end in (min(low, 0), max(high, 0))]
     return call.fits(ends[0] - TRUNCATION, ends[1] + TRUNCATION)
@@ -87,17 +94,8 @@ def _run_masked_mean(call: Call) -> Step[Arithmetic]:
     chosen = yield from p.to_arithmetic(call.at.child("chosen"), call.bits(1, shape))
     flags, values = (x.map(lambda part: np.moveaxis(part, axis, -1).copy()) for x in (chosen, call.numbers(0, shape)))
     total = yield from p.dot(call.at.child("total"), values, flags)
-    return (
-        yield from divide(
-            p,
-            call.at.child("mean"),
-            total,
-            p.sum(flags, len(shape) - 1),
-            divisor_bits=max(1, _count(call).bit_length()),
-            quotient_bits=max(abs(end) for end in call.ranges[0]).bit_length(),
-            scale=call.attribute("scale") - call.types[0].dtype.scale,
-        )
-    )
+    count = p.sum(flags, len(shape) - 1)
+    return (yield from divide(p, call.at.child("mean"), total, count, **_mean_division(call)))
 
 
 register(
@@ -123,19 +121,19 @@ def _bound_sqrt(call: Call) -> Range:
             "the operand of sqrt may be negative; declare a range that starts at 0, or add a small number: products "
             "may come out a few units of the last place below 0"
         )
+    check_root(call.p, **_root(call))
     root = (high.bit_length() + 1) // 2 + call.attribute("scale") - call.types[0].dtype.scale // 2
     return call.fits(-TRUNCATION, (1 << max(root, 0)) + TRUNCATION)
 
 
 def _run_sqrt(call: Call) -> Step[Arithmetic]:
-    return sqrt(
-        call.p,
-        call.at,
-        call.numbers(0),
-        bits=max(1, call.ranges[0][1].bit_length()),
-        shift_in=call.types[0].dtype.scale,
-        scale=call.attribute("scale"),
-    )
+    return sqrt(call.p, call.at, call.numbers(0), **_root(call))
+
+
+def _root(call: Call) -> dict[str, int]:
+    """The bounds for `sqrt`."""
+    bits, scale = max(1, call.ranges[0][1].bit_length()), call.attribute("scale")
+    return {"bits": bits, "shift_in": call.types[0].dtype.scale, "scale": scale}
 
 
 register(
