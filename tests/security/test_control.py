@@ -7,13 +7,14 @@ import signal
 import socket
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 
 from quorate.coordination.federation import Federation, Member
 from quorate.coordination.spec import decode_spec
 from quorate.errors import IdentityError, PeerTimeout, UserError
-from quorate.node import client, messages
+from quorate.node import client, coordinator, messages
 from quorate.node import sessions as sessions_module
 from quorate.node.admission import Admission
 from quorate.node.channel import Channel
@@ -110,31 +111,32 @@ def test_a_message_that_drips_in_is_not_waited_for_beyond_the_time_limit():
 class Node:
     """What a coordinator sees of a node that never reports an end."""
 
-    def __init__(self, pause):
-        self.pause = pause
+    def __init__(self):
         self.stop = threading.Event()
 
     def send(self, _):
         pass
 
     def receive(self):
-        self.stop.wait(self.pause)
-        return Progress(done=1, total=2)
+        self.stop.wait(10)
 
     def close(self):
         self.stop.set()
 
 
-@pytest.mark.parametrize("pause", [0.01, 5.0])
-def test_a_node_that_never_reports_an_end_does_not_hold_the_coordinator(monkeypatch, pause):
+@pytest.mark.parametrize("chatty", [True, False])
+def test_a_node_that_never_reports_an_end_does_not_hold_the_coordinator(monkeypatch, chatty):
     monkeypatch.setattr(client, "_GRACE", 0.1)
-    node = Node(pause)
-    submission = Submission(SESSION, decode_spec(spec(), "spec"), {"p1": node})
+    event = ("p1", Progress(done=1, total=2))
+    submission = Submission(SESSION, decode_spec(spec(), "spec"), {"p1": Node()})
+    submission._events.put(event)
     begun = time.monotonic()
-    with pytest.raises(PeerTimeout, match="the node of p1 still reports no end"):
-        submission.wait()
+    try:
+        with pytest.raises(PeerTimeout, match="the node of p1 still reports no end"):
+            submission.wait(lambda *_: submission._events.put(event) if chatty else None)
+    finally:
+        submission.close()
     assert time.monotonic() - begun < 3
-    submission.close()
 
 
 class Nursery:
@@ -187,3 +189,18 @@ def test_a_worker_that_does_not_heed_is_killed(prepared, monkeypatch):
     while len(nursery.signals) < 2 and time.monotonic() < deadline:
         time.sleep(0.01)
     assert nursery.signals == [signal.SIGTERM, signal.SIGKILL]
+
+
+def test_an_interrupt_while_the_start_is_announced_cancels_the_session(monkeypatch):
+    submission = Submission(SESSION, decode_spec(spec(), "spec"), {})
+    cancelled = []
+    monkeypatch.setattr(coordinator, "submit", lambda *_: submission)
+    monkeypatch.setattr(coordinator, "_outside_part", lambda *_: None)
+    monkeypatch.setattr(Submission, "cancel", lambda self, identity: cancelled.append(self.session))
+
+    def interrupted(_):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        coordinator.coordinate(None, SimpleNamespace(spec=submission.spec), {}, None, interrupted)
+    assert cancelled == [SESSION]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import socket
 import ssl
@@ -70,9 +71,10 @@ def test_a_greeting_that_comes_byte_by_byte_is_cut_off(listener):
     with socket.create_connection(listener.address) as sock:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sent = 0
-        with pytest.raises(OSError, match="reset|Broken pipe"):
-            for sent in range(100):
+        with contextlib.suppress(OSError):
+            while sent < 100:
                 sock.sendall(hello[sent : sent + 1])
+                sent += 1
                 time.sleep(0.005)
     assert sent < 60
 
@@ -113,9 +115,10 @@ def waiting_party():
 def test_tiny_early_messages_cost_what_they_cost(monkeypatch):
     monkeypatch.setattr(party_module, "EARLY_LIMIT", 1 << 16)
     party = waiting_party()
+    for step in range(1, 256):
+        party.deliver(1, (7, step), b"x")
     with pytest.raises(PeerError, match="nobody asked for"):
-        for step in range(1, 1000):
-            party.deliver(1, (7, step), b"x")
+        party.deliver(1, (7, 256), b"x")
 
 
 class Script:

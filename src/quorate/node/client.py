@@ -100,7 +100,7 @@ class Submission:
             raise root_cause(failures)
         if silent := sorted(set(self._controls) - set(reports)):
             raise PeerTimeout(
-                f"the time limits of the session are over, and the node of {' and '.join(silent)} still reports no end; "
+                f"the session's time limits are over, and the node of {' and '.join(silent)} still reports no end; "
                 "see its log, and run again"
             )
         return reports

@@ -51,8 +51,8 @@ def coordinate(
     """
     participant = _outside_part(identity, approved, data)  # own data is checked before anybody is bothered
     submission = submit(identity, approved)
-    say(f"session {submission.session} started at {', '.join(hosts(approved.spec))}")
     try:
+        say(f"session {submission.session} started at {', '.join(hosts(approved.spec))}")
         if participant is None:
             reports = submission.wait(on_progress)
             return Finished(submission.session, {}, reports)

@@ -53,7 +53,8 @@ def connect(
         return connect_mesh(me, members, session, identity.contexts, doorway, patience)
     finally:
         if doorway is not None:
-            doorway.close()  # left open, it would fill with connections of strangers, and with it the node's descriptors
+            # Left open, it would fill with connections of strangers, and with it the descriptors of the node.
+            doorway.close()
 
 
 def _check_distinct(members: Sequence[PeerAddress]) -> None:
