@@ -173,6 +173,7 @@ def other_plan(spec):
 DIFFERENCES = {
     "spec": lambda job: replace(job, spec=msgspec.structs.replace(job.spec, name="other")),
     "plan": lambda job: replace(job, plan=other_plan(job.spec)),
+    "certificates": lambda job: replace(job, certificates={"p0": "sha256:of-somebody-else"}),
 }
 
 
@@ -183,7 +184,7 @@ def test_a_difference_ends_the_session_before_any_data_is_sent(what, role, spec)
     me = jobs[0].roster.index(role)
     jobs[me] = DIFFERENCES[what](jobs[me])
     wire = Wire()
-    with pytest.raises(AgreementError, match=r"holds another (spec|plan) than we do"):
+    with pytest.raises(AgreementError, match=r"holds another (spec|plan|list of certificates) than we do"):
         run(jobs, wire)
     assert wire.only_agreement()
 

@@ -87,7 +87,7 @@ def test_equal_operations_are_written_once_and_unused_ones_left_out():
     plan = quorate.computation(function).trace({"a": INT})
     assert [one.kind for one in plan.operations] == ["input", "mul"]
     assert plan.outputs == {"x": 1, "y": 1}
-    assert all(one.where.startswith("test_plan.py:") for one in plan.operations)
+    assert all(one.where.startswith("test_plan.py:") for one in plan.operations if one.kind != "input")
 
 
 STRANGE = [
@@ -265,3 +265,14 @@ def test_dump_shows_every_operation():
 def test_an_operation_is_data():
     assert isinstance(PLAN.operations[0], Operation)
     assert PLAN.inputs["a", "cost"] == fixed(12)
+
+
+def test_a_value_that_no_memory_could_hold_is_refused_when_rows_are_known():
+    @quorate.computation
+    def all_pairs(a, b):
+        return {"out": (a[:, None] * b[None, :]).sum()}
+
+    plan = all_pairs.trace({"a": quorate.INT, "b": quorate.INT})
+    plan.bind({"a": 100, "b": 100})
+    with pytest.raises(UserError, match="more than 4294967296 elements"):
+        plan.bind({"a": 1 << 20, "b": 1 << 20})

@@ -47,6 +47,12 @@ def test_other_protocols(running, bodies, join, protocol):
     finished = coordinate(site.identity(), load(spec, site.federation), {})
     assert finished.values["total"] == TOTAL
     assert owners[0].json()["results"] == {"total": TOTAL}
+    openings = list((site.home / "commitments").glob(f"{finished.session}.*.json"))
+    assert len(openings) == len(owners)
+    assert all(path.stat().st_mode & 0o777 == 0o600 for path in openings)
+    for path in openings:
+        for name, item in json.loads(path.read_text())["inputs"].items():
+            assert finished.reports["p1"].commitments[name] == item["commitment"]
     assert ("notary" in finished.reports) == (protocol == "semi2k")
 
 

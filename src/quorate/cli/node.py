@@ -33,7 +33,8 @@ def node(
     from quorate.coordination.federation import load_federation, parse_address
     from quorate.node.approval import parse_data
     from quorate.node.launch import set_up_logging
-    from quorate.node.server import Node, Settings, default_home
+    from quorate.node.results import default_home
+    from quorate.node.server import Node, Settings
 
     set_up_logging(log_level(), name)
     settings = Settings(

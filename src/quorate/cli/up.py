@@ -26,7 +26,7 @@ def up(
     from quorate.errors import EnvironmentFault
     from quorate.node import launch
     from quorate.node.approval import parse_data
-    from quorate.node.server import default_home
+    from quorate.node.results import default_home
 
     loaded = load_federation(federation)
     place = home or default_home(federation)

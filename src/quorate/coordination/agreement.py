@@ -7,6 +7,7 @@ length, so that they cost what the quote says. A difference ends the session bef
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,7 +15,7 @@ import numpy.typing as npt
 
 from quorate._version import __version__
 from quorate.coordination.roster import Roster
-from quorate.crypto.hashing import hex_digest
+from quorate.crypto.hashing import canonical_json, hex_digest
 from quorate.engine.exchange import Exchange, Step
 from quorate.engine.names import Scope
 from quorate.engine.session import Session
@@ -23,7 +24,7 @@ from quorate.errors import AgreementError
 __all__ = ["Statement", "agree", "software"]
 
 Bytes = npt.NDArray[np.uint8]
-FIELDS = ("spec", "plan", "software")
+FIELDS = {"spec": "spec", "plan": "plan", "software": "software", "certificates": "list of certificates"}
 DIGEST = 32
 UNKNOWN = -1
 ROW = 8 + DIGEST
@@ -44,6 +45,7 @@ class Statement:
         rows: input -> number of rows, for the inputs this participant provides.
         commitments: input -> digest that commits its owner to the data, 64 hexadecimal characters.
         software: name and version of the program.
+        certificates: participant -> fingerprint that is pinned for it; empty in a simulation.
     """
 
     spec: str
@@ -51,6 +53,7 @@ class Statement:
     rows: dict[str, int] = field(default_factory=dict)
     commitments: dict[str, str] = field(default_factory=dict)
     software: str = field(default_factory=software)
+    certificates: Mapping[str, str] = field(default_factory=dict)
 
 
 def agree(
@@ -87,7 +90,9 @@ def agree(
 
 
 def _header(mine: Statement) -> Bytes:
-    digests = [bytes.fromhex(value) for value in (mine.spec, mine.plan, hex_digest(mine.software.encode(), "software"))]
+    pinned = canonical_json(dict(mine.certificates))
+    made = (hex_digest(mine.software.encode(), "software"), hex_digest(pinned, "quorate/certificates/1"))
+    digests = [bytes.fromhex(value) for value in (mine.spec, mine.plan, *made)]
     return np.frombuffer(b"".join(digests), np.uint8)
 
 
@@ -102,12 +107,13 @@ def _table(inputs: tuple[str, ...], mine: Statement) -> Bytes:
 
 
 def _compare(who: str, theirs: Bytes, ours: Bytes, mine: Statement) -> None:
-    for index, what in enumerate(FIELDS):
+    for index, (what, shown_as) in enumerate(FIELDS.items()):
         part = slice(index * DIGEST, (index + 1) * DIGEST)
         if not np.array_equal(theirs[part], ours[part]):
-            shown = getattr(mine, what)
+            held = getattr(mine, what)
+            shown = f"ours: {held[:16]}" if isinstance(held, str) else f"our digest: {ours[part].tobytes().hex()[:16]}"
             raise AgreementError(
-                f"{who} holds another {what} than we do (ours: {shown[:16]}, theirs has the digest "
+                f"{who} holds another {shown_as} than we do ({shown}, theirs has the digest "
                 f"{theirs[part].tobytes().hex()[:16]}); compare the files or versions, and start again"
             )
 

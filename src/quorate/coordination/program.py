@@ -52,6 +52,7 @@ class Job:
         inputs: the prepared data of the inputs that this participant owns.
         stored: shares kept from earlier sessions, for stored inputs (parties only).
         rows: row counts assumed when only counting; not used otherwise.
+        certificates: participant -> pinned fingerprint; all must hold the same. Empty in a simulation.
     """
 
     spec: Spec
@@ -61,6 +62,7 @@ class Job:
     stored: Stored = field(default_factory=Stored)
     rows: Mapping[str, int] = field(default_factory=dict)
     progress: Progress | None = None
+    certificates: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def roster(self) -> Roster:
@@ -159,6 +161,7 @@ def _statement(job: Job) -> Statement:
         plan=plan_digest,
         rows={name: item.rows for name, item in job.inputs.items()} | _stored_rows(job),
         commitments={name: item.commitment.digest for name, item in job.inputs.items()} | _origins(job),
+        certificates=job.certificates,
     )
 
 

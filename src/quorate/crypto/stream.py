@@ -18,6 +18,7 @@ from quorate.errors import InternalError
 __all__ = ["KEY_BYTES", "NullStream", "Stream"]
 
 KEY_BYTES = 16
+NAME_BITS = 36
 _PIECE = 1 << 17
 _ZEROS = memoryview(bytes(_PIECE))
 _counter_block = struct.Struct(">QII").pack
@@ -36,8 +37,8 @@ class Stream:
 
     def fill(self, name: tuple[int, int], out: npt.NDArray[Any]) -> None:
         """Overwrite the C-contiguous array `out` with uniform bytes belonging to `name`."""
-        self._seek(name)
         size = out.nbytes
+        self._seek(name, size)
         if 0 < size <= _PIECE:
             self._encryptor.update_into(_ZEROS[:size], out.data.cast("B"))
             return
@@ -48,13 +49,15 @@ class Stream:
 
     def mask(self, name: tuple[int, int], data: npt.NDArray[Any]) -> None:
         """Exclusive-or the C-contiguous array `data` with the bytes that `fill` would give for `name`."""
-        self._seek(name)
+        self._seek(name, data.nbytes)
         if data.nbytes:
             view = data.data.cast("B")
             self._encryptor.update_into(view, view)
 
-    def _seek(self, name: tuple[int, int]) -> None:
+    def _seek(self, name: tuple[int, int], size: int) -> None:
         scope, step = name
+        if size >> NAME_BITS:
+            raise InternalError("a draw of 64 GiB or more under one name would run into the next name")
         if self._last.get(scope, 0) >= step:
             raise InternalError("the same randomness was about to be used twice")
         self._last[scope] = step

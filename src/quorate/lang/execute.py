@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -154,7 +155,7 @@ class _Execution:
             self._release(index, ready)
             return
         place_ = self.at.child(f"{index} {operation.kind}")
-        large = int(np.prod(concrete(operation.type.shape), dtype=np.int64)) > TILE if kind.elementwise else False
+        large = math.prod(concrete(operation.type.shape)) > TILE if kind.elementwise else False
         (alone if large else together).append(self._step(index, operation, place_, large))
         finished.append(index)
 

@@ -5,6 +5,7 @@ A plan is what parties approve, price, execute and put in receipts. It holds no 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -21,6 +22,7 @@ __all__ = ["Operation", "Plan", "Type"]
 
 FORMAT = 1
 LARGEST = 64 << 20
+LARGEST_VALUE = 1 << 32
 MOST_OPERATIONS = 1_000_000
 _DOMAIN = "quorate/plan/1"
 
@@ -150,6 +152,8 @@ class Plan:
             shape = tuple(bind_size(size, rows) for size in operation.type.shape)
             declared = replace(operation, attributes=attributes, type=replace(operation.type, shape=shape))
             where = f"operation {index} ({operation.kind}, {operation.where})"
+            if math.prod(shape) > LARGEST_VALUE:
+                raise UserError(f"{where}: a value of shape {list(shape)} has more than {LARGEST_VALUE} elements")
             inferred = _infer(where, declared, bound)
             if inferred.shape != shape or (operation.kind == "input" and shape != (rows.get(attributes["input"]),)):
                 raise UserError(

@@ -17,6 +17,7 @@ from quorate.node.client import hosts
 from quorate.node.control import Control, call, dial
 from quorate.node.identity import Identity
 from quorate.node.messages import Await, Differs, Found, Report, Response
+from quorate.node.results import default_home, write_openings
 from quorate.node.seat import Seat
 
 __all__ = ["Participant", "check_outside"]
@@ -70,7 +71,9 @@ class Participant:
         """Take part in a session that is known to be started."""
         seat = Seat(self.identity, self.approved, session, self.inputs)
         seat.progress, seat.pulse = self.progress, self.pulse
-        return seat.take_part(None)
+        result = seat.take_part(None)
+        write_openings(default_home(self.approved.path), self.identity.name, session, self.inputs)
+        return result
 
     def await_session(self, patience: float | None = None) -> str:
         """The id of the next session in which we take part; errors as `join`.

@@ -11,17 +11,23 @@ import numpy as np
 import numpy.typing as npt
 
 from quorate.coordination.program import Outcome
+from quorate.data.prepare import Prepared
 from quorate.files import ensure_folder, write_atomic
 from quorate.lang.plan import Plan
 from quorate.node.approval import Approved, owner_of
 from quorate.node.vault import Vault
 
-__all__ = ["as_json", "keep_shares", "results_path", "write_results"]
+__all__ = ["as_json", "default_home", "keep_shares", "results_path", "write_openings", "write_results"]
 
 
 def as_json(values: Mapping[str, npt.NDArray[np.generic]]) -> dict[str, Any]:
     """Opened values by output as numbers, truth values and nested lists of them."""
     return {name: value.tolist() for name, value in values.items()}
+
+
+def default_home(file: Path) -> Path:
+    """The folder "state" beside a federation or spec file."""
+    return file.parent / "state"
 
 
 def results_path(home: Path, member: str, session: str) -> Path:
@@ -39,6 +45,26 @@ def write_results(path: Path, spec_name: str, session: str, outcome: Outcome) ->
         return
     document = {"spec": spec_name, "session": session, "results": as_json(outcome.values), "rows": outcome.rows}
     ensure_folder(path.parent, 0o700)
+    write_atomic(path, json.dumps(document, indent=2).encode() + b"\n", 0o600)
+
+
+def write_openings(home: Path, member: str, session: str, inputs: Mapping[str, Prepared]) -> None:
+    """Write what opens the commitments to this member's own inputs, readable for its user alone.
+
+    With the salt, `quorate.data.commitment.verify` shows later that certain data went into the session.
+
+    Raises:
+        EnvironmentFault: as `write_results`.
+    """
+    if not inputs:
+        return
+    openings = {
+        name: {"commitment": item.commitment.digest, "rows": item.rows, "salt": item.salt.hex()}
+        for name, item in inputs.items()
+    }
+    path = home / "commitments" / f"{session}.{member}.json"
+    ensure_folder(path.parent, 0o700)
+    document = {"session": session, "inputs": openings}
     write_atomic(path, json.dumps(document, indent=2).encode() + b"\n", 0o600)
 
 

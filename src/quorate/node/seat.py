@@ -62,7 +62,8 @@ class Seat:
         begun = time.monotonic()
         links = connect(self.identity, who, me, self.session, doorway, spec.timeouts.join)
         connected = time.monotonic()
-        job = Job(spec, self.approved.plan, me, self.inputs, self.stored, progress=self.progress)
+        pinned = {name: self.identity.federation.member(name).fingerprint for name in who.participants}
+        job = Job(spec, self.approved.plan, me, self.inputs, self.stored, progress=self.progress, certificates=pinned)
         root = Scope.root()
         party = Party(session_program(job, job.session(), root))
         outcome: Outcome = conduct(

@@ -43,7 +43,7 @@ from quorate.node.sessions import Entry, Sessions
 from quorate.node.worker import Assignment, work
 from quorate.transport.listener import CONTROL_HOST, Listener, session_host
 
-__all__ = ["Node", "Settings", "default_home"]
+__all__ = ["Node", "Settings"]
 
 log = logging.getLogger(__name__)
 
@@ -82,11 +82,6 @@ def _check_specs(folder: Path) -> None:
         raise EnvironmentFault(
             f"{folder}: every user of this machine may put specs there, and so approve them; run chmod o-w on it"
         )
-
-
-def default_home(federation_file: Path) -> Path:
-    """The folder "state" beside the federation file."""
-    return federation_file.parent / "state"
 
 
 class Node:

@@ -19,7 +19,7 @@ from quorate.node.channel import Channel
 from quorate.node.identity import Identity
 from quorate.node.mesh import Doorway
 from quorate.node.messages import Failure, Finished, Prepare, Progress
-from quorate.node.results import keep_shares, results_path, write_results
+from quorate.node.results import keep_shares, results_path, write_openings, write_results
 from quorate.node.seat import Seat, throttled
 from quorate.node.vault import Vault
 
@@ -109,6 +109,7 @@ class _Worker:
         outcome, report = seat.take_part(self._doorway)
         keep_shares(self._vault, approved, roster(approved.spec).index(task.member), self._session, outcome)
         write_results(self._results, approved.spec.name, self._session, outcome)
+        write_openings(Path(task.home), task.member, self._session, seat.inputs)
         self._channel.send(Finished(report=report))
 
     def _seat(self, identity: Identity, approved: Approved) -> Seat:
