@@ -4,7 +4,7 @@
 set -eu
 
 directory=${1:-$(dirname "$0")/../..}
-python=${2:-python3.11}  # SPU 0.9.5 has wheels for Python 3.10 and 3.11 only
+python=${2:-python3.11}  # the one SPU 0.9.5 was tried with
 
 "$python" -m venv "$directory/.venv-peer-mpyc"
 "$directory/.venv-peer-mpyc/bin/python" -m pip install --quiet mpyc==0.11 numpy==2.4.6 gmpy2==2.3.2 uvloop==0.23.0
