@@ -25,7 +25,7 @@ assert len(kernels) > 15 and all(k.stats == (0, 0) for k in kernels), "compiled 
 x = np.arange(1, 17, dtype=np.uint64)
 ring.replicated_product(x, x, x, x, x, x)
 field.mul(x, x)
-bits.and_share(*[x.view(np.uint8)] * 6)
+bits.and_share(*[x.view(np.uint8)] * 4)
 permutation.invert(x[::-1].astype(np.int64) - 1)
 print([sum(s) for s in zip(*(k.stats for k in kernels))])
 """
