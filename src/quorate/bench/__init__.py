@@ -1,1 +1,1 @@
-
+"""What `quorate bench` measures, and how."""

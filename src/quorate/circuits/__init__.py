@@ -1,1 +1,1 @@
-
+"""Building blocks written once on the primitives: comparison, conversion, division, roots, tiles."""

@@ -1,1 +1,1 @@
-
+"""One module per protocol; each implements the primitives of `base` and nothing else."""

@@ -1,1 +1,1 @@
-
+"""Splitting secrets into shares, putting them together, and how they travel. Pure functions."""
