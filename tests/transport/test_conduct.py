@@ -96,7 +96,7 @@ def test_stopped_process_is_named_by_all_others(processes):
     os.kill(processes.pids[2], signal.SIGINT)
     assert processes.end(2).startswith("KeyboardInterrupt")
     for survivor in (0, 1):
-        assert "carol failed: EnvironmentFault: it was stopped by its operator" in processes.end(survivor)
+        assert "carol failed: EnvironmentFault: it was stopped" in processes.end(survivor)
 
 
 @pytest.fixture

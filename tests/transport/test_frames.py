@@ -87,7 +87,7 @@ def test_local_content_is_not_told(problem: Exception) -> None:
 
 
 def test_stopped_by_its_operator() -> None:
-    assert "stopped by its operator" in decode_failure(encode_failure(KeyboardInterrupt()), "bob")
+    assert "it was stopped" in decode_failure(encode_failure(KeyboardInterrupt()), "bob")
 
 
 def test_unknown_error_class_is_not_repeated() -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quorate.engine.exchange import Exchange
-from quorate.engine.party import EARLY_LIMIT, Party
+from quorate.engine.party import EARLY_LIMIT, Message, Party
 from quorate.errors import AgreementError, PeerError
 from quorate.testing.plaintext import insecure_plaintext_pair
 from quorate.transport.frames import ALIVE, BYE, DATA, FAIL, HELLO, encode_failure, hello_body, pack_header
@@ -160,3 +160,29 @@ def test_a_pair_within_one_process():
     with pytest.raises(EOFError):
         second.check_alive()
     second.close()
+
+
+def test_an_interruption_in_the_middle_of_a_write_sends_nothing_more():
+    """A signal may end a process between the write and the note of how much was taken; frames must not get mixed up."""
+    here, there = insecure_plaintext_pair()
+
+    class Interrupted:
+        blocked = False
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(wire, name)
+
+        def send(self, pieces):
+            wire.send([bytes(pieces[0])[:5]])
+            raise KeyboardInterrupt
+
+    wire, here.wire = here.wire, Interrupted()  # type: ignore[assignment]
+    with pytest.raises(KeyboardInterrupt):
+        here.send(Message(1, (7, 1), [np.zeros(8, np.uint8)], 8))
+    here.wire = wire
+    here.fail(b'{"code": "PeerError", "message": "never to be sent"}')
+    assert here.broken is not None
+    here.close()
+    received = bytearray(100)
+    assert there.wire.read_into(memoryview(received)) == 5
+    there.close()

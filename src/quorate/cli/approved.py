@@ -29,12 +29,15 @@ def open_spec(path: Path) -> tuple[Spec, Plan]:
     Raises:
         UserError: one of the files is missing or malformed, or they do not fit together.
     """
+    from quorate.coordination.federation import load_federation
     from quorate.coordination.program import check_plan
     from quorate.coordination.spec import load_spec
     from quorate.files import read_bytes
     from quorate.lang.plan import Plan
 
     spec = load_spec(path)
+    if (beside := path.parent / "federation.yaml").exists():
+        spec.validate(load_federation(beside), str(path))
     if not Path(spec.plan).exists():
         raise UserError(f"{path}: the plan {spec.plan} does not exist; make it with 'quorate compile {path}'")
     plan = Plan.from_json(read_bytes(Path(spec.plan), _LARGEST_PLAN), spec.plan)

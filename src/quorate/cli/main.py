@@ -108,6 +108,8 @@ def _run(given: Sequence[str]) -> int:
         if debug and not isinstance(problem, SystemExit):
             raise
         return _explain(problem, "--json" in given)
+    if result == INTERRUPTED:
+        print("quorate: interrupted", file=sys.stderr)
     return result if isinstance(result, int) else 0
 
 

@@ -77,11 +77,17 @@ def sign(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The member whose request it must be.")],
     folder: Folder = Path("pki"),
     host: Annotated[str | None, typer.Option(metavar="HOST", help="Its host name or IP address.")] = None,
+    renew: Annotated[bool, typer.Option("--renew", help="Replace the member's certificate.")] = False,
     json: Json = False,
 ) -> None:
     """Sign a member's request, as the authority. Check by another channel that the member really sent it."""
     from quorate.crypto.pki import fingerprint, sign_request
+    from quorate.errors import UserError
 
+    if not renew and (held := folder / f"{name}.crt").exists():
+        raise UserError(
+            f"{held} exists, and members have pinned it; to replace it, sign with --renew and tell them all"
+        )
     path = sign_request(folder, csr, name, host=host)
     lines = [f"send {path} to all members, with its fingerprint by another channel:", fingerprint(path)]
     _told(lines, [path], json, fingerprint=lines[1])

@@ -13,7 +13,7 @@ from quorate.coordination.program import Stored, check_plan
 from quorate.coordination.roster import Roster
 from quorate.coordination.spec import Spec, decode_spec, differences, load_spec
 from quorate.data.prepare import Prepared, prepare
-from quorate.errors import AgreementError, QuorateError, UserError
+from quorate.errors import AgreementError, DataError, EnvironmentFault, QuorateError, UserError
 from quorate.files import read_bytes
 from quorate.lang.plan import Plan
 from quorate.node.messages import Prepare
@@ -119,7 +119,8 @@ def prepare_inputs(spec: Spec, member: str, data: Mapping[str, str]) -> dict[str
     """Load and check the data of all inputs that `member` owns.
 
     Raises:
-        UserError: no file was named for an input. DataError, EnvironmentFault: see `prepare`.
+        UserError: no file was named for an input.
+        DataError: the data does not fit, or its file cannot be used; what the message says stays with the owner.
     """
     prepared = {}
     for item in spec.inputs:
@@ -127,7 +128,12 @@ def prepare_inputs(spec: Spec, member: str, data: Mapping[str, str]) -> dict[str
             continue
         if item.name not in data:
             raise UserError(f"{member} owns the input {item.name!r}; name its file with --data {item.name}=PATH")
-        prepared[item.name] = prepare(data[item.name], item)
+        try:
+            prepared[item.name] = prepare(data[item.name], item)
+        except DataError:
+            raise
+        except (UserError, EnvironmentFault) as problem:  # names a path of this machine
+            raise DataError(str(problem)) from problem
     return prepared
 
 

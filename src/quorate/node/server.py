@@ -96,6 +96,7 @@ class Node:
             EnvironmentFault: the port is in use, a folder cannot be made, or anybody may put specs into theirs.
         """
         self.identity = Identity(federation, name, settings.key)
+        _ = self.identity.contexts  # a key that does not belong to the certificate is refused here
         self.settings = settings
         _check_specs(settings.specs)
         ensure_folder(settings.home)
@@ -121,7 +122,7 @@ class Node:
         try:
             self._port.start()
             threading.Thread(target=self._watch_nursery, name="nursery", daemon=True).start()
-            log.info("node %s listens on %s", self.identity.name, self.identity.member.endpoint)
+            log.info("node %s listens on %s:%d", self.identity.name, *self._port.address)
             if on_listening is not None:
                 on_listening()
             self._wait(lifeline)

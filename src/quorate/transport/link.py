@@ -52,6 +52,7 @@ class Link:
         "_deferred",
         "_early",
         "_end",
+        "_midway",
         "_pending_name",
         "_pieces",
         "_queue",
@@ -83,7 +84,7 @@ class Link:
         self._start = self._end = 0
         self._targets: list[memoryview] = []
         self._early: Array | None = None
-        self._deferred = False
+        self._deferred = self._midway = False
         self._pending_name: Name = _NOWHERE
 
     def __repr__(self) -> str:
@@ -109,14 +110,8 @@ class Link:
     def send(self, message: Message) -> None:
         """Send a message, or as much of it as goes without waiting; `push` goes on with the rest."""
         if message.size <= SMALL and self.idle:
-            frame = self._joined(message)
-            try:
-                taken = self.wire.send((frame,))
-            except OSError as problem:
-                self._break(problem)
-                return
-            if taken < len(frame):
-                self._pieces.append(memoryview(frame)[taken:])
+            self._pieces.append(self._joined(message))
+            self.push()
             return
         self._queue.append(message)
         self.push()
@@ -131,13 +126,21 @@ class Link:
         self.send_control(HELLO, hello_body())
 
     def fail(self, body: bytes) -> None:
-        """Drop what has not been begun and tell the peer that we failed."""
+        """Drop what has not been begun and tell the peer that we failed.
+
+        If a signal ended us in the middle of a write, nobody knows how much of it went out: then nothing more is sent,
+        and the peer sees the connection end.
+        """
+        if self._midway:
+            self._break(OSError("interrupted in the middle of a message"))
+            return
         self._queue.clear()
         self.send_control(FAIL, body)
 
     def push(self) -> None:
         """Send what is queued until the kernel takes no more."""
         wire = self.wire
+        self._midway = True
         try:
             if wire.blocked:
                 wire.flush()
@@ -146,6 +149,7 @@ class Link:
                 self._took(wire.send(batch), batch)
         except OSError as problem:
             self._break(problem)
+        self._midway = False
 
     def _break(self, problem: OSError) -> None:
         # The peer may have said why before it closed: reading goes on until the end of its stream.
