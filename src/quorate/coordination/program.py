@@ -22,7 +22,7 @@ from quorate.engine.exchange import Step
 from quorate.engine.names import Scope
 from quorate.engine.session import Session
 from quorate.errors import AgreementError, UserError
-from quorate.lang.execute import Results, execute
+from quorate.lang.execute import KEEP, STORED, Results, execute
 from quorate.lang.plan import Plan
 from quorate.protocols.registry import make
 from quorate.sharing.share import Share
@@ -104,7 +104,7 @@ def session_program(job: Job, session: Session, at: Scope) -> Step[Outcome]:
             protocol,
             at.child("plan"),
             inputs={(name, column): raw for name, item in job.inputs.items() for column, raw in item.columns.items()},
-            owners={name: who.owners.get(name, "stored") for name in names},
+            owners={name: who.owners.get(name, STORED) for name in names},
             stored=dict(job.stored.shares),
             outputs=_destinations(job.spec, who),
             bounds=raw_bounds(job.spec),
@@ -175,5 +175,5 @@ def _stored_rows(job: Job) -> dict[str, int]:
 
 
 def _destinations(spec: Spec, who: Roster) -> dict[str, Any]:
-    """Output -> recipients' indices, or the string "keep"."""
-    return {output.name: "keep" if output.keep is not None else who.recipients[output.name] for output in spec.outputs}
+    """Output -> recipients' indices, or `KEEP`."""
+    return {output.name: KEEP if output.keep is not None else who.recipients[output.name] for output in spec.outputs}

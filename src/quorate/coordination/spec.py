@@ -15,6 +15,7 @@ from quorate.crypto.hashing import canonical_json, hex_digest
 from quorate.crypto.pki import check_name
 from quorate.data.schema import Column
 from quorate.errors import UserError
+from quorate.protocols.registry import default_threshold
 
 __all__ = [
     "PROTOCOLS",
@@ -102,10 +103,8 @@ class Spec(_Part, frozen=True, kw_only=True):
     @property
     def threshold(self) -> int:
         """How many parties may pool what they see and learn nothing: as given, or the protocol's usual value."""
-        given, parties = self.protocol.threshold, len(self.parties)
-        if given is not None:
-            return given
-        return {"rep3": 1, "semi2k": parties - 1}.get(self.protocol.name, (parties - 1) // 2)
+        given = self.protocol.threshold
+        return default_threshold(self.protocol.name, len(self.parties)) if given is None else given
 
     @property
     def content(self) -> dict[str, object]:

@@ -101,8 +101,3 @@ def size_of(buffers: Buffers) -> int:
     for array in buffers:
         total += array.nbytes
     return total
-
-
-def empty_round(at_name: Name) -> Exchange:
-    """The round of a party that neither sends nor receives in it."""
-    return Exchange(at_name)

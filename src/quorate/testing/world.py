@@ -7,7 +7,6 @@ outcome.values, outcome.rounds, outcome.sent
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -119,8 +118,3 @@ def _outcome(parties: Sequence[Party]) -> Outcome:
         [party.messages for party in parties],
         list(parties),
     )
-
-
-def seed_from(text: str) -> int:
-    """A stable seed for a named test."""
-    return zlib.crc32(text.encode())
