@@ -14,6 +14,7 @@ from quorate.crypto.entropy import Entropy, SystemEntropy
 from quorate.crypto.stream import KEY_BYTES, NullStream, Stream
 from quorate.engine.exchange import Exchange, Step
 from quorate.engine.names import Name, Scope
+from quorate.engine.network import LAN, Network
 from quorate.errors import InternalError
 from quorate.kernels.ghost import ghost
 from quorate.kernels.memory import Pool
@@ -33,6 +34,7 @@ class Session:
         participants: names of all participants, in order of index.
         dealer: index of the trusted dealer, if the protocol has one.
         counting: all arrays are ghosts and no randomness is drawn; used to predict cost.
+        network: how far apart participants are, the same at all of them; circuits weigh rounds against bytes by it.
     """
 
     me: int
@@ -41,6 +43,7 @@ class Session:
     dealer: int | None = None
     counting: bool = False
     entropy: Entropy = field(default_factory=SystemEntropy)
+    network: Network = LAN
     _streams: dict[Group, Stream | NullStream] = field(default_factory=dict, repr=False)
     _pool: Pool = field(default_factory=Pool, repr=False)
     _scratch: dict[tuple[int, str], npt.NDArray[Any]] = field(default_factory=dict, repr=False)
