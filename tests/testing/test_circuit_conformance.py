@@ -24,7 +24,7 @@ def test_accepts_a_right_circuit(configuration):
 
 
 def test_notices_a_wrong_result():
-    with pytest.raises(AssertionError, match="3 of 4 values are wrong"):
+    with pytest.raises(AssertionError, match="3 of 4 are wrong"):
         check_circuit(("rep3", 3, 1), lambda p, at, x, y: less(p, at, x, y), [X, Y], X < 0)
 
 

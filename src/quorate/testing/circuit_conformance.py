@@ -131,5 +131,5 @@ def _compare(what: str, got: Any, wanted: npt.NDArray[Any], within: float) -> No
     if len(where):
         first = tuple(int(k) for k in where[0])
         raise AssertionError(
-            f"{what}: {len(where)} of {wanted.size} values are wrong; at {first} {got[first]} instead of {wanted[first]}"
+            f"{what}: {len(where)} of {wanted.size} are wrong, at {first} {got[first]} instead of {wanted[first]}"
         )
