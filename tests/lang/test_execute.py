@@ -10,8 +10,7 @@ import pytest
 import quorate
 from quorate import errors as quorate_errors
 from quorate.lang.execute import execute
-from quorate.lang.operations.base import _KINDS
-from quorate.sharing.dtype import BOOL, INT, fixed
+from quorate.sharing.dtype import BOOL, INT
 from quorate.testing.world import CONFIGURATIONS, World
 
 RNG = np.random.default_rng(5)
@@ -105,16 +104,6 @@ def test_all_operations_match_numpy_within_the_promised_error_and_cost(configura
             assert wanted.dtype.kind != "i" or got.dtype == np.int64, name
         for values in ran.outcome.values[1 : configuration[1]]:
             assert np.array_equal(values.values["z"], got), name
-
-
-def test_the_operations_above_cover_every_kind():
-    used = set()
-    for operation in OPERATIONS.values():
-        plan = quorate.computation(named(operation)).trace(
-            {"i": INT, "x": fixed(16), "y": fixed(16), "d": fixed(16), "b": BOOL}, dict.fromkeys(DATA, 6)
-        )
-        used |= {one.kind for one in plan.operations}
-    assert used == set(_KINDS)
 
 
 LARGE = {

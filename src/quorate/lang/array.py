@@ -62,6 +62,12 @@ class Trace:
             self.operations.append(Operation(kind, operands, attributes, type_, where))
         return SecretArray(self, self._known[key])
 
+    def unpack(self, bundle: SecretArray) -> list[SecretArray]:
+        """The results of an operation that has several. Raises `UserError` for an ordinary value."""
+        if not bundle.type.parts:
+            raise UserError(f"{bundle.type} is one value; only an operation with several results can be unpacked")
+        return [self.record("item", [bundle], index=index) for index in range(len(bundle.type.parts))]
+
     def input(self, name: str, column: str, dtype: DType, rows: int | None = None) -> SecretArray:
         """A column of an input, one value per row; `rows` if their number is known already."""
         attributes = {"input": name, "column": column, "dtype": str(dtype)}

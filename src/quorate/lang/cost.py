@@ -13,9 +13,9 @@ from quorate.engine.count import count
 from quorate.engine.exchange import Step
 from quorate.engine.names import Scope
 from quorate.kernels.ghost import ghost
-from quorate.lang.operations.base import Call, Range, Value, concrete, kind_of
+from quorate.lang.operations.base import Bounds, Range, Value, concrete, kind_of
 from quorate.lang.plan import Operation, Plan, Type
-from quorate.lang.ranges import plan_ranges
+from quorate.lang.ranges import call_of, plan_ranges
 from quorate.protocols.base import Protocol
 from quorate.sharing.share import Arithmetic, Boolean
 
@@ -92,7 +92,7 @@ def _of_all(protocols: Sequence[Protocol], step: Any) -> Cost:
 
 
 def _step(
-    plan: Plan, p: Protocol, ranges: Sequence[Range], owners: Mapping[str, int | str], index: int, operation: Operation
+    plan: Plan, p: Protocol, ranges: Sequence[Bounds], owners: Mapping[str, int | str], index: int, operation: Operation
 ) -> Step[Any] | None:
     """What participant `p.me` runs for this operation; None for nothing."""
     at = Scope.root(f"{index} {operation.kind}")
@@ -103,9 +103,7 @@ def _step(
     kind = kind_of(operation.kind)
     if kind.local(operation, types) or _outside(p):
         return None
-    known = [ranges[operand] for operand in operation.operands]
-    values = [_blank(p, type_) for type_ in types]
-    call = Call(operation, types, known, p.capacity, p, at, values, concrete(operation.type.shape))
+    call = call_of(plan, index, ranges, p, at, [_blank(p, type_) for type_ in types])
     step: Step[Any] = kind.run(call)
     return step
 

@@ -20,7 +20,7 @@ from quorate.kernels.ghost import ghost
 from quorate.lang.operations.base import Call, Range, Value, concrete, kind_of, spread
 from quorate.lang.operations.io import constant_values
 from quorate.lang.plan import Operation, Plan
-from quorate.lang.ranges import place, plan_ranges
+from quorate.lang.ranges import call_of, place, plan_ranges
 from quorate.protocols.base import Integers, Protocol
 from quorate.sharing.share import Arithmetic, Boolean, Share
 
@@ -97,7 +97,7 @@ class _Execution:
         self.me = protocol.me
         self.inputs, self.owners, self.outputs, self.stored = inputs, owners, outputs, stored
         self.progress = progress
-        self.ranges = plan_ranges(plan, protocol, bounds)
+        self.bounds, self.ranges = bounds, plan_ranges(plan, protocol, bounds)
         self.values: dict[int, Value] = {}
         self.results = Results()
         self.done = 0
@@ -160,16 +160,8 @@ class _Execution:
         finished.append(index)
 
     def _call(self, index: int, operation: Operation, at: Scope) -> Call:
-        operands = operation.operands
-        return Call(
-            operation,
-            [self.plan.operations[operand].type for operand in operands],
-            [self.ranges[operand] for operand in operands],
-            self.p.capacity,
-            self.p,
-            at,
-            [self.values[operand] for operand in operands],
-            concrete(operation.type.shape),
+        return call_of(
+            self.plan, index, self.ranges, self.p, at, [self.values[operand] for operand in operation.operands]
         )
 
     def _step(self, index: int, operation: Operation, at: Scope, large: bool) -> Step[None]:
@@ -215,7 +207,7 @@ class _Execution:
         if owner == self.me and values is None and not self.p.session.counting:
             raise UserError(f"the data for column {key[1]!r} of input {key[0]!r} is missing at its owner")
         if values is not None:
-            _check_column(key, values, shape, self.ranges[index])
+            _check_column(key, values, shape, self.bounds[key])
         share: Share = yield from self.p.input(at, owner, shape, values)
         if operation.type.dtype.kind == "bool" and (self.me < self.p.parties or self.me == self.p.session.dealer):
             share = yield from to_boolean(self.p, at.child("bits"), share)  # type: ignore[arg-type]

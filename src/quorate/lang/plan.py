@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -18,7 +18,7 @@ from quorate.errors import UserError
 from quorate.lang.dims import Shape, bind_size, parse_size, text_of
 from quorate.sharing.dtype import DType
 
-__all__ = ["Operation", "Plan", "Type"]
+__all__ = ["BUNDLE", "Operation", "Plan", "Type"]
 
 FORMAT = 1
 LARGEST = 64 << 20
@@ -28,16 +28,34 @@ _DOMAIN = "quorate/plan/1"
 
 Attributes = Mapping[str, Any]
 
+BUNDLE = DType(cast(Any, "bundle"))
+"""Stands where a data type is asked for and there are several results. No column or constant can have it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Type:
-    """Data type, shape and visibility of a value of the plan."""
+    """Data type, shape and visibility of a value of the plan; of a bundle, the types of its `parts`."""
 
     dtype: DType
     shape: Shape
     secret: bool = True
+    parts: tuple[Type, ...] = ()
+
+    @classmethod
+    def bundle(cls, parts: Sequence[Type]) -> Type:
+        """The type of an operation with several results. Raises `UserError` for none, or for bundles in it."""
+        if not parts or any(part.parts for part in parts):
+            raise UserError("a bundle has one or more results, and no bundles among them")
+        return cls(BUNDLE, (), any(part.secret for part in parts), tuple(parts))
+
+    def bind(self, rows: Mapping[str, int]) -> Type:
+        """The type with all sizes as integers. Raises `UserError` if a row count is missing."""
+        shape = tuple(bind_size(size, rows) for size in self.shape)
+        return Type(self.dtype, shape, self.secret, tuple(part.bind(rows) for part in self.parts))
 
     def __str__(self) -> str:
+        if self.parts:
+            return f"bundle({', '.join(str(part) for part in self.parts)})"
         sizes = ", ".join(str(size) for size in self.shape)
         return f"{'secret' if self.secret else 'public'} {self.dtype}[{sizes}]"
 
@@ -135,8 +153,8 @@ class Plan:
         for index, row in enumerate(file.operations):
             operations.append(_checked(f"{where}: operation {index} ({row.kind})", row, operations))
         for name, target in file.outputs.items():
-            if not 0 <= target < len(operations):
-                raise UserError(f"{where}: output {name!r} names operation {target}, which does not exist")
+            if not 0 <= target < len(operations) or operations[target].type.parts:
+                raise UserError(f"{where}: output {name!r} names operation {target}, which is no single value")
         return cls(file.name, tuple(operations), file.outputs)
 
     def bind(self, rows: Mapping[str, int]) -> Plan:
@@ -149,16 +167,16 @@ class Plan:
         bound: list[Operation] = []
         for index, operation in enumerate(self.operations):
             attributes = _bound_attributes(operation.attributes, rows)
-            shape = tuple(bind_size(size, rows) for size in operation.type.shape)
-            declared = replace(operation, attributes=attributes, type=replace(operation.type, shape=shape))
+            declared = replace(operation, attributes=attributes, type=operation.type.bind(rows))
             where = f"operation {index} ({operation.kind}, {operation.where})"
-            if math.prod(shape) > LARGEST_VALUE:
-                raise UserError(f"{where}: a value of shape {list(shape)} has more than {LARGEST_VALUE} elements")
-            inferred = _infer(where, declared, bound)
-            if inferred.shape != shape or (operation.kind == "input" and shape != (rows.get(attributes["input"]),)):
+            shapes = _shapes(declared.type)
+            if any(math.prod(shape) > LARGEST_VALUE for shape in shapes):
+                raise UserError(f"{where}: a value of shape {_text(shapes)} has more than {LARGEST_VALUE} elements")
+            inferred = _shapes(_infer(where, declared, bound))
+            if inferred != shapes or (operation.kind == "input" and shapes != [(rows.get(attributes["input"]),)]):
                 raise UserError(
-                    f"{where}: has shape {list(inferred.shape)} with {dict(rows)} rows where the plan needs "
-                    f"{list(shape)}; an input has too few rows, or the plan was made for another number"
+                    f"{where}: has shape {_text(inferred)} with {dict(rows)} rows where the plan needs "
+                    f"{_text(shapes)}; an input has too few rows, or the plan was made for another number"
                 )
             bound.append(declared)
         return Plan(self.name, tuple(bound), self.outputs)
@@ -185,14 +203,24 @@ def _checked(where: str, row: _Row, before: Sequence[Operation]) -> Operation:
     if any(not 0 <= operand < len(before) for operand in row.operands):
         raise UserError(f"{where}: operands must be earlier operations")
     try:
-        stated = Type(DType.parse(row.dtype), tuple(parse_size(size) for size in row.shape), row.secret)
+        dtype = BUNDLE if row.dtype == str(BUNDLE) else DType.parse(row.dtype)
+        stated = Type(dtype, tuple(parse_size(size) for size in row.shape), row.secret)
     except ValueError:
         raise UserError(f"{where}: {row.dtype[:40]!r} is not a data type") from None
     operation = Operation(row.kind, row.operands, row.attributes, stated, row.where)
     inferred = _infer(where, operation, before)
-    if inferred != stated:
+    if replace(inferred, parts=()) != stated:
         raise UserError(f"{where}: stated as {stated}, but it is {inferred}")
-    return operation
+    return replace(operation, type=inferred)
+
+
+def _shapes(type_: Type) -> list[Any]:
+    """The shape of a value; of a bundle, those of its parts."""
+    return [part.shape for part in type_.parts or (type_,)]
+
+
+def _text(shapes: Sequence[Sequence[Any]]) -> str:
+    return ", ".join(str(list(shape)) for shape in shapes)
 
 
 def _infer(where: str, operation: Operation, before: Sequence[Operation]) -> Type:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import cast
 
 from quorate.engine.names import Scope
 from quorate.errors import UserError
-from quorate.lang.operations.base import Call, Range, concrete, kind_of
+from quorate.lang.operations.base import Bounds, Call, Range, Value, concrete, kind_of
 from quorate.lang.plan import Operation, Plan
 from quorate.protocols.base import Protocol
 
-__all__ = ["plan_ranges"]
+__all__ = ["call_of", "place", "plan_ranges"]
 
 
-def plan_ranges(plan: Plan, p: Protocol, bounds: Mapping[tuple[str, str], Range]) -> list[Range]:
-    """The range of raw values of every operation.
+def plan_ranges(plan: Plan, p: Protocol, bounds: Mapping[tuple[str, str], Range]) -> list[Bounds]:
+    """The range of raw values of every operation; of a bundle, the list of the ranges of its parts.
 
     Args:
         plan: bound to row counts.
@@ -24,17 +25,25 @@ def plan_ranges(plan: Plan, p: Protocol, bounds: Mapping[tuple[str, str], Range]
     Raises:
         UserError: values of an operation may not fit; names it, its source line and what to do.
     """
-    ranges: list[Range] = []
+    ranges: list[Bounds] = []
     nowhere = Scope.root("ranges")
     for index, operation in enumerate(plan.operations):
-        types = [plan.operations[operand].type for operand in operation.operands]
-        known = [ranges[operand] for operand in operation.operands]
-        call = Call(operation, types, known, p.capacity, p, nowhere, [], concrete(operation.type.shape))
+        call = call_of(plan, index, ranges, p, nowhere)
         try:
             ranges.append(_input(call, bounds) if operation.kind == "input" else kind_of(operation.kind).bound(call))
         except UserError as problem:
             raise UserError(f"{place(index, operation)}: {problem}") from None
     return ranges
+
+
+def call_of(
+    plan: Plan, index: int, ranges: Sequence[Bounds], p: Protocol, at: Scope, values: Sequence[Value] = ()
+) -> Call:
+    """Operation `index` of a bound plan as its kind sees it."""
+    operation, operations = plan.operations[index], plan.operations
+    types = [operations[operand].type for operand in operation.operands]
+    known = cast("list[Range]", [ranges[operand] for operand in operation.operands])  # a list of them: for item alone
+    return Call(operation, types, known, p.capacity, p, at, list(values), concrete(operation.type.shape))
 
 
 def _input(call: Call, bounds: Mapping[tuple[str, str], Range]) -> Range:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,7 +14,9 @@ from quorate.engine.exchange import Step
 from quorate.errors import UserError
 from quorate.lang.dims import Shape
 from quorate.lang.operations.base import (
+    Accuracy,
     Call,
+    Error,
     Kind,
     Range,
     Value,
@@ -31,7 +34,7 @@ from quorate.lang.plan import Operation, Type
 from quorate.sharing.dtype import INT, DType, fixed
 from quorate.sharing.share import Arithmetic, Share
 
-__all__ = ["product_range", "shifted_range", "square_drop", "without_axis"]
+__all__ = ["product_range", "shifted_range", "without_axis"]
 
 TRUNCATION = 4
 """By how many units ranges are widened at a truncation; more than any protocol's error."""
@@ -74,8 +77,12 @@ def _bound_sub(call: Call) -> Range:
     return call.fits(a - d, b - c)
 
 
-register(Kind("add", _infer_sum, _bound_add, _run_add, local=always))
-register(Kind("sub", _infer_sum, _bound_sub, _run_sub, local=always))
+def _error_added(step: Accuracy) -> Error:
+    return Error(sum(error.value for error in step.errors))
+
+
+register(Kind("add", _infer_sum, _bound_add, _run_add, local=always, error=_error_added))
+register(Kind("sub", _infer_sum, _bound_sub, _run_sub, local=always, error=_error_added))
 register(
     Kind(
         "neg",
@@ -129,6 +136,17 @@ def _run_mul(call: Call) -> Any:
     return call.p.truncate(call.at, scaled, shift) if shift else scaled
 
 
+def _terms(step: Accuracy, axis: int) -> int:
+    return concrete(step.call.types[0].shape)[axis]
+
+
+def _error_product(step: Accuracy) -> Error:
+    (a, b), (x, y) = (error.value for error in step.errors), step.sizes
+    terms = 1 if step.call.operation.kind == "mul" else _terms(step, -1)
+    own = step.truncation if step.call.attribute("shift", 0) else 0.0
+    return Error(terms * (x * b + y * a + a * b) + own)
+
+
 def _run_large_mul(call: Call) -> Any:
     if all(isinstance(value, Share) for value in call.values):
         return tiled_product(call.p, call.at, call.numbers(0), call.numbers(1), call.attribute("shift", 0))
@@ -145,6 +163,7 @@ register(
         elementwise=True,
         tiled=_run_large_mul,
         attributes=SHIFT,
+        error=_error_product,
     )
 )
 
@@ -175,6 +194,7 @@ register(
         lambda call: _sum_of_products(call, concrete(call.types[0].shape)[-1]),
         _run_dot,
         attributes=SHIFT,
+        error=_error_product,
     )
 )
 
@@ -199,6 +219,7 @@ register(
         lambda call: _sum_of_products(call, concrete(call.types[0].shape)[1], squares=False),
         _run_matmul,
         attributes=SHIFT,
+        error=_error_product,
     )
 )
 
@@ -234,6 +255,7 @@ register(
         local=always,
         operands=1,
         attributes=frozenset({"axis"}),
+        error=lambda step: Error(step.errors[0].value * _terms(step, step.call.attribute("axis"))),
     )
 )
 
@@ -263,6 +285,11 @@ def _run_rescale(call: Call) -> Any:
     return call.p.scale(call.numbers(0), 1 << -shift)
 
 
+def _error_rescale(step: Accuracy) -> Error:
+    finer = step.unit <= 2.0 ** -step.call.types[0].dtype.scale
+    return Error(step.errors[0].value + (0.0 if finer else step.truncation))
+
+
 register(
     Kind(
         "rescale",
@@ -273,6 +300,7 @@ register(
         elementwise=True,
         operands=1,
         attributes=frozenset({"scale"}),
+        error=_error_rescale,
     )
 )
 
@@ -309,6 +337,10 @@ def _run_div_public(call: Call) -> Step[Arithmetic]:
     return divide_public(call.p, call.at, call.numbers(0), call.attribute("divisor"), _raise(call), _limit(call))
 
 
+def _error_div_public(step: Accuracy) -> Error:
+    return Error(step.errors[0].value / abs(step.call.attribute("divisor")) + division_error(step.call.p) * step.unit)
+
+
 register(
     Kind(
         "div_public",
@@ -318,6 +350,7 @@ register(
         elementwise=True,
         operands=1,
         attributes=frozenset({"divisor", "scale"}),
+        error=_error_div_public,
     )
 )
 
@@ -331,7 +364,7 @@ def _infer_mean_square(types: Sequence[Type], attributes: Attributes, stated: Ty
     return Type(fixed(whole(attributes["scale"], "scale")), without_axis(types[0].shape, attributes["axis"]))
 
 
-def square_drop(call: Call) -> int:
+def _square_drop(call: Call) -> int:
     """Fraction bits to drop from the operand so that the sum of squares fits."""
     count = concrete(call.types[0].shape)[call.attribute("axis")]
     largest = max(abs(end) for end in call.ranges[0])
@@ -343,7 +376,7 @@ def square_drop(call: Call) -> int:
 
 def _square_facts(call: Call) -> tuple[int, int]:
     """By how many bits the sum of squares is to be raised, and the largest that it can be."""
-    drop, largest = square_drop(call), max(abs(end) for end in call.ranges[0])
+    drop, largest = _square_drop(call), max(abs(end) for end in call.ranges[0])
     count = max(1, concrete(call.types[0].shape)[call.attribute("axis")])
     limit = count * ((largest >> drop) + TRUNCATION) ** 2
     return call.attribute("scale") - 2 * (call.types[0].dtype.scale - drop), limit
@@ -359,7 +392,7 @@ def _bound_mean_square(call: Call) -> Range:
 
 
 def _run_mean_square(call: Call) -> Step[Arithmetic]:
-    axis, drop = call.attribute("axis"), square_drop(call)
+    axis, drop = call.attribute("axis"), _square_drop(call)
     x = call.numbers(0, concrete(call.types[0].shape)).map(lambda part: np.moveaxis(part, axis, -1))
     if drop:
         x = yield from call.p.truncate(call.at.child("coarser"), x, drop)
@@ -371,6 +404,15 @@ def _run_mean_square(call: Call) -> Step[Arithmetic]:
     return call.p.add_public(mean, np.full(mean.shape, int(division_error(call.p)), np.int64))
 
 
+def _error_mean_square(step: Accuracy) -> Error:
+    """The root of a mean of squares moves by no more than the largest change of an element."""
+    drop, scale = _square_drop(step.call), step.call.types[0].dtype.scale
+    each = step.errors[0].value + (step.call.p.truncation_error * 2.0 ** (drop - scale) if drop else 0.0)
+    own = 2 * division_error(step.call.p) * step.unit
+    ratio = _terms(step, step.call.attribute("axis")) / max(1, step.call.attribute("divisor"))
+    return Error(ratio * (2 * step.sizes[0] * each + each**2) + own, math.sqrt(ratio) * each + math.sqrt(own))
+
+
 register(
     Kind(
         "mean_square",
@@ -379,5 +421,6 @@ register(
         _run_mean_square,
         operands=1,
         attributes=frozenset({"axis", "divisor", "scale"}),
+        error=_error_mean_square,
     )
 )

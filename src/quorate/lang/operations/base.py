@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,18 +19,22 @@ from quorate.protocols.base import Protocol
 from quorate.sharing.dtype import DType
 from quorate.sharing.share import Arithmetic, Boolean, Share
 
-__all__ = ["Call", "Kind", "Range", "Value", "broadcast_shapes", "kind_of", "register"]
+__all__ = ["Accuracy", "Bounds", "Call", "Error", "Kind", "Range", "Value", "broadcast_shapes", "kind_of", "register"]
 
 Range = tuple[int, int]
 """Smallest and largest raw value, inclusive."""
 
+Bounds = Range | list[Range]
+"""The range of a value; of a bundle, those of its parts."""
+
 Value = Share | npt.NDArray[np.int64]
-"""What an operation computes on: a share, or public raw integers."""
+"""What an operation computes on: a share, or public raw integers. A bundle is a list of them."""
 
 AnyShare = TypeVar("AnyShare", bound=Share)
 
 Infer = Callable[[Sequence[Type], Mapping[str, Any], Type], Type]
-Bound = Callable[["Call"], Range]
+Bound = Callable[["Call"], Bounds]
+ErrorRule = Callable[["Accuracy"], "Error | list[Error]"]
 
 
 @dataclass(slots=True)
@@ -88,6 +93,39 @@ class Call:
         return low, high
 
 
+class Error(NamedTuple):
+    """Worst error of a value, and of its square root where that is known to be better than the value's would give."""
+
+    value: float
+    root: float = math.inf
+
+
+class Accuracy(NamedTuple):
+    """An operation with what an error rule looks at.
+
+    Attributes:
+        call: the operation; its `values` are empty.
+        errors: of the operands, in real units (for `item`, those of the parts of its bundle).
+        sizes: largest absolute values of the operands, in real units.
+        unit: of the last place of the result.
+    """
+
+    call: Call
+    errors: Sequence[Error]
+    sizes: Sequence[float]
+    unit: float
+
+    @property
+    def truncation(self) -> float:
+        """The worst error of one truncation to the unit of the result."""
+        return self.call.p.truncation_error * self.unit
+
+
+def largest_error(step: Accuracy) -> Error:
+    """The rule for operations that move or choose values."""
+    return Error(max((error.value for error in step.errors), default=0.0))
+
+
 @dataclass(frozen=True)
 class Kind:
     """A kind of operation.
@@ -95,15 +133,16 @@ class Kind:
     Attributes:
         name: as it stands in plans.
         infer: result type from operand types and attributes (and the stated type, for kinds that define theirs);
-            raises `UserError` for what cannot be.
-        bound: range of raw results; raises `UserError` where values may not fit.
-        run: the step; for local kinds a plain function. Gets a `Call`.
+            raises `UserError` for what cannot be. A kind of several results gives `Type.bundle`.
+        bound: range of raw results, a list of them for a bundle; raises `UserError` where values may not fit.
+        run: the step; for local kinds a plain function. Gets a `Call`. Its result is a list for a bundle.
         local: whether a use needs no communication.
         elementwise: operands and result have one shape after broadcasting, and elements do not interact.
         opens: what it opens to whom, for `explain`; empty: nothing.
         tiled: how to run a large use of an elementwise kind in tiles, where the general way is not best.
         operands: how many; None for one or more.
         attributes: names of all attributes that it may have.
+        error: how far a result can be from exact arithmetic; one `Error`, or for a bundle one for each part.
     """
 
     name: str
@@ -116,6 +155,7 @@ class Kind:
     tiled: Callable[[Call], Any] | None = None
     operands: int | None = 2
     attributes: frozenset[str] = frozenset()
+    error: ErrorRule = largest_error
 
     def type_of(self, types: Sequence[Type], attributes: Mapping[str, Any], stated: Type) -> Type:
         """`infer`, after a look at what is given. Raises `UserError`."""
@@ -123,6 +163,8 @@ class Kind:
             raise UserError(f"{self.name} of {len(types)} operands; it takes {self.operands or 'one or more'}")
         if unknown := sorted(set(attributes) - self.attributes):
             raise UserError(f"{self.name} has no attribute {', '.join(unknown)}")
+        if self.name != "item" and any(type_.parts for type_ in types):
+            raise UserError(f"{self.name} of a bundle of results; take one of them with item first")
         try:
             return self.infer(types, attributes, stated)
         except (KeyError, TypeError, ValueError, IndexError, AttributeError, ArithmeticError) as problem:

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from quorate.circuits.divide import corrections, divide
-from quorate.circuits.root import check_root, sqrt
+from quorate.circuits.divide import corrections, divide, worst_error
+from quorate.circuits.root import RELATIVE_ERROR, check_root, sqrt
 from quorate.engine.exchange import Step
 from quorate.errors import UserError
 from quorate.lang.operations.arithmetic import TRUNCATION, without_axis
-from quorate.lang.operations.base import Call, Kind, Range, broadcast_shapes, concrete, register, require_numbers, whole
+from quorate.lang.operations.base import (
+    Accuracy,
+    Call,
+    Error,
+    Kind,
+    Range,
+    broadcast_shapes,
+    concrete,
+    register,
+    require_numbers,
+    whole,
+)
 from quorate.lang.plan import Type
 from quorate.sharing.dtype import BOOL, fixed
 from quorate.sharing.share import Arithmetic
@@ -56,7 +68,19 @@ def _run_div(call: Call) -> Step[Arithmetic]:
     return divide(call.p, call.at, call.numbers(0), call.numbers(1), **_division(call))
 
 
-register(Kind("div", _infer_div, _bound_div, _run_div, elementwise=True, attributes=frozenset({"scale"})))
+def _error_div(step: Accuracy) -> Error:
+    (a, b), own = (error.value for error in step.errors), 2 * worst_error(step.call.p) * step.unit
+    if a == b == 0.0:
+        return Error(own)
+    lowest = math.ldexp(step.call.ranges[1][0], -step.call.types[1].dtype.scale)
+    if lowest <= b:
+        return Error(math.inf)
+    return Error((a + step.sizes[0] / lowest * b) / (lowest - b) + own)
+
+
+register(
+    Kind("div", _infer_div, _bound_div, _run_div, elementwise=True, attributes=frozenset({"scale"}), error=_error_div)
+)
 
 
 def _infer_masked_mean(types: Sequence[Type], attributes: Attributes, stated: Type) -> Type:
@@ -98,6 +122,10 @@ def _run_masked_mean(call: Call) -> Step[Arithmetic]:
     return (yield from divide(p, call.at.child("mean"), total, count, **_mean_division(call)))
 
 
+def _error_masked_mean(step: Accuracy) -> Error:
+    return Error(step.errors[0].value + 2 * worst_error(step.call.p) * step.unit)  # twice: nothing was chosen
+
+
 register(
     Kind(
         "masked_mean",
@@ -105,6 +133,7 @@ register(
         _bound_masked_mean,
         _run_masked_mean,
         attributes=frozenset({"axis", "scale"}),
+        error=_error_masked_mean,
     )
 )
 
@@ -136,6 +165,23 @@ def _root(call: Call) -> dict[str, int]:
     return {"bits": bits, "shift_in": call.types[0].dtype.scale, "scale": scale}
 
 
+def _error_sqrt(step: Accuracy) -> Error:
+    before, scale = step.errors[0], step.call.types[0].dtype.scale
+    lowest = math.ldexp(step.call.ranges[0][0], -scale) - before.value
+    slope = before.value / (2 * math.sqrt(lowest)) if lowest > 0 else math.inf
+    own = step.call.p.truncation_error * (RELATIVE_ERROR * math.sqrt(step.sizes[0]) + step.unit)
+    return Error(min(before.root, slope, math.sqrt(before.value)) + own)
+
+
 register(
-    Kind("sqrt", _infer_sqrt, _bound_sqrt, _run_sqrt, elementwise=True, operands=1, attributes=frozenset({"scale"}))
+    Kind(
+        "sqrt",
+        _infer_sqrt,
+        _bound_sqrt,
+        _run_sqrt,
+        elementwise=True,
+        operands=1,
+        attributes=frozenset({"scale"}),
+        error=_error_sqrt,
+    )
 )

@@ -11,7 +11,18 @@ import numpy.typing as npt
 
 from quorate.errors import InternalError, UserError
 from quorate.lang.dims import rows_of
-from quorate.lang.operations.base import Call, Kind, Range, a_list, always, register, size_or_number, whole
+from quorate.lang.operations.base import (
+    Accuracy,
+    Call,
+    Error,
+    Kind,
+    Range,
+    a_list,
+    always,
+    register,
+    size_or_number,
+    whole,
+)
 from quorate.lang.plan import Type
 from quorate.sharing.dtype import INT, DType
 
@@ -33,7 +44,22 @@ def _never(call: Call) -> Any:
     raise InternalError(f"{call.operation.kind} is run by the executor itself")
 
 
-register(Kind("input", _infer_input, _never, _never, operands=0, attributes=frozenset({"input", "column", "dtype"})))
+def _error_input(step: Accuracy) -> Error:
+    """Half a unit for rounding the owner's numbers to the scale."""
+    return Error(step.unit / 2 if step.call.operation.type.dtype.kind == "fixed" else 0.0)
+
+
+register(
+    Kind(
+        "input",
+        _infer_input,
+        _never,
+        _never,
+        operands=0,
+        attributes=frozenset({"input", "column", "dtype"}),
+        error=_error_input,
+    )
+)
 
 
 def constant_values(attributes: Attributes) -> npt.NDArray[np.int64]:
