@@ -17,7 +17,7 @@ from quorate.engine.exchange import Exchange, Fork, Step
 from quorate.engine.names import Scope
 from quorate.engine.session import Session
 from quorate.protocols.base import Integers, Protocol
-from quorate.sharing.share import Arithmetic, Boolean
+from quorate.sharing.share import Arithmetic, Boolean, Share
 
 __all__ = ["Bystander", "bystander"]
 
@@ -127,6 +127,9 @@ class Bystander(Protocol):
 
     def random_bits(self, at: Scope, shape: tuple[int, ...]) -> Step[Boolean]:
         return (yield from _silent(self._ghost.random_bits(at, shape)))
+
+    def shuffle(self, at: Scope, columns: Sequence[Share]) -> Step[list[Share]]:
+        return (yield from _silent(self._ghost.shuffle(at, columns)))
 
     def summands(self, at: Scope, x: Arithmetic, negate_last: bool = False) -> Step[list[Boolean]]:
         return (yield from _silent(self._ghost.summands(at, x, negate_last)))

@@ -6,7 +6,7 @@ Input costs 8 bytes per element and other party; everything else is local, excep
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -15,11 +15,12 @@ import numpy.typing as npt
 from quorate.engine.exchange import Exchange, Step
 from quorate.engine.names import Scope
 from quorate.engine.session import Session
-from quorate.kernels import ring
+from quorate.kernels import permutation, ring
 from quorate.kernels.ghost import contiguous
 from quorate.protocols.base import Integers
+from quorate.protocols.columns import draw_order, common_rows
 from quorate.protocols.local import RingLocal, check_shapes, public_words, ring_words, rows_of
-from quorate.sharing.share import Arithmetic, Boolean
+from quorate.sharing.share import Arithmetic, Boolean, Share
 
 __all__ = ["Clear"]
 
@@ -121,6 +122,13 @@ class Clear(RingLocal):
 
     def _drawn(self, at: Scope, shape: tuple[int, ...], kind: npt.DTypeLike) -> Array:
         return self.session.draw(tuple(range(self.parties)), at.step(), self.session.blank(shape, kind))
+
+    def shuffle(self, at: Scope, columns: Sequence[Share]) -> Step[list[Share]]:
+        yield from ()
+        if not columns:
+            return []
+        perm = draw_order(self.session, tuple(range(self.parties)), at.step(), common_rows(columns))
+        return [column.map(lambda part: permutation.apply(part, perm)) for column in columns]
 
     def summands(self, at: Scope, x: Arithmetic, negate_last: bool = False) -> Step[list[Boolean]]:
         yield from ()

@@ -17,7 +17,8 @@ Bytes per element sent by parties (0, 1, 2)
     input 8 from the owner; product, and (64 bits): 8 each, 1 round; dot, matmul: as one product per result;
     truncation (16, 8, 8), 2 rounds; product with truncation (16, 16, 16), 2 rounds; summands (8, 0, 0), 1 round;
     bit to integer (8, 8, 8), 2 rounds; m weighted sums of k bits (8 k, 8 m, 8 m), 2 rounds;
-    reveal: 8 from one party per recipient, 8 from each to an outsider, 1 round.
+    reveal: 8 from one party per recipient, 8 from each to an outsider, 1 round;
+    shuffle (16, 8, 8), 3 rounds, see `rep3_shuffle`.
 """
 
 from __future__ import annotations
@@ -34,11 +35,12 @@ from quorate.engine.session import Session
 from quorate.errors import UserError
 from quorate.kernels import bits, ring, truncation
 from quorate.kernels.ghost import contiguous
+from quorate.protocols import rep3_shuffle
 from quorate.protocols.base import Integers
 from quorate.protocols.groups import SUM, XOR, Group, pair, total
 from quorate.protocols.local import RingLocal, check_shapes, public_words, ring_words, rows_of
 from quorate.sharing import replicated, wire
-from quorate.sharing.share import Arithmetic, Boolean
+from quorate.sharing.share import Arithmetic, Boolean, Share
 
 __all__ = ["Rep3"]
 
@@ -295,6 +297,9 @@ class Rep3(RingLocal):
         self.session.draw(pair(self.previous, self.me), name, parts[0])
         self.session.draw(pair(self.me, self.next), name, parts[1])
         return parts
+
+    def shuffle(self, at: Scope, columns: Sequence[Share]) -> Step[list[Share]]:
+        return (yield from rep3_shuffle.shuffle(self, at, columns))
 
     def summands(self, at: Scope, x: Arithmetic, negate_last: bool = False) -> Step[list[Boolean]]:
         first, second = x.parts
