@@ -61,6 +61,7 @@ def test_thresholds(spec_of: SpecOf, changes: tuple[str, ...], threshold: int) -
         (", missing: reject", ""),
         ("average.plan.json", "other/place.json", "source: average.py:treatment_costs\n", ""),
         ("[st-mary, ministry]", "[ministry, st-mary]"),
+        ("abort: {on", "network: {rtt: 0.2ms, bandwidth: 10000Mbit/s}\nabort: {on"),
     ],
 )
 def test_same_content_same_digest(spec_of: SpecOf, changes: tuple[str, ...]) -> None:
@@ -85,6 +86,11 @@ def test_same_content_same_digest(spec_of: SpecOf, changes: tuple[str, ...]) -> 
         ),
         (("fill: 1", "fill: 2"), ["inputs[0].columns[2].fill: 1 here, 2 there"]),
         (("min_rows: 100\n", "min_rows: 99\n"), ["inputs[0].min_rows: 100 here, 99 there"]),
+        (("abort: {on", "network: {rtt: 40ms}\nabort: {on"), ["network.rtt: 200us here, 40ms there"]),
+        (
+            ("abort: {on", "network: {bandwidth: 0.1Gbit}\nabort: {on"),
+            ["network.bandwidth: 10Gbit here, 100Mbit there"],
+        ),
         (("previous-average", "other-average"), ["inputs[1].stored: previous-average here, other-average there"]),
     ],
 )
@@ -118,6 +124,10 @@ def test_bad_wire_form(data: bytes) -> None:
     [
         (protocol("clear"), "protocol.name: 'clear' is not a protocol; use one of rep3, semi2k, shamir"),
         (protocol("rep4"), "did you mean 'rep3'?"),
+        (("abort: {on", "network: {rtt: 40}\nabort: {on"), "network.rtt: expected text, got 40; put it in quotes"),
+        (("abort: {on", "network: {rtt: '40'}\nabort: {on"), "network.rtt: '40' is not a round-trip time"),
+        (("abort: {on", "network: {bandwidth: 12MB}\nabort: {on"), "network.bandwidth: '12MB' is not a bandwidth"),
+        (("abort: {on", "network: {latency: 1ms}\nabort: {on"), "unknown key 'latency'"),
         (("semi-honest", "malicious"), "protocol.adversary: 'malicious' is not a known adversary model"),
         ((PARTIES, "[st-mary, st-luke]"), "parties: rep3 is for exactly 3 parties, 2 are listed"),
         ((PARTIES, "[st-mary, st-luke, st-luke]"), "parties[2]: 'st-luke' occurs twice"),

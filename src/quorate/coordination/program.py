@@ -72,7 +72,9 @@ class Job:
     def session(self, *, counting: bool = False, entropy: Entropy | None = None) -> Session:
         """A session of this participant, without keys yet."""
         who = self.roster
-        return Session(self.me, who.parties, who.participants, who.dealer, counting, entropy or SystemEntropy())
+        network = self.spec.network.model
+        source = entropy or SystemEntropy()
+        return Session(self.me, who.parties, who.participants, who.dealer, counting, source, network)
 
 
 @dataclass(frozen=True)

@@ -9,17 +9,20 @@ from typing import Literal
 
 import msgspec
 
-from quorate.coordination.document import convert, load_yaml, one_of, parse_json, raise_problems
+from quorate.coordination.document import convert, load_yaml, parse_json, raise_problems
 from quorate.coordination.federation import Federation, Role
+from quorate.coordination.rules import protocol_problems
 from quorate.crypto.hashing import canonical_json, hex_digest
 from quorate.crypto.pki import check_name
 from quorate.data.schema import Column
+from quorate.engine.network import LAN, Network, parse_bandwidth, parse_rtt
 from quorate.errors import UserError
 from quorate.protocols.registry import default_threshold
 
 __all__ = [
     "PROTOCOLS",
     "Abort",
+    "Distance",
     "Input",
     "Output",
     "Protocol",
@@ -35,7 +38,6 @@ PROTOCOLS = ("rep3", "shamir", "semi2k")
 
 _DOMAIN = "quorate/spec/1"
 _LONGEST = 30 * 24 * 3600.0
-_MAX_PARTIES = 64
 _MOST_ROWS = 2**40
 _ABSENT = "nothing"
 
@@ -71,6 +73,18 @@ class Output(_Part, frozen=True, kw_only=True):
     keep: str | None = None
 
 
+class Distance(_Part, frozen=True, kw_only=True):
+    """How far apart the participants are, for choices between rounds and bytes: texts such as "40ms", "100Mbit"."""
+
+    rtt: str = LAN.rtt
+    bandwidth: str = LAN.rate
+
+    @property
+    def model(self) -> Network:
+        """The same as numbers. Raises `UserError` for texts that are none."""
+        return Network.parse(self.rtt, self.bandwidth)
+
+
 class Timeouts(_Part, frozen=True, kw_only=True):
     """Seconds: for one round, for all parties to join, for the whole session."""
 
@@ -97,6 +111,7 @@ class Spec(_Part, frozen=True, kw_only=True):
     plan: str
     source: str | None = None
     dealer: str | None = None
+    network: Distance = msgspec.field(default_factory=Distance)
     timeouts: Timeouts = msgspec.field(default_factory=Timeouts)
     abort: Abort = msgspec.field(default_factory=Abort)
 
@@ -111,7 +126,9 @@ class Spec(_Part, frozen=True, kw_only=True):
         """What is agreed, as builtins: every default filled in, without `plan` and `source`."""
         protocol = msgspec.structs.replace(self.protocol, threshold=self.threshold)
         outputs = tuple(_sorted_recipients(output) for output in self.outputs)
-        filled = msgspec.structs.replace(self, protocol=protocol, outputs=outputs)
+        apart = self.network.model
+        network = Distance(rtt=apart.rtt, bandwidth=apart.rate)
+        filled = msgspec.structs.replace(self, protocol=protocol, outputs=outputs, network=network)
         content: dict[str, object] = msgspec.to_builtins(filled)
         return {key: _canonical(value) for key, value in content.items() if key not in ("plan", "source")}
 
@@ -222,8 +239,8 @@ def _problems(spec: Spec, protocols: Sequence[str]) -> Iterator[tuple[str, str]]
     if not spec.plan.strip():
         yield "plan", "is empty; give the path of the plan file"
     yield from _protocol_problems(spec, protocols)
+    yield from _network_problems(spec.network)
     yield from _duplicates("parties", "", spec.parties)
-    yield from _dealer_problems(spec)
     yield from _duplicates("inputs", ".name", [item.name for item in spec.inputs])
     for index, item in enumerate(spec.inputs):
         yield from _input_problems(f"inputs[{index}]", item)
@@ -249,62 +266,16 @@ def _duplicates(path: str, suffix: str, names: Sequence[str]) -> Iterator[tuple[
 
 
 def _protocol_problems(spec: Spec, protocols: Sequence[str]) -> Iterator[tuple[str, str]]:
-    name, parties = spec.protocol.name, len(spec.parties)
-    if name not in protocols:
-        why = " ('clear' computes without any protection and serves tests only)" if name == "clear" else ""
-        yield "protocol.name", one_of(name, "protocol", protocols) + why
-    elif parties > _MAX_PARTIES:
-        yield "parties", f"{parties} parties are too many; use at most {_MAX_PARTIES}"
-    elif name == "rep3" and parties != 3:
-        yield "parties", f"rep3 is for exactly 3 parties, {parties} are listed; use shamir or semi2k for other numbers"
-    elif name == "semi2k" and parties < 2:
-        yield "parties", f"semi2k needs at least 2 parties, {parties} listed; one party alone would see everything"
-    elif name == "shamir" and parties < 3:
-        yield "parties", f"shamir needs at least 3 parties, {parties} listed; use semi2k for 2"
-    else:
-        yield from (("protocol.threshold", why) for why in _threshold_problem(name, spec.threshold, parties))
+    asked = spec.protocol
+    return protocol_problems(asked.name, spec.parties, asked.threshold, spec.dealer, protocols)
 
 
-def _threshold_problem(name: str, threshold: int, parties: int) -> Iterator[str]:
-    """In words, why `threshold` does not fit; nothing if it does. `parties` fits the protocol."""
-    most = {"rep3": 1, "semi2k": parties - 1}.get(name, (parties - 1) // 2)
-    least = 1 if name == "shamir" else most
-    if threshold < 1:
-        yield (
-            f"{threshold} is too low: every single party would learn all inputs; "
-            f"use {_choice(least, most)} ({most}: any {most} of {parties} parties together learn nothing)"
-        )
-    elif threshold < least:
-        yield (
-            f"{threshold} is too low: semi2k always protects against any {most} of {parties} parties, less protection "
-            f"would save no work; use {most} or leave it out"
-        )
-    elif threshold > most:
-        why = _why_too_high(name, threshold)
-        yield f"{threshold} is too high for {parties} parties: {why}; use {_choice(least, most)}"
-
-
-def _why_too_high(name: str, threshold: int) -> str:
-    if name == "rep3":
-        return "in rep3 any two parties together hold all shares, so only single parties learn nothing"
-    if name == "semi2k":
-        return "all parties together hold all shares and can always reconstruct"
-    need = 2 * threshold + 1
-    return f"shamir multiplies with 2t + 1 shares, so t = {threshold} needs at least {need} parties"
-
-
-def _choice(least: int, most: int) -> str:
-    return str(most) if least == most else f"{least} to {most}"
-
-
-def _dealer_problems(spec: Spec) -> Iterator[tuple[str, str]]:
-    if spec.protocol.name == "semi2k":
-        if spec.dealer is None:
-            yield "dealer", "is missing; semi2k needs a member with role dealer that is not a party"
-        elif spec.dealer in spec.parties:
-            yield "dealer", f"{spec.dealer!r} is a compute party and would learn all inputs; name another member"
-    elif spec.dealer is not None:
-        yield "dealer", f"{spec.protocol.name} works without a dealer; remove this key"
+def _network_problems(network: Distance) -> Iterator[tuple[str, str]]:
+    for key, parse in (("rtt", parse_rtt), ("bandwidth", parse_bandwidth)):
+        try:
+            parse(getattr(network, key))
+        except UserError as error:
+            yield f"network.{key}", str(error)
 
 
 def _input_problems(path: str, item: Input) -> Iterator[tuple[str, str]]:

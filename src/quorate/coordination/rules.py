@@ -1,0 +1,88 @@
+"""Which protocol can run with which parties, threshold and dealer: the same rules refuse a spec and guide `auto`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from quorate.coordination.document import one_of
+from quorate.protocols.registry import default_threshold
+
+__all__ = ["AUTO", "protocol_problems"]
+
+AUTO = "auto"
+"""In place of a protocol's name: the cheapest that fits is chosen when the spec is compiled."""
+_MAX_PARTIES = 64
+
+Problem = tuple[str, str]
+"""(path of the field, what is wrong with it and what to do)."""
+
+
+def protocol_problems(
+    name: str, parties: Sequence[str], threshold: int | None, dealer: str | None, known: Sequence[str]
+) -> Iterator[Problem]:
+    """Why protocol `name` cannot run with this; nothing if it can.
+
+    Args:
+        parties: names of the compute parties.
+        threshold: how many of them may pool what they see and learn nothing; None for the protocol's usual value.
+        dealer: the member that deals randomness, if the spec names one.
+        known: names of protocols that may be used.
+    """
+    count = len(parties)
+    if name not in known:
+        why = " ('clear' computes without any protection and serves tests only)" if name == "clear" else ""
+        yield "protocol.name", one_of(name, "protocol", known) + why
+    elif count > _MAX_PARTIES:
+        yield "parties", f"{count} parties are too many; use at most {_MAX_PARTIES}"
+    elif name == "rep3" and count != 3:
+        yield "parties", f"rep3 is for exactly 3 parties, {count} are listed; use shamir or semi2k for other numbers"
+    elif name == "semi2k" and count < 2:
+        yield "parties", f"semi2k needs at least 2 parties, {count} listed; one party alone would see everything"
+    elif name == "shamir" and count < 3:
+        yield "parties", f"shamir needs at least 3 parties, {count} listed; use semi2k for 2"
+    else:
+        given = default_threshold(name, count) if threshold is None else threshold
+        yield from (("protocol.threshold", why) for why in _threshold_problem(name, given, count))
+    yield from _dealer_problems(name, parties, dealer)
+
+
+def _threshold_problem(name: str, threshold: int, parties: int) -> Iterator[str]:
+    """In words, why `threshold` does not fit; nothing if it does. `parties` fits the protocol."""
+    most = {"rep3": 1, "semi2k": parties - 1}.get(name, (parties - 1) // 2)
+    least = 1 if name == "shamir" else most
+    if threshold < 1:
+        yield (
+            f"{threshold} is too low: every single party would learn all inputs; "
+            f"use {_choice(least, most)} ({most}: any {most} of {parties} parties together learn nothing)"
+        )
+    elif threshold < least:
+        yield (
+            f"{threshold} is too low: semi2k always protects against any {most} of {parties} parties, less protection "
+            f"would save no work; use {most} or leave it out"
+        )
+    elif threshold > most:
+        why = _why_too_high(name, threshold)
+        yield f"{threshold} is too high for {parties} parties: {why}; use {_choice(least, most)}"
+
+
+def _why_too_high(name: str, threshold: int) -> str:
+    if name == "rep3":
+        return "in rep3 any two parties together hold all shares, so only single parties learn nothing"
+    if name == "semi2k":
+        return "all parties together hold all shares and can always reconstruct"
+    need = 2 * threshold + 1
+    return f"shamir multiplies with 2t + 1 shares, so t = {threshold} needs at least {need} parties"
+
+
+def _choice(least: int, most: int) -> str:
+    return str(most) if least == most else f"{least} to {most}"
+
+
+def _dealer_problems(name: str, parties: Sequence[str], dealer: str | None) -> Iterator[Problem]:
+    if name == "semi2k":
+        if dealer is None:
+            yield "dealer", "is missing; semi2k needs a member with role dealer that is not a party"
+        elif dealer in parties:
+            yield "dealer", f"{dealer!r} is a compute party and would learn all inputs; name another member"
+    elif dealer is not None:
+        yield "dealer", f"{name} works without a dealer; remove this key"
