@@ -81,7 +81,7 @@ def from_random_words(words: Words) -> Permutation:
     kind = np.uint32 if count <= 1 << 32 else np.int64
     if is_ghost(words):
         return ghost(count, kind)
-    out = np.arange(count, dtype=kind)
+    out: Permutation = np.arange(count).astype(kind)
     _shuffle(out, words)
     return out
 

@@ -151,8 +151,8 @@ class Protocol(ABC):
     def shuffle(self, at: Scope, columns: Sequence[Share]) -> Step[list[Share]]:
         """The rows of all columns (axis 0, equally long) in one fresh uniformly random order.
 
-        No admissible coalition learns anything about the order. Columns may be arithmetic and Boolean of any width, with
-        any number of further axes. Columns travel together, so rounds do not depend on their number.
+        No admissible coalition learns anything about the order. Columns may be arithmetic and Boolean of any width,
+        with any number of further axes. Columns travel together, so rounds do not depend on their number.
         """
         raise InternalError(f"{self.name} does not shuffle yet")
 

@@ -18,7 +18,7 @@ from quorate.engine.session import Session
 from quorate.kernels import permutation, ring
 from quorate.kernels.ghost import contiguous
 from quorate.protocols.base import Integers
-from quorate.protocols.columns import draw_order, common_rows
+from quorate.protocols.columns import common_rows, draw_order
 from quorate.protocols.local import RingLocal, check_shapes, public_words, ring_words, rows_of
 from quorate.sharing.share import Arithmetic, Boolean, Share
 

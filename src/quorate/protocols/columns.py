@@ -16,7 +16,7 @@ from quorate.protocols.groups import SUM, XOR, Group
 from quorate.sharing import wire
 from quorate.sharing.share import Arithmetic, Boolean, Share
 
-__all__ = ["arriving", "draw_mask", "draw_order", "full_words", "group_of", "packed", "common_rows", "unpacked"]
+__all__ = ["arriving", "common_rows", "draw_mask", "draw_order", "full_words", "group_of", "packed", "unpacked"]
 
 Array = npt.NDArray[Any]
 

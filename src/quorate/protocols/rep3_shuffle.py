@@ -40,7 +40,7 @@ from quorate.engine.exchange import Exchange, Step
 from quorate.engine.names import Name, Scope
 from quorate.kernels.ghost import contiguous
 from quorate.kernels.permutation import Permutation, apply_add, apply_sub, apply_xor
-from quorate.protocols.columns import arriving, draw_mask, draw_order, group_of, packed, common_rows, unpacked
+from quorate.protocols.columns import arriving, common_rows, draw_mask, draw_order, group_of, packed, unpacked
 from quorate.protocols.groups import SUM
 from quorate.sharing.share import Share
 
@@ -68,7 +68,7 @@ def shuffle(p: Rep3, at: Scope, columns: Sequence[Share]) -> Step[list[Share]]:
 def _part_of_two(me: int, column: Share) -> Array:
     """x0 + x1 at party 0, x2 at party 1."""
     one, two = column.parts
-    return np.asanyarray(group_of(column).add(one, two)) if me == 0 else contiguous(two)  # type: ignore[no-any-return]
+    return np.asanyarray(group_of(column).add(one, two)) if me == 0 else contiguous(two)
 
 
 def _hand_over(
