@@ -19,9 +19,37 @@ from quorate.errors import InternalError
 from quorate.kernels.ghost import ghost
 from quorate.kernels.memory import Pool
 
-__all__ = ["Session"]
+__all__ = ["Effort", "Session"]
 
 Group = tuple[int, ...]
+
+
+@dataclass(slots=True)
+class Effort:
+    """What a counting session would have computed: the basis of predicted times and of the amount of preprocessing.
+
+    Attributes:
+        calls: arrays asked for and draws of randomness; each stands for a handful of NumPy calls or kernels.
+        made: bytes of arrays for results and intermediate values.
+        drawn: bytes of randomness.
+        touched: bytes of operands and results of local operations.
+        multiplied: multiply-adds of inner and matrix products.
+        dealt: correlated randomness that was used up, by kind.
+    """
+
+    calls: int = 0
+    made: int = 0
+    drawn: int = 0
+    touched: int = 0
+    multiplied: int = 0
+    dealt: dict[str, int] = field(default_factory=dict)
+
+    def array(self, shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+        """A ghost that counts as made."""
+        result = ghost(shape, dtype)
+        self.calls += 1
+        self.made += result.nbytes
+        return result
 
 
 @dataclass(slots=True)
@@ -35,6 +63,7 @@ class Session:
         dealer: index of the trusted dealer, if the protocol has one.
         counting: all arrays are ghosts and no randomness is drawn; used to predict cost.
         network: how far apart participants are, the same at all of them; circuits weigh rounds against bytes by it.
+        effort: what was asked of this session so far; filled while counting only.
     """
 
     me: int
@@ -44,6 +73,7 @@ class Session:
     counting: bool = False
     entropy: Entropy = field(default_factory=SystemEntropy)
     network: Network = LAN
+    effort: Effort = field(default_factory=Effort)
     _streams: dict[Group, Stream | NullStream] = field(default_factory=dict, repr=False)
     _pool: Pool = field(default_factory=Pool, repr=False)
     _scratch: dict[tuple[int, str], npt.NDArray[Any]] = field(default_factory=dict, repr=False)
@@ -55,16 +85,16 @@ class Session:
 
     def blank(self, shape: tuple[int, ...], dtype: npt.DTypeLike = np.uint64) -> npt.NDArray[Any]:
         """An uninitialised array for shares; a ghost at whoever holds none."""
-        return self._pool.empty(shape, dtype) if self.holds_shares else ghost(shape, dtype)
+        return self._pool.empty(shape, dtype) if self.holds_shares else self.effort.array(shape, dtype)
 
     def tuple_blank(self, shape: tuple[int, ...], dtype: npt.DTypeLike = np.uint64) -> npt.NDArray[Any]:
         """An uninitialised array for what any participant, the dealer included, computes on; a ghost when counting."""
-        return ghost(shape, dtype) if self.counting else np.empty(shape, dtype)
+        return self.effort.array(shape, dtype) if self.counting else np.empty(shape, dtype)
 
     def scratch(self, index: int, shape: tuple[int, ...], dtype: npt.DTypeLike = np.uint64) -> npt.NDArray[Any]:
         """A reusable array number `index`; its content is lost at the next yield or the next call with that index."""
         if self.counting:
-            return ghost(shape, dtype)
+            return self.effort.array(shape, dtype)
         kind = np.dtype(dtype)
         count = math.prod(shape)
         key = (index, kind.char)
@@ -75,12 +105,36 @@ class Session:
 
     def draw(self, group: Group, name: Name, out: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Fill `out` with the randomness that the members of `group` share under `name`."""
+        if self.counting:
+            self._count_draw(out)
         self._streams[group].fill(name, out)
         return out
 
     def mask(self, group: Group, name: Name, data: npt.NDArray[Any]) -> None:
         """Exclusive-or `data`, in place, with the randomness that the members of `group` share under `name`."""
+        if self.counting:
+            self._count_draw(data)
         self._streams[group].mask(name, data)
+
+    def _count_draw(self, out: npt.NDArray[Any]) -> None:
+        self.effort.calls += 1
+        self.effort.drawn += out.nbytes
+
+    def multiplied(self, count: int) -> None:
+        """Note `count` multiply-adds of an inner or matrix product that this participant does; for predictions."""
+        if self.counting:
+            self.effort.multiplied += count
+
+    def touched(self, size: int) -> None:
+        """Note a local operation on operands and results of `size` bytes in all; for predictions."""
+        if self.counting:
+            self.effort.calls += 1
+            self.effort.touched += size
+
+    def dealt(self, kind: str, count: int) -> None:
+        """Note that `count` pieces of correlated randomness of this kind are used up; for quotes."""
+        if self.counting:
+            self.effort.dealt[kind] = self.effort.dealt.get(kind, 0) + count
 
     def agree_keys(self, at: Scope, groups: Iterable[Group]) -> Step[None]:
         """Give every group of participants a common key, and this participant one of its own. One round.
