@@ -4,8 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from quorate.data.schema import BoolColumn, CategoryColumn, Column, FixedColumn, IntColumn, TimestampColumn
-from quorate.sharing.dtype import BOOL, INT, fixed
+from quorate.data.schema import (
+    BoolColumn,
+    CategoryColumn,
+    Column,
+    FixedColumn,
+    Int8Column,
+    Int16Column,
+    Int32Column,
+    IntColumn,
+    TimestampColumn,
+)
+from quorate.sharing.dtype import BOOL, INT, fixed, int8, int16, int32
 
 
 @pytest.mark.parametrize(
@@ -16,6 +26,9 @@ from quorate.sharing.dtype import BOOL, INT, fixed
         (FixedColumn(name="c", scale=30, range=(0, 1)), fixed(30), (0, 1)),
         (IntColumn(name="c"), INT, (-(2**31), 2**31)),
         (IntColumn(name="c", range=(0, 365)), INT, (0, 365)),
+        (Int8Column(name="c"), int8, (-128, 127)),
+        (Int16Column(name="c", range=(0, 365)), int16, (0, 365)),
+        (Int32Column(name="c"), int32, (-(2**31), 2**31 - 1)),
         (TimestampColumn(name="c"), INT, (0, 2**40)),
         (BoolColumn(name="c"), BOOL, (0, 1)),
     ],
@@ -50,6 +63,8 @@ def test_fill_values(column: Column, number: float) -> None:
         (IntColumn(name=""), "name", "cannot name a column"),
         (IntColumn(name="c", range=(5, 4)), "range", "lower limit 5 is above the upper limit 4"),
         (IntColumn(name="c", range=(0, 2**62)), "range", "more than 62 bits"),
+        (Int8Column(name="c", range=(0, 128)), "range", "no range within that of int8, [-128, 127]"),
+        (Int16Column(name="c", range=(2, 1)), "range", "no range within that of int16"),
         (IntColumn(name="c", range=(0, 10**400)), "range", "more than 62 bits"),
         (FixedColumn(name="c", range=(0, 2.0**46)), "range", "more than 62 bits"),
         (FixedColumn(name="c", range=(0, float("inf"))), "range", "more than 62 bits"),

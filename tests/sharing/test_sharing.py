@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from quorate.errors import InternalError, PeerError, UserError
 from quorate.kernels import field
 from quorate.sharing import additive, replicated, shamir, wire
-from quorate.sharing.dtype import BOOL, INT, DType, fixed
+from quorate.sharing.dtype import BOOL, INT, DType, fixed, int8, int16, int32, of_numpy, promote
 from quorate.sharing.share import Arithmetic, Boolean, concatenate
 
 P = 2**61 - 1
@@ -228,3 +228,39 @@ def test_words_survive_the_wire_at_their_size(width, shape, seed):
     assert wire.unpack(packed, shape, width).tolist() == values.tolist()
     assert kind.itemsize * 8 >= width
     assert kind.itemsize == 1 or kind.itemsize * 4 < width
+
+
+@pytest.mark.parametrize(
+    ("types", "together"),
+    [
+        ((int8, int16), int16),
+        ((int16, int8), int16),
+        ((int32, INT), INT),
+        ((BOOL, int8), int8),
+        ((BOOL, BOOL), BOOL),
+        ((int8, fixed(4)), fixed(4)),
+        ((INT, fixed(-3)), fixed(0)),
+        ((fixed(8), BOOL, fixed(16)), fixed(16)),
+    ],
+)
+def test_types_meet_as_in_numpy(types, together):
+    assert promote(*types) == together
+    assert DType.parse(str(together)) == together
+
+
+@pytest.mark.parametrize("dtype", [int8, int16, int32])
+def test_narrow_integers_never_wrap_around(dtype):
+    low, high = dtype.limits
+    assert dtype.decode(dtype.encode([low, high])).tolist() == [low, high]
+    assert str(dtype.decode(dtype.encode([low]))[:].dtype) == str(dtype)
+    dtype.check_range(low, high)
+    for values in ([low - 1], [high + 1], [0, float(high + 1)]):
+        with pytest.raises(UserError, match=rf"{dtype} holds {low} to {high}; convert with astype\(quorate.int"):
+            dtype.encode(values)
+
+
+def test_numpy_types_have_a_secret_type_that_holds_them():
+    for name, dtype in {"uint8": int16, "uint64": INT, "int16": int16, "bool": BOOL, "float32": fixed(16)}.items():
+        assert of_numpy(np.dtype(name)) == dtype
+    with pytest.raises(UserError, match="complex128 is no type"):
+        of_numpy(np.dtype(complex))

@@ -14,7 +14,7 @@ from typing import NoReturn
 import numpy as np
 import numpy.typing as npt
 
-from quorate.data.schema import BoolColumn, CategoryColumn, Column, FixedColumn, TimestampColumn, fold
+from quorate.data.schema import BoolColumn, CategoryColumn, Column, FixedColumn, IntColumn, TimestampColumn, fold
 from quorate.data.table import Arrow
 from quorate.errors import DataError
 
@@ -95,8 +95,8 @@ class _Work:
 
     @cached_property
     def kind(self) -> str:
-        """The column's type as written in a spec."""
-        return str(self.column.__struct_config__.tag)
+        """The kind of values that are expected, as a spec names it; narrow integers are "int"."""
+        return "int" if isinstance(self.column, IntColumn) else str(self.column.__struct_config__.tag)
 
     def converted(self) -> Arrow:
         """pyarrow array int64 or float64 in real units, nulls where values are missing."""

@@ -10,7 +10,7 @@ from typing import Literal, Protocol
 import msgspec
 
 from quorate.errors import UserError
-from quorate.sharing.dtype import BOOL, INT, DType, fixed
+from quorate.sharing.dtype import BOOL, INT, DType, fixed, int8, int16, int32
 
 __all__ = [
     "BoolColumn",
@@ -18,6 +18,9 @@ __all__ = [
     "Column",
     "FixedColumn",
     "InputSchema",
+    "Int8Column",
+    "Int16Column",
+    "Int32Column",
     "IntColumn",
     "TimestampColumn",
     "fold",
@@ -177,7 +180,7 @@ class FixedColumn(_Ranged, frozen=True, kw_only=True, tag="fixed"):
 
 
 class IntColumn(_Ranged, frozen=True, kw_only=True, tag="int"):
-    """Whole numbers."""
+    """Whole numbers, of 64 bits unless the range says that they are smaller."""
 
     range: tuple[int, int] = (-_INT_LIMIT, _INT_LIMIT)
     fill: int | None = None
@@ -191,6 +194,47 @@ class IntColumn(_Ranged, frozen=True, kw_only=True, tag="int"):
     def fill_number(self) -> int | None:
         """The value that replaces missing ones."""
         return self.fill
+
+    def _range_problems(self) -> Iterator[tuple[str, str]]:
+        low, high = self.bounds
+        least, most = self.dtype.limits
+        if self.dtype != INT and not least <= low <= high <= most:
+            yield "range", f"[{low}, {high}] is no range within that of {self.dtype}, [{least}, {most}]"
+        else:
+            yield from super()._range_problems()
+
+
+class Int8Column(IntColumn, frozen=True, kw_only=True, tag="int8"):
+    """Whole numbers of 8 bits."""
+
+    range: tuple[int, int] = int8.limits
+
+    @property
+    def dtype(self) -> DType:
+        """int8."""
+        return int8
+
+
+class Int16Column(IntColumn, frozen=True, kw_only=True, tag="int16"):
+    """Whole numbers of 16 bits."""
+
+    range: tuple[int, int] = int16.limits
+
+    @property
+    def dtype(self) -> DType:
+        """int16."""
+        return int16
+
+
+class Int32Column(IntColumn, frozen=True, kw_only=True, tag="int32"):
+    """Whole numbers of 32 bits."""
+
+    range: tuple[int, int] = int32.limits
+
+    @property
+    def dtype(self) -> DType:
+        """int32."""
+        return int32
 
 
 class TimestampColumn(_Ranged, frozen=True, kw_only=True, tag="timestamp"):
@@ -237,7 +281,16 @@ class BoolColumn(_Base, frozen=True, kw_only=True, tag="bool"):
         return None if self.fill is None else int(self.fill)
 
 
-Column = CategoryColumn | FixedColumn | IntColumn | TimestampColumn | BoolColumn
+Column = (
+    CategoryColumn
+    | FixedColumn
+    | IntColumn
+    | Int8Column
+    | Int16Column
+    | Int32Column
+    | TimestampColumn
+    | BoolColumn
+)
 
 
 class InputSchema(Protocol):
