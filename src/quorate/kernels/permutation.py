@@ -81,7 +81,7 @@ def from_random_words(words: Words) -> Permutation:
     kind = np.uint32 if count <= 1 << 32 else np.int64
     if is_ghost(words):
         return ghost(count, kind)
-    out: Permutation = np.arange(count).astype(kind)
+    out: Permutation = np.empty(count, kind)
     _shuffle(out, words)
     return out
 
@@ -133,6 +133,8 @@ def _high(word: Any, bound: Any) -> Any:
 
 @kernel
 def _shuffle(out: Permutation, words: Words) -> None:
+    for i in range(out.size):
+        out[i] = i
     spare = out.size
     for i in range(out.size - 1, 0, -1):
         bound = np.uint64(i + 1)

@@ -59,16 +59,20 @@ def shuffle(p: Rep3, at: Scope, columns: Sequence[Share]) -> Step[list[Share]]:
         return []
     orders = [at.step() for _ in range(3)]
     first, second, before_last, last = ([at.step() for _ in columns] for _ in range(4))
-    parts = [_part_of_two(p.me, column) for column in columns]
+    parts = [_part_of_two(p, column) for column in columns]
     parts = yield from _hand_over(p, at, columns, parts, orders[0], first, (0, 1, 2))
     parts = yield from _hand_over(p, at, columns, parts, orders[1], second, (1, 2, 0))
     return (yield from _merge(p, at, columns, parts, orders[2], (before_last, last)))
 
 
-def _part_of_two(me: int, column: Share) -> Array:
+def _part_of_two(p: Rep3, column: Share) -> Array:
     """x0 + x1 at party 0, x2 at party 1."""
     one, two = column.parts
-    return np.asanyarray(group_of(column).add(one, two)) if me == 0 else contiguous(two)
+    if p.me != 0:
+        return contiguous(two)  # type: ignore[no-any-return]
+    both = p.session.blank(one.shape, one.dtype)
+    group_of(column).add(one, two, out=both)
+    return both
 
 
 def _hand_over(
