@@ -15,7 +15,9 @@ from pathlib import Path
 from types import TracebackType
 
 from quorate.crypto.pki import fingerprint
+from quorate.engine.network import Network
 from quorate.testing.plaintext import insecure_plaintext_links
+from quorate.testing.wan import Wan
 from quorate.transport.link import Link
 from quorate.transport.mesh import PeerAddress, connect_mesh
 from quorate.transport.tls import load_contexts
@@ -47,13 +49,15 @@ class Loopback:
 
     Args:
         names: the participants, by index.
+        network: how far apart they seem to be, see `quorate.testing.wan`; None: as this machine has it.
 
     A context manager that closes the sockets at the end.
     """
 
-    def __init__(self, names: Sequence[str]) -> None:
+    def __init__(self, names: Sequence[str], network: Network | None = None) -> None:
         self.names = tuple(names)
         self.sockets = [socket.create_server(("127.0.0.1", 0), backlog=len(self.names)) for _ in self.names]
+        self.wan = None if network is None else Wan(network, self.addresses)
 
     def __enter__(self) -> Loopback:
         return self
@@ -65,8 +69,12 @@ class Loopback:
 
     @property
     def addresses(self) -> list[tuple[str, int]]:
-        """(host, port) of every participant."""
+        """(host, port) at which every participant listens."""
         return [sock.getsockname()[:2] for sock in self.sockets]
+
+    def addresses_for(self, me: int) -> list[tuple[str, int]]:
+        """(host, port) under which participant `me` reaches every participant."""
+        return self.addresses if self.wan is None else self.wan.addresses(me)
 
     def tls_links(self, me: int, folder: Path, session: str = "loopback", timeout: float = 10.0) -> dict[int, Link]:
         """Connect participant `me` to all others, with mutual TLS; peer index -> link. Errors as in `connect_mesh`.
@@ -79,7 +87,7 @@ class Loopback:
         """
         members = [
             PeerAddress(name, fingerprint(folder / f"{name}.crt"), address)
-            for name, address in zip(self.names, self.addresses, strict=True)
+            for name, address in zip(self.names, self.addresses_for(me), strict=True)
         ]
         name = self.names[me]
         contexts = load_contexts(folder / f"{name}.crt", folder / f"{name}.key", folder / "ca.crt")
@@ -87,9 +95,11 @@ class Loopback:
 
     def insecure_plaintext_links(self, me: int, timeout: float = 10.0) -> dict[int, Link]:
         """The same without encryption and identities; see `quorate.testing.plaintext`."""
-        return insecure_plaintext_links(me, self.sockets, self.names, timeout)
+        return insecure_plaintext_links(me, self.sockets, self.names, timeout, self.addresses_for(me))
 
     def close(self) -> None:
-        """Close the listening sockets; links live on."""
+        """Close the listening sockets; links live on, unless they pass through a simulated network."""
+        if self.wan is not None:
+            self.wan.close()
         for sock in self.sockets:
             sock.close()

@@ -71,7 +71,11 @@ class PlainWire:
 
 
 def insecure_plaintext_links(
-    me: int, listening: Sequence[socket.socket], names: Sequence[str], timeout: float = 10.0
+    me: int,
+    listening: Sequence[socket.socket],
+    names: Sequence[str],
+    timeout: float = 10.0,
+    addresses: Sequence[tuple[str, int]] | None = None,
 ) -> dict[int, Link]:
     """Connect participant `me` to all others; peer index -> link.
 
@@ -81,13 +85,15 @@ def insecure_plaintext_links(
             index dials. See `quorate.testing.loopback`.
         names: the participants, for messages.
         timeout: seconds for all of it.
+        addresses: where to dial, if not where the others listen.
 
     Raises:
         PeerTimeout: somebody did not connect in time.
     """
     links: dict[int, Link] = {}
     for peer in range(me + 1, len(listening)):
-        sock = socket.create_connection(listening[peer].getsockname()[:2], timeout)
+        address = listening[peer].getsockname()[:2] if addresses is None else addresses[peer]
+        sock = socket.create_connection(address, timeout)
         sock.sendall(me.to_bytes(_INDEX_BYTES, "big"))
         links[peer] = _link(sock, peer, names)
     while len(links) < len(listening) - 1:
