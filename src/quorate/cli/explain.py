@@ -79,7 +79,7 @@ def _protection(spec: Spec) -> str:
 
 
 def _operations(spec: Spec, plan: Plan, rows: Mapping[str, int]) -> list[dict[str, Any]]:
-    from quorate.cli.stated import counting_protocols
+    from quorate.coordination.breakdown import counting_protocols
     from quorate.coordination.program import raw_bounds
     from quorate.coordination.roster import roster
     from quorate.lang.cost import operation_costs
@@ -115,7 +115,7 @@ def _operations(spec: Spec, plan: Plan, rows: Mapping[str, int]) -> list[dict[st
 
 def _openings(spec: Spec, plan: Plan, rows: Mapping[str, int]) -> dict[str, Any]:
     """Output -> what it costs to open it to its recipients."""
-    from quorate.cli.stated import counting_protocols
+    from quorate.coordination.breakdown import counting_protocols
     from quorate.coordination.roster import roster
     from quorate.lang.cost import opening_costs
 

@@ -1,59 +1,142 @@
-"""quorate quote: what a session will cost."""
+"""quorate quote: what a session will cost, and how long it will take."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from quorate.cli.approved import Rows, open_spec, parse_rows
 from quorate.cli.common import Json, SpecFile, print_json
+from quorate.cli.conditions import Bandwidth, Measured, OneMachine, Rtt, conditions
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+    from rich.table import Table
+
+    from quorate.coordination.breakdown import OperationCost
     from quorate.coordination.quote import Quote
 
-__all__ = ["quote"]
+__all__ = ["duration", "quote"]
 
 NOTE = (
-    "Rounds and bytes are exact: the real program was run on arrays without content. They count message bodies; "
-    "framing and TLS add about 50 bytes per message (28 of header, 22 per TLS record of up to 16 KiB) and some "
-    "kilobytes per connection for the handshake."
+    "Rounds, messages, bytes and correlated randomness are exact: the real program was run on arrays without content. "
+    "They count message bodies; framing and TLS add about 50 bytes per message (28 of header, 22 per TLS record of up "
+    "to 16 KiB) and some kilobytes per connection for the handshake. Times and memory are predictions: the same "
+    "messages were replayed on a model of the network and of the machines, from the moment that all are connected."
 )
+_MOST_SHOWN = 8
 
 
-def quote(spec: SpecFile, rows: Rows = None, json: Json = False) -> None:
-    """Say exactly how many rounds and bytes a session costs every participant, before anybody runs it."""
+def quote(
+    spec: SpecFile,
+    rows: Rows = None,
+    rtt: Rtt = None,
+    bandwidth: Bandwidth = None,
+    measured: Measured = None,
+    one_machine: OneMachine = False,
+    json: Json = False,
+) -> None:
+    """Say what a session costs every participant and how long it takes, before anybody runs it.
+
+    Rounds and bytes are exact. Times are predicted for the network that the spec states, or for that of --rtt and
+    --bandwidth, or of --measured.
+    """
+    from quorate.coordination.breakdown import breakdown
     from quorate.coordination.quote import assumed_rows
     from quorate.coordination.quote import quote as price
 
     loaded, plan = open_spec(spec)
-    made = price(loaded, plan, assumed_rows(loaded, parse_rows(rows or [])))
+    counts = assumed_rows(loaded, parse_rows(rows or []))
+    links, machine = conditions(loaded, rtt, bandwidth, measured, one_machine)
+    made = price(loaded, plan, counts, links, machine)
+    operations, openings = breakdown(loaded, plan, counts, links.network)
+    parts = [*operations, *openings.values()]
     if json:
-        print_json({**made.as_dict(), "note": NOTE})
+        print_json({**made.as_dict(), "operations": [part.as_dict() for part in parts], "note": NOTE})
     else:
-        _show(made)
+        _show(made, parts)
 
 
-def _show(made: Quote) -> None:
+def duration(seconds: float) -> str:
+    """A time for people: "1.95 s", "37 ms", "2 h 5 min"."""
+    if seconds >= 3600:
+        return f"{seconds // 3600:.0f} h {seconds % 3600 // 60:.0f} min"
+    if seconds >= 120:
+        return f"{seconds // 60:.0f} min {seconds % 60:.0f} s"
+    if seconds >= 1:
+        return f"{seconds:.3g} s"
+    return f"{seconds * 1000:.3g} ms" if seconds >= 1e-3 else f"{seconds * 1e6:.0f} µs"
+
+
+def _show(made: Quote, parts: Sequence[OperationCost]) -> None:
     from rich.console import Console
-    from rich.table import Table
 
     console = Console(highlight=False)
     counts = ", ".join(f"{name} {count:,}" for name, count in made.rows.items())
     console.print(f"{made.spec}: {made.protocol}, {made.adversary}, threshold {made.threshold}; rows: {counts}")
     if made.dealer is not None:
         console.print(f"[bold red]TRUSTED DEALER: {made.dealer}[/bold red]. {dealer_warning(made.dealer)}")
+    console.print(_participants(made))
+    _time(console, made)
+    console.print(_tuples(made))
+    console.print(_largest(parts))
+    console.print(NOTE)
+
+
+def _participants(made: Quote) -> Table:
+    from rich.table import Table
+
     table = Table()
     for heading in ("participant", "role"):
         table.add_column(heading, overflow="fold")
-    for heading in ("rounds", "messages", "bytes sent"):
+    for heading in ("rounds", "messages", "bytes sent", "time", "busy", "memory"):
         table.add_column(heading, justify="right", overflow="fold")
     for cost in made.participants:
         numbers = [f"{number:,}" for number in (cost.rounds, cost.messages, cost.bytes_sent)]
-        table.add_row(cost.name, cost.role, *numbers)
+        times = [duration(cost.seconds), duration(cost.busy_seconds), f"{cost.memory_mb:,} MiB"]
+        table.add_row(cost.name, cost.role, *numbers, *times)
     messages = sum(cost.messages for cost in made.participants)
     table.add_section()
-    table.add_row("all", "", f"{made.rounds:,}", f"{messages:,}", f"{made.bytes_sent:,}")
-    console.print(table)
-    console.print(NOTE)
+    table.add_row(
+        "all", "", f"{made.rounds:,}", f"{messages:,}", f"{made.bytes_sent:,}", duration(made.seconds), "", ""
+    )
+    return table
+
+
+def _time(console: Console, made: Quote) -> None:
+    apart = made.network
+    which = "the measured network" if apart["measured"] else f"{apart['rtt']} round trip, {apart['bandwidth']}/s each"
+    console.print(
+        f"[bold]{duration(made.seconds)}[/bold] on {which}: {duration(made.latency_seconds)} waiting for messages on "
+        f"their way, {duration(made.transfer_seconds)} for bytes to pass, {duration(made.computing_seconds)} computing "
+        f"(machines: {made.machine} figures)"
+    )
+
+
+def _tuples(made: Quote) -> str:
+    if made.dealer is None:
+        return f"correlated randomness: none; {made.protocol} needs no dealer"
+    used = ", ".join(f"{count:,} {kind}" for kind, count in made.tuples.items()) or "none"
+    return f"correlated randomness from {made.dealer}: {used}"
+
+
+def _largest(parts: Sequence[OperationCost]) -> Table:
+    from rich.markup import escape
+    from rich.table import Table
+
+    from quorate.coordination.breakdown import largest
+
+    table = Table(title="where the time goes: operations by themselves", title_justify="left", box=None, pad_edge=False)
+    table.add_column("operation", overflow="fold")
+    table.add_column("source", overflow="fold")
+    for heading in ("rounds", "bytes", "time"):
+        table.add_column(heading, justify="right", overflow="fold")
+    for part in largest(list(parts), _MOST_SHOWN):
+        shown = f"%{part.index} {part.what}"
+        row: list[Any] = [f"{part.rounds}", f"{part.bytes_sent:,}", duration(part.seconds)]
+        table.add_row(escape(shown), escape(part.where), *row)
+    return table
 
 
 def dealer_warning(dealer: str) -> str:

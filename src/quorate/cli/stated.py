@@ -4,20 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from quorate.coordination.program import Job, raw_bounds
+from quorate.coordination.breakdown import counting_protocols
+from quorate.coordination.program import raw_bounds
 from quorate.coordination.spec import Spec
 from quorate.lang.plan import Plan
 from quorate.lang.precision import plan_errors
-from quorate.protocols.base import Protocol
-from quorate.protocols.registry import make
 
-__all__ = ["counting_protocols", "stated_errors"]
-
-
-def counting_protocols(spec: Spec, plan: Plan, rows: Mapping[str, int]) -> list[Protocol]:
-    """Every participant's protocol, in sessions that only count; in order of the roster."""
-    jobs = [Job(spec, plan, me, rows=rows) for me in range(len(Job(spec, plan, 0).roster.participants))]
-    return [make(spec.protocol.name, job.session(counting=True), spec.threshold) for job in jobs]
+__all__ = ["stated_errors"]
 
 
 def stated_errors(spec: Spec, plan: Plan, rows: Mapping[str, int]) -> dict[str, float]:
