@@ -1,0 +1,259 @@
+"""Keys as Boolean words, and comparisons of such words, most significant word first.
+
+A comparison is the carry tree on a recurrence that needs no product at its leaves. Going up from the lowest bit, let
+c be a's bit at the highest position so far where a and b differ: c' = a_i ^ t_i & (a_i ^ c) with t_i = 1 ^ a_i ^ b_i.
+With e = c ^ a_i this reads e' = (a_i ^ a_{i+1}) ^ t_i & e: the recurrence of carries, with g_i = a_i ^ a_{i+1}, the
+Gray code of a, in place of generate bits. Both g and t are local, and at the top c says whether a > b. Started with
+e = 0 the result is meaningless where a = b, so keys must be distinct.
+
+Rounds for words of w bits, k of them: log2(w), and log2(k) rounded up, the last one opened (see `Protocol.and_open`).
+Bits of the and words: 2 w - 3 for a single word; 2 w - 2 for each word before the last, and 3 for each joint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from quorate.circuits.bitwise import low_bits
+from quorate.circuits.logic import not_
+from quorate.circuits.tiles import tiled
+from quorate.engine.exchange import Step, parallel
+from quorate.engine.names import Scope
+from quorate.kernels import bits
+from quorate.kernels.order import Rows as Indices
+from quorate.kernels.order import compared, tree_order
+from quorate.protocols.base import Integers, Protocol
+from quorate.protocols.groups import total
+from quorate.sharing.share import Arithmetic, Array, Boolean
+from quorate.sharing.wire import word_type
+
+__all__ = ["Key", "Rows", "comparable", "fields_of", "greater", "packed", "same"]
+
+Outcomes = npt.NDArray[np.uint8]
+Pair = tuple[Boolean, Boolean]
+
+
+@dataclass(frozen=True)
+class Key:
+    """One sort key, 1-D: its values, and the proven range of their raw integers, inclusive."""
+
+    values: Arithmetic | Boolean | Integers
+    low: int
+    high: int
+    descending: bool = False
+
+    @property
+    def width(self) -> int:
+        """Bits that hold high - low."""
+        return (self.high - self.low).bit_length()
+
+
+def fields_of(p: Protocol, at: Scope, keys: Sequence[Key]) -> Step[list[Boolean]]:
+    """The keys as Boolean words that compare like them: counted up from the lowest value, or down from the highest.
+
+    A key that can have one value only has no field. Cost: `convert.to_bits` of every key that is no bool.
+    """
+    results: list[Boolean] = []
+    for k, key in enumerate(keys):
+        if key.width:
+            results.append((yield from _field(p, at.child(f"key {k}"), key)))
+    return results
+
+
+def _field(p: Protocol, at: Scope, key: Key) -> Step[Boolean]:
+    values, width = key.values, key.width
+    if isinstance(values, Boolean):
+        return not_(p, values) if key.descending else values
+    if isinstance(values, np.ndarray):
+        shifted = key.high - values if key.descending else values - key.low
+        return p.public_bits(shifted.astype(word_type(width)), width)
+    start = np.asarray(key.high if key.descending else -key.low, np.int64)
+    positive = p.add_public(p.neg(values) if key.descending else values, start)
+
+    def convert(p: Protocol, at: Scope, x: Arithmetic) -> Step[Boolean]:
+        return low_bits(p, at, x, width)
+
+    return (yield from tiled(p, at, convert, positive))  # type: ignore[return-value]
+
+
+def packed(p: Protocol, fields: Sequence[Boolean]) -> list[Boolean]:
+    """The fields, most significant first, as one number per row, in words of 64 bits and one of 8, 16, 32 or 64.
+
+    Local. Unused bits are zeros at the top of the first word. No fields give no words.
+    """
+    total = sum(field.width for field in fields)
+    sizes = [64] * (total // 64)
+    if total % 64:
+        sizes.append(next(size for size in (8, 16, 32, 64) if total % 64 <= size))
+    words, end = [], sum(sizes)
+    for size in sizes:
+        end -= size
+        words.append(_word(fields, end, size))
+    return words
+
+
+def _word(fields: Sequence[Boolean], low: int, size: int) -> Boolean:
+    """Bits low ... low + size - 1 of the fields' concatenation."""
+    kind = word_type(size)
+    placed: list[list[Array]] = []
+    start = 0
+    for field in reversed(fields):
+        if start < low + size and low < start + field.width:
+            placed.append([_moved(part, start - low).astype(kind) for part in field.parts])
+        start += field.width
+    parts = [total(list(column)) for column in zip(*placed, strict=True)]
+    return Boolean(fields[0].scheme, tuple(parts), size)
+
+
+def _moved(part: Array, by: int) -> Array:
+    wide = part.astype(np.uint64)
+    return wide << np.uint64(by) if by >= 0 else wide >> np.uint64(-by)
+
+
+# -- comparisons -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Packed keys in the order of the carry tree, from which any two rows can be compared.
+
+    Attributes:
+        plain: the words, most significant first, 1-D.
+        gray: the Gray code of the number that they are.
+        ones: a word of ones of each width, shared; shape (1,).
+    """
+
+    plain: list[Boolean]
+    gray: list[Boolean]
+    ones: list[Boolean]
+
+
+def comparable(p: Protocol, words: Sequence[Boolean]) -> Rows:
+    """Packed keys made ready for `greater`; local."""
+    gray = [_gray(word, words[k - 1] if k else None) for k, word in enumerate(words)]
+    ones = [p.public_bits(np.full(1, (1 << word.width) - 1, word_type(word.width)), word.width) for word in words]
+    return Rows([word.map(tree_order) for word in words], [word.map(tree_order) for word in gray], ones)
+
+
+def _gray(word: Boolean, above: Boolean | None) -> Boolean:
+    """Each bit plus the one above it, the lowest of `above` for the highest."""
+    kind = word.parts[0].dtype.type
+    one, top = kind(1), kind(word.width - 1)
+    parts = [part ^ (part >> one) for part in word.parts]
+    if above is not None:
+        lowest = [(part & part.dtype.type(1)).astype(kind) << top for part in above.parts]
+        parts = [part ^ bit for part, bit in zip(parts, lowest, strict=True)]
+    return word.with_parts(tuple(parts))
+
+
+def greater(
+    p: Protocol, at: Scope, rows: Rows, left: Indices, right: Indices, to: Collection[int]
+) -> Step[Outcomes | None]:
+    """Open to the participants `to` whether row left[i] is greater than row right[i], as uint8 0 or 1.
+
+    `left` and `right` are public int32, (n,); the two rows of a pair must differ. Nothing else is opened.
+    """
+    operands = [_operands(rows, k, left, right) for k in range(len(rows.plain))]
+    trees = [_two_positions(p, at.child(f"word {k}"), *operand) for k, operand in enumerate(operands)]
+    pairs = yield from parallel(trees)
+    if len(pairs) == 1:
+        (g, t), here = pairs[0], at.child("last")
+        x, y = _columns(g, [bits.carry_last(a, b) for a, b in zip(g.parts, t.parts, strict=True)])
+        opened = yield from p.and_open(here, x, y, to, plus=_later(g))
+    else:
+        (high, through), (low, _) = yield from _joined(p, at.child("joint"), pairs)
+        opened = yield from p.and_open(at.child("last"), through, low, to, plus=high)
+    return None if opened is None else bits.carry_bits(opened, len(left))
+
+
+def _operands(rows: Rows, k: int, left: Indices, right: Indices) -> Pair:
+    columns = zip(rows.gray[k].parts, rows.plain[k].parts, rows.ones[k].parts, strict=True)
+    return _columns(rows.gray[k], [compared(gray, plain, ones, left, right) for gray, plain, ones in columns])
+
+
+def _two_positions(p: Protocol, at: Scope, g: Boolean, t: Boolean) -> Step[Pair]:
+    """The upper levels of the tree, until two positions are left."""
+    level = g.width
+    while level > 2:
+        g, t = yield from _level(p, at, g, t, level)
+        level //= 2
+    return g, t
+
+
+def _level(p: Protocol, at: Scope, g: Boolean, t: Boolean, positions: int) -> Step[Pair]:
+    z = yield from p.carry_level(at.child(f"level {positions}"), g, t, positions)
+    return _columns(g, [bits.carry_combine(a, b, positions) for a, b in zip(g.parts, z.parts, strict=True)])
+
+
+def _joined(p: Protocol, at: Scope, pairs: list[Pair]) -> Step[list[Pair]]:
+    """From two positions of every word to two words, which stand for all."""
+    steps = [_level(p, at.child(f"word {k}"), g, t, 2) for k, (g, t) in enumerate(pairs)]
+    pairs = yield from parallel(steps)
+    depth = 0
+    while len(pairs) > 2:
+        depth += 1
+        here = at.child(f"depth {depth}")
+        steps = [_composed(p, here.child(f"{k}"), pairs[k], pairs[k + 1]) for k in range(0, len(pairs) - 1, 2)]
+        pairs = [*(yield from parallel(steps)), *pairs[2 * len(steps) :]]
+    return pairs
+
+
+def _composed(p: Protocol, at: Scope, high: Pair, low: Pair) -> Step[Pair]:
+    """Two neighbours as one: g = g_high ^ t_high & g_low, t = t_high & t_low."""
+    (g, t), (other_g, other_t) = high, low
+    carried, through = yield from parallel(
+        [p.and_(at.child("carry"), t, other_g), p.and_(at.child("through"), t, other_t)]
+    )
+    return p.xor(g, carried), through
+
+
+def _later(g: Boolean) -> Boolean:
+    """The generate bits of the upper of two positions, as `bits.carry_finish` wants them."""
+    return g.map(lambda part: bits.carry_finish(part, bits.fold(np.zeros_like(part), 1)))
+
+
+def _columns(like: Boolean, rows: Sequence[tuple[Array, Array]]) -> Pair:
+    """From (first, second) per part to two sharings."""
+    width = rows[0][0].dtype.itemsize * 8
+    first, second = (tuple(row[k] for row in rows) for k in range(2))
+    return Boolean(like.scheme, first, width), Boolean(like.scheme, second, width)
+
+
+# -- equality ----------------------------------------------------------------------------------------------------------
+
+
+def same(p: Protocol, at: Scope, words: Sequence[Boolean], others: Sequence[Boolean]) -> Step[Boolean]:
+    """Whether all words of a row, (n,), equal the other's: (n,), width 1. At least one word.
+
+    A tree of ands: w - 1 bits for words of w bits and one per joint, in log2(w) + (number of words - 1) rounds.
+    """
+    count = words[0].size
+    pairs = zip(words, others, strict=True)
+    trees = [_all_ones(p, at.child(f"word {k}"), not_(p, p.xor(a, b))) for k, (a, b) in enumerate(pairs)]
+    first, *rest = yield from parallel(trees)
+    for k, other in enumerate(rest):
+        first = yield from p.and_(at.child(f"joint {k}"), first, other)
+    return Boolean(first.scheme, tuple(bits.carry_bits(part, count) for part in first.parts))
+
+
+def _all_ones(p: Protocol, at: Scope, words: Boolean) -> Step[Boolean]:
+    """Whether all bits of a word are set, eight words to a byte as `bits.carry_bits` wants them."""
+    width = words.width
+    while width > 1:
+        width //= 2
+        halves = [(_half(part, width, width), _half(part, 0, width)) for part in words.parts]
+        words = yield from p.and_(at.child(f"{width} bits"), *_columns(words, halves))
+    return words
+
+
+def _half(part: Array, start: int, width: int) -> Array:
+    """The half of every number's `2 * width` bits that begins at `start`; below eight bits two numbers share a byte."""
+    moved = part >> part.dtype.type(start)
+    if width >= 8:
+        return moved.astype(word_type(width))
+    mask = 0xFF // ((1 << (2 * width)) - 1) * ((1 << width) - 1)
+    return bits.fold(moved & np.uint8(mask), width)
