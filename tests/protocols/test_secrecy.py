@@ -13,12 +13,13 @@ import numpy as np
 import pytest
 
 from quorate.circuits import compare, convert, divide
+from quorate.engine.exchange import parallel
 from quorate.engine.names import Scope
 from quorate.engine.session import Session
 from quorate.kernels import field
 from quorate.protocols.adder import bit_of
 from quorate.sharing.shamir import replicated_weight
-from quorate.sharing.share import Arithmetic, Boolean
+from quorate.sharing.share import Arithmetic, Boolean, concatenate
 from quorate.testing.world import World
 
 COUNT = 3000
@@ -43,6 +44,7 @@ OPERATIONS = {
     "integers": lambda p, at, x, y, b: p.to_arithmetic(at, bit_of(b, 0)),
     "less": lambda p, at, x, y, b: compare.less(p, at, x, y),
     "equal": lambda p, at, x, y, b: compare.equal(p, at, x, y),
+    "shuffle": lambda p, at, x, y, b: p.shuffle(at, [x, b, y]),
     "bits": lambda p, at, x, y, b: convert.to_bits(p, at, y, 20),
 }
 
@@ -156,6 +158,22 @@ def test_view_does_not_depend_on_secrets(known_to_coalition, protocol, parties, 
         assert distance(first, views[1][key]) < 8, key
 
 
+@pytest.mark.parametrize(("protocol", "parties", "threshold", "coalition"), COALITIONS)
+def test_order_is_unknown_to_a_coalition(known_to_coalition, protocol, parties, threshold, coalition):
+    """With all that the coalition knows held fixed, every order of four rows remains equally likely."""
+    known_to_coalition.update(coalition)
+    count = 24 * 10
+
+    def program(p, at):
+        x = p.public(np.arange(4))
+        shuffled = yield from parallel([p.shuffle(at.child(f"{k}"), [x]) for k in range(count)])
+        return (yield from p.reveal(at.child("open"), concatenate([column for (column,) in shuffled], 0), [0]))
+
+    orders = World(protocol, parties, threshold, seed=9).run(program).values[0].reshape(count, 4)
+    _, seen = np.unique(orders @ [64, 16, 4, 1], return_counts=True)
+    assert ((seen - 10) ** 2 / 10).sum() + 10 * (24 - len(seen)) < 23 + 10 * np.sqrt(46)
+
+
 def test_dealer_receives_nothing():
     received = []
 
@@ -167,6 +185,7 @@ def test_dealer_receives_nothing():
     def program(p, at):
         x = yield from p.input(at.child("x"), 0, (5,), np.arange(5) if p.me == 0 else None)
         y = yield from divide.divide(p, at.child("y"), x, x, divisor_bits=4, quotient_bits=4, scale=4)
+        (y,) = yield from p.shuffle(at.child("z"), [y])
         return (yield from p.reveal(at.child("open"), y, [1]))
 
     World("semi2k", 3, 2, seed=1, intercept=listen).run(program)

@@ -18,7 +18,6 @@ import numpy.typing as npt
 from quorate.engine.exchange import Step
 from quorate.engine.names import Scope
 from quorate.engine.session import Session
-from quorate.errors import InternalError
 from quorate.sharing.share import Arithmetic, Boolean, Share
 
 __all__ = ["Integers", "Protocol"]
@@ -148,13 +147,13 @@ class Protocol(ABC):
     def random_bits(self, at: Scope, shape: tuple[int, ...]) -> Step[Boolean]:
         """Uniform bits (width 1)."""
 
+    @abstractmethod
     def shuffle(self, at: Scope, columns: Sequence[Share]) -> Step[list[Share]]:
         """The rows of all columns (axis 0, equally long) in one fresh uniformly random order.
 
         No admissible coalition learns anything about the order. Columns may be arithmetic and Boolean of any width,
         with any number of further axes. Columns travel together, so rounds do not depend on their number.
         """
-        raise InternalError(f"{self.name} does not shuffle yet")
 
     @abstractmethod
     def summands(self, at: Scope, x: Arithmetic, negate_last: bool = False) -> Step[list[Boolean]]:

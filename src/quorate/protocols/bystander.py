@@ -42,8 +42,10 @@ def _silent(step: Step[T]) -> Step[T]:
             return result
         if isinstance(request, Exchange):
             answer = yield Exchange(request.name)
+        elif isinstance(request, Fork):
+            answer = yield type(request)([_silent(inner) for inner in request.steps], request.width)
         else:
-            answer = yield Fork([_silent(inner) for inner in request.steps], request.width)
+            answer = yield request
 
 
 class Bystander(Protocol):
@@ -52,7 +54,8 @@ class Bystander(Protocol):
     def __init__(self, cls: type[Protocol], session: Session, threshold: int) -> None:
         super().__init__(session, threshold)
         self._real = cls(session, threshold)
-        counting = Session(0, session.parties, session.participants, session.dealer, counting=True)
+        facts = (session.parties, session.participants, session.dealer)
+        counting = Session(0, *facts, counting=True, network=session.network)
         self._ghost = cls(counting, threshold)
 
     @property

@@ -172,6 +172,7 @@ class Rep3(RingLocal):
 
     def dot(self, at: Scope, x: Arithmetic, y: Arithmetic, shift: int = 0) -> Step[Arithmetic]:
         check_shapes(x, y)
+        self.session.multiplied(3 * x.size)
         rows = [rows_of(part) for part in (*x.parts, *y.parts)]
         z = ring.replicated_dot(*rows).reshape(x.shape[:-1])
         return (yield from self._reshare(at, z, shift))
@@ -179,6 +180,7 @@ class Rep3(RingLocal):
     def matmul(self, at: Scope, x: Arithmetic, y: Arithmetic, shift: int = 0) -> Step[Arithmetic]:
         x.same_scheme(y)
         (xa, xb), (ya, yb) = x.parts, y.parts
+        self.session.multiplied(2 * x.size * y.shape[1])
         z = ring.matmul(xa, ya + yb)
         ring.matmul(xb, ya, out=z, accumulate=True)
         return (yield from self._reshare(at, z, shift))

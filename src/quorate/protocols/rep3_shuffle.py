@@ -1,10 +1,10 @@
 """Shuffling rows with three parties so that nobody knows the order: three permutations, each unknown to one party.
 
 Sources
-    Laur, Willemson, Zhang, "Round-Efficient Oblivious Database Manipulation", ISC 2011, section 4.1 (resharing by every
-    qualified set in turn). The form with additive sharings among two parties, which costs less: Araki, Furukawa, Ohara,
-    Pinkas, Rosemarin, Tsuchida, "Secure Graph Analysis at Scale", CCS 2021, section 4.2; Asharov, Hamada, Ikarashi,
-    Kikuchi, Nof, Pinkas, Takahashi, Tomida, "Efficient Secure Three-Party Sorting", CCS 2022, section 3.2.
+    Laur, Willemson, Zhang, "Round-Efficient Oblivious Database Manipulation", ISC 2011: every qualified set in turn
+    permutes and reshares. The form with additive sharings among two parties, which costs less: Araki, Furukawa, Ohara,
+    Pinkas, Rosemarin, Tsuchida, "Secure Graph Analysis at Scale", CCS 2021; Asharov, Hamada, Ikarashi, Kikuchi, Nof,
+    Pinkas, Takahashi, Tomida, "Efficient Secure Three-Party Sorting", CCS 2022.
 
 The rows are first shared additively among parties 0 and 1: their parts are x0 + x1 and x2. Then
 
@@ -33,7 +33,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import numpy.typing as npt
 
 from quorate.engine.exchange import Exchange, Step

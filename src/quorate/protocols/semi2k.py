@@ -15,13 +15,13 @@ Sources
 Bytes per element sent by each party and by the dealer
     product 16 (n - 1) and 8; and of w-bit words 2 w / 8 (n - 1) and w / 8; truncation 8 (n - 1) and 16;
     product with truncation 24 (n - 1) and 24; bit to integer (n - 1) / 8 and 8; input of a party 0; reveal 8 per
-    recipient.
-Rounds: product, and, truncation, bit to integer, reveal 1; product with truncation 2; input of a party 0.
+    recipient; shuffle 8 (n - 1) and 8 n.
+Rounds: product, and, truncation, bit to integer, reveal 1; product with truncation 2; input of a party 0; shuffle n.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from itertools import combinations
 from typing import Any, ClassVar, Literal
 
@@ -33,11 +33,12 @@ from quorate.engine.names import Name, Scope
 from quorate.engine.session import Session
 from quorate.errors import UserError
 from quorate.kernels import ring, truncation
+from quorate.protocols import semi2k_shuffle
 from quorate.protocols.base import Integers
 from quorate.protocols.groups import SUM, XOR, Group, pair, total
 from quorate.protocols.local import RingLocal, check_shapes, public_words, ring_words, rows_of
 from quorate.sharing import additive, wire
-from quorate.sharing.share import Arithmetic, Boolean
+from quorate.sharing.share import Arithmetic, Boolean, Share
 
 __all__ = ["Semi2k"]
 
@@ -188,6 +189,7 @@ class Semi2k(RingLocal):
         self, at: Scope, x: Arithmetic, y: Arithmetic, shift: int = 0, out: Arithmetic | None = None
     ) -> Step[Arithmetic]:
         check_shapes(x, y)
+        self.session.dealt("products", x.size)
         z = yield from self._product(at, x.parts[0], y.parts[0], np.multiply, x.shape)
         if shift:
             return (yield from self.truncate(at, Arithmetic(self.name, (z,)), shift))
@@ -199,11 +201,15 @@ class Semi2k(RingLocal):
     def dot(self, at: Scope, x: Arithmetic, y: Arithmetic, shift: int = 0) -> Step[Arithmetic]:
         check_shapes(x, y)
         rows = [rows_of(share.parts[0]) for share in (x, y)]
+        self.session.dealt("inner products", rows[0].shape[0])
+        self.session.multiplied(2 * x.size)
         flat = yield from self._product(at, rows[0], rows[1], ring.dot, (rows[0].shape[0],))
         z = Arithmetic(self.name, (flat.reshape(x.shape[:-1]),))
         return (yield from self.truncate(at, z, shift)) if shift else z
 
     def matmul(self, at: Scope, x: Arithmetic, y: Arithmetic, shift: int = 0) -> Step[Arithmetic]:
+        self.session.dealt("matrix products", 1)
+        self.session.multiplied(2 * x.size * y.shape[1])
         shape = (x.shape[0], y.shape[1])
         z = Arithmetic(self.name, ((yield from self._product(at, x.parts[0], y.parts[0], ring.matmul, shape)),))
         return (yield from self.truncate(at, z, shift)) if shift else z
@@ -224,6 +230,7 @@ class Semi2k(RingLocal):
 
     def and_(self, at: Scope, a: Boolean, b: Boolean) -> Step[Boolean]:
         check_shapes(a, b)
+        self.session.dealt("AND words", -(-a.size * a.width // 64))
         mail = _Mail()
         packed = [wire.pack(words.parts[0], a.width) for words in (a, b)]
         kind, shape = packed[0].dtype, packed[0].shape
@@ -245,6 +252,7 @@ class Semi2k(RingLocal):
         return 1.0
 
     def truncate(self, at: Scope, x: Arithmetic, shift: int) -> Step[Arithmetic]:
+        self.session.dealt("truncation pairs", x.size)
         mail = _Mail()
         shape = x.shape
         r = self._fresh(at, shape, np.uint64, SUM)
@@ -280,6 +288,9 @@ class Semi2k(RingLocal):
         part, name = self.session.blank(shape, kind), at.step()
         return part if self._is_dealer else self.session.draw((self.me,), name, part)
 
+    def shuffle(self, at: Scope, columns: Sequence[Share]) -> Step[list[Share]]:
+        return (yield from semi2k_shuffle.shuffle(self, at, columns))
+
     def summands(self, at: Scope, x: Arithmetic, negate_last: bool = False) -> Step[list[Boolean]]:
         """Party j's part is the j-th summand: no communication. Its Boolean sharing is trivial (others hold zero)."""
         yield from ()
@@ -291,6 +302,7 @@ class Semi2k(RingLocal):
         return [Boolean(self.name, (word,), 64) for word in words]
 
     def to_arithmetic(self, at: Scope, b: Boolean) -> Step[Arithmetic]:
+        self.session.dealt("bit conversions", b.size)
         mail = _Mail()
         packed = wire.pack(b.parts[0], 1)
         r = self._fresh(at, packed.shape, packed.dtype, XOR)

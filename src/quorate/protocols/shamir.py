@@ -15,12 +15,13 @@ Sources
     Truncation: x + 2**59 lies in [0, 2**60), so for two summands the sum wraps exactly if one of them is at least
     2**60: one product of two known bits. With more summands the wraps are counted by adders on Boolean words. Ours.
 
-Rounds: input, product, and, reveal 1; truncation 2 for t = 1, see `quote` for more; bit to integer 1 + ceil(log2(t+1)).
+Rounds: input, product, and, reveal 1; truncation 2 for t = 1, see `quote` for more; bit to integer 1 + ceil(log2(t+1));
+shuffle: the number of (t + 1)-subsets of 2t + 1, see `shamir_shuffle`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from itertools import combinations
 from typing import Any, ClassVar, Literal
 
@@ -32,12 +33,12 @@ from quorate.engine.names import Name, Scope
 from quorate.engine.session import Session
 from quorate.kernels import field
 from quorate.kernels.ghost import contiguous
-from quorate.protocols import adder
+from quorate.protocols import adder, shamir_shuffle
 from quorate.protocols.base import Integers
 from quorate.protocols.groups import total
 from quorate.protocols.local import FieldLocal, as_int64, check_shapes, public_words, rows_of
 from quorate.sharing import shamir, wire
-from quorate.sharing.share import Arithmetic, Boolean
+from quorate.sharing.share import Arithmetic, Boolean, Share
 
 __all__ = ["Shamir"]
 
@@ -64,11 +65,12 @@ class Shamir(FieldLocal):
         self.mine = [group for group in self.groups if self.me in group]
         self.collector = self.groups[0]
         self.weights = [shamir.replicated_weight(group, n, self.me) for group in self.mine]
-        self.pairs = [pair for pair in combinations(range(self.multipliers), 2) if self.me in pair]
         self.product_weights = shamir.lagrange(tuple(range(self.multipliers)))
 
     def setup(self, at: Scope) -> Step[None]:
-        yield from self.session.agree_keys(at, dict.fromkeys([*self.groups, *combinations(range(self.multipliers), 2)]))
+        pairs = combinations(range(self.multipliers), 2)
+        shufflers = combinations(range(self.multipliers), self.threshold + 1)
+        yield from self.session.agree_keys(at, dict.fromkeys([*self.groups, *pairs, *shufflers]))
 
     # -- input and output ----------------------------------------------------------------------------------------------
 
@@ -83,7 +85,7 @@ class Shamir(FieldLocal):
             share = self.session.blank(shape)
             yield Exchange(name, None, {owner: [share]} if self.me < self.parties else None)
             return Arithmetic(self.name, (share,))
-        coefficients = self._elements((owner,), draw, self.session.tuple_blank((self.threshold, *shape)))
+        coefficients = self.elements((owner,), draw, self.session.tuple_blank((self.threshold, *shape)))
         secret = self.session.tuple_blank(shape) if elements is None else elements
         shares = shamir.split(secret, coefficients, self.parties)
         yield Exchange(name, {party: [shares[party]] for party in range(self.parties) if party != owner})
@@ -156,25 +158,37 @@ class Shamir(FieldLocal):
     def dot(self, at: Scope, x: Arithmetic, y: Arithmetic, shift: int = 0) -> Step[Arithmetic]:
         check_shapes(x, y)
         rows = [rows_of(share.parts[0]) for share in (x, y)]
+        self.session.multiplied(x.size)
         z = yield from self._reshare(at, field.dot(*rows).reshape(x.shape[:-1]))
         return (yield from self.truncate(at, z, shift)) if shift else z
 
     def matmul(self, at: Scope, x: Arithmetic, y: Arithmetic, shift: int = 0) -> Step[Arithmetic]:
+        self.session.multiplied(x.size * y.shape[1])
         z = yield from self._reshare(at, field.matmul(x.parts[0], y.parts[0]))
         return (yield from self.truncate(at, z, shift)) if shift else z
 
     def _reshare(self, at: Scope, product: Array, out: Array | None = None) -> Step[Arithmetic]:
         """From shares on a polynomial of degree 2t to fresh shares of degree t."""
+        holders = tuple(range(self.multipliers))
+        weight = self.product_weights[self.me] if self.me in holders else 0
+        return (yield from self.spread(at, product, holders, weight, out))
+
+    def spread(
+        self, at: Scope, part: Array, holders: Group, weight: int = 1, out: Array | None = None
+    ) -> Step[Arithmetic]:
+        """Fresh shares of what `weight` times the `part` of every holder (t + 1 parties at least, of the first 2t + 1)
+        add up to. One round."""
         fresh, zero, name = at.step(), at.step(), at.step()
-        parts = {group: self._elements(group, fresh, self.session.blank(product.shape)) for group in self._drawn()}
+        parts = {group: self.elements(group, fresh, self.session.blank(part.shape)) for group in self._drawn()}
         mine: Array | None = None
-        if self.me < self.multipliers:
-            masks = [self._elements(pair, zero, self.session.blank(product.shape)) for pair in self.pairs]
-            signs = [1 if pair[0] == self.me else P - 1 for pair in self.pairs]
-            taken = [part for group, part in parts.items() if group[0] == self.me]
-            weights = [self.product_weights[self.me], *signs, *[P - 1] * len(taken)]
-            mine = field.linear_combination(np.array(weights, np.uint64), [product, *masks, *taken])
-        arrived = yield from self._collect(name, mine, product)
+        if self.me in holders:
+            pairs = [pair for pair in combinations(holders, 2) if self.me in pair]
+            masks = [self.elements(pair, zero, self.session.blank(part.shape)) for pair in pairs]
+            signs = [1 if pair[0] == self.me else P - 1 for pair in pairs]
+            taken = [parts[group] for group in parts if self._first(group, holders) == self.me]
+            weights = [weight, *signs, *[P - 1] * len(taken)]
+            mine = field.linear_combination(np.array(weights, np.uint64), [part, *masks, *taken])
+        arrived = yield from self._collect(name, mine, part, holders)
         if arrived:
             parts[self.collector] = field.linear_combination(np.ones(len(arrived), np.uint64), arrived)
         weights_here = [self.weights[self.mine.index(group)] for group in parts]
@@ -183,22 +197,32 @@ class Shamir(FieldLocal):
 
     def and_(self, at: Scope, a: Boolean, b: Boolean) -> Step[Boolean]:
         check_shapes(a, b)
+        holders = tuple(range(self.multipliers))
+        part = total(self._cross_terms(a, b)) if self.me in holders else a.parts[0]
+        return (yield from self.spread_bits(at, part, holders, a.width))
+
+    def spread_bits(self, at: Scope, part: Array, holders: Group, width: int) -> Step[Boolean]:
+        """The same for Boolean words: a fresh sharing of the exclusive or of what the holders have. One round."""
         fresh, zero, name = at.step(), at.step(), at.step()
-        like = a.parts[0]
-        full = like.dtype.type((1 << a.width) - 1)
-        blank = self.session.blank
-        parts = {group: self.session.draw(group, fresh, blank(like.shape, like.dtype)) for group in self._drawn()}
+        full = part.dtype.type((1 << width) - 1)
+
+        def draw(keys: Group, step: Name) -> Array:
+            return np.asanyarray(self.session.draw(keys, step, self.session.blank(part.shape, part.dtype)) & full)
+
+        known = {group: draw(group, fresh) for group in self._drawn()}
         mine: Array | None = None
-        if self.me < self.multipliers:
-            masks = [self.session.draw(pair, zero, blank(like.shape, like.dtype)) for pair in self.pairs]
-            taken = [part for group, part in parts.items() if group[0] == self.me]
-            mine = total([*self._cross_terms(a, b), *masks, *taken]) & full
-            mine = wire.pack(mine, a.width)
-        arrived = yield from self._collect(name, mine, like if mine is None else mine, a.width)
-        known = {group: part & full for group, part in parts.items()}
+        if self.me in holders:
+            masks = [draw(pair, zero) for pair in combinations(holders, 2) if self.me in pair]
+            taken = [known[group] for group in known if self._first(group, holders) == self.me]
+            mine = wire.pack(total([part, *masks, *taken]), width)
+        arrived = yield from self._collect(name, mine, part if mine is None else mine, holders, width)
         if arrived:
-            known[self.collector] = total([wire.unpack(part, like.shape, a.width) for part in arrived])
-        return Boolean(self.name, tuple(known[group] for group in self.mine), a.width)
+            known[self.collector] = total([wire.unpack(words, part.shape, width) for words in arrived])
+        return Boolean(self.name, tuple(known[group] for group in self.mine), width)
+
+    def _first(self, group: Group, holders: Group) -> int:
+        """The first of the holders that belongs to the group; there is one, since n - t and t + 1 exceed n."""
+        return next(party for party in holders if party in group)
 
     def _drawn(self) -> list[Group]:
         """The groups of ours whose parts are pseudorandom."""
@@ -215,14 +239,16 @@ class Shamir(FieldLocal):
                 terms.append(part & total(factors))
         return terms or [np.zeros_like(a.parts[0])]
 
-    def _collect(self, name: Name, mine: Array | None, like: Array, width: int = 64) -> Step[list[Array]]:
-        """Send our additive part to the collecting group; its members return everybody's parts. One round."""
+    def _collect(
+        self, name: Name, mine: Array | None, like: Array, holders: Group, width: int = 64
+    ) -> Step[list[Array]]:
+        """The holders send an additive part each to the collecting group; its members return all parts. One round."""
         sends = {} if mine is None else {party: [mine] for party in self.collector if party != self.me}
         if self.me not in self.collector:
             yield Exchange(name, sends)
             return []
         packed = like if mine is not None else wire.pack(like, width)
-        others = [party for party in range(self.multipliers) if party != self.me]
+        others = [party for party in holders if party != self.me]
         receives = {party: [self.session.blank(packed.shape, packed.dtype)] for party in others}
         yield Exchange(name, sends, receives)
         return [*([] if mine is None else [mine]), *(buffers[0] for buffers in receives.values())]
@@ -284,12 +310,25 @@ class Shamir(FieldLocal):
         ]
         return (yield from parallel(steps))
 
+    # -- shuffling -----------------------------------------------------------------------------------------------------
+
+    def shuffle(self, at: Scope, columns: Sequence[Share]) -> Step[list[Share]]:
+        return (yield from shamir_shuffle.shuffle(self, at, columns))
+
+    def part_among(self, x: Share, holders: Group) -> Array:
+        """Our additive part of x if the holders, t + 1 parties, divide it among themselves. Local."""
+        if isinstance(x, Arithmetic):
+            return field.scale(x.parts[0], shamir.lagrange(holders)[holders.index(self.me)])
+        taken = zip(self.mine, x.parts, strict=True)
+        parts = [part for group, part in taken if self._first(group, holders) == self.me]
+        return total(parts) if parts else np.zeros_like(x.parts[0])
+
     # -- randomness and conversions ------------------------------------------------------------------------------------
 
     def random(self, at: Scope, shape: tuple[int, ...]) -> Step[Arithmetic]:
         yield from ()
         name = at.step()
-        parts = [self._elements(group, name, self.session.blank(shape)) for group in self.mine]
+        parts = [self.elements(group, name, self.session.blank(shape)) for group in self.mine]
         return Arithmetic(self.name, (field.linear_combination(np.array(self.weights, np.uint64), parts),))
 
     def random_bits(self, at: Scope, shape: tuple[int, ...]) -> Step[Boolean]:
@@ -345,7 +384,7 @@ class Shamir(FieldLocal):
     def _exclusive_or(self, x: Arithmetic, y: Arithmetic, product: Arithmetic) -> Arithmetic:
         return self.sub(self.add(x, y), self.scale(product, 2))
 
-    def _elements(self, group: Group, name: Name, out: Array) -> Array:
+    def elements(self, group: Group, name: Name, out: Array) -> Array:
         """Pseudorandom field elements shared by `group`."""
         return field.from_random_words(self.session.draw(group, name, out))
 

@@ -22,11 +22,11 @@ import numpy.typing as npt
 
 from quorate.circuits import compare, convert, divide, logic, root, select
 from quorate.crypto.entropy import SeededEntropyForTests, SystemEntropy
-from quorate.engine.exchange import Step
+from quorate.engine.exchange import Step, parallel
 from quorate.engine.names import Scope
 from quorate.protocols.base import Protocol
 from quorate.protocols.registry import protocol_class
-from quorate.sharing.share import Arithmetic, Boolean
+from quorate.sharing.share import Arithmetic, Boolean, concatenate
 from quorate.sharing.wire import word_type
 from quorate.testing.world import Outcome, Program, World
 
@@ -360,6 +360,56 @@ class ProtocolConformance:
             chosen = [(x >> k) & 1 for k in (0, 3, 11)]
             _same(count, np.asarray(chosen[0] + chosen[1] + chosen[2]))
             _same(weighted, np.asarray(5 * chosen[0] + (chosen[1] << 20) + 7 * chosen[2]))
+
+    # -- shuffling ----------------------------------------------------------------------------------------------------
+
+    def test_shuffle(self, configuration: Configuration) -> None:
+        """All columns, of every kind, take the same new order; their rows stay what they were."""
+        bits = self._capacity(configuration) - 1
+        for rows in (0, 1, 2, 1000):
+            world = self._world(configuration)
+            numbers = np.arange(rows, dtype=np.int64)
+            wide = integers(world.seed, "wide", (rows, 2, 3), bits)
+            words = [_words_of(world.seed, f"{width}", (rows,), width) for width in WIDTHS]
+            flags = _words_of(world.seed, "flags", (rows, 5), 1)
+
+            def operation(p: Protocol, at: Scope, x: Arithmetic, y: Arithmetic, b: Any = (words, flags)) -> Step[Any]:
+                booleans = [p.public_bits(word, width) for word, width in zip(b[0], WIDTHS, strict=True)]
+                columns = [x, p.public_bits(b[1]), y, *booleans]
+                return (yield from p.shuffle(at.child("shuffle"), columns))
+
+            order, *others = self._run(world, operation, numbers, wide)
+            _same(np.sort(order), numbers)
+            _require(rows < 1000 or not np.array_equal(order, numbers), "the order did not change")
+            for got, before in zip(others, (flags, wide, *words), strict=True):
+                _same(got, before[order])
+
+    def test_shuffles_differ(self, configuration: Configuration) -> None:
+        """Two shuffles of one session have different orders; so have two sessions."""
+
+        def operation(p: Protocol, at: Scope, x: Arithmetic) -> Step[list[Any]]:
+            first = yield from p.shuffle(at.child("first"), [x])
+            second = yield from p.shuffle(at.child("second"), [x])
+            return [*first, *second, *(yield from p.shuffle(at.child("nothing"), []))]
+
+        orders = []
+        for _ in range(2):
+            orders += self._run(self._world(configuration), operation, np.arange(200))
+        for k, order in enumerate(orders):
+            _require(not any(np.array_equal(order, other) for other in orders[:k]), "an order came twice")
+
+    def test_shuffle_is_uniform(self, configuration: Configuration) -> None:
+        """All 24 orders of four rows are equally likely."""
+        count = 10 * 24
+
+        def operation(p: Protocol, at: Scope, x: Arithmetic) -> Step[Any]:
+            steps = [p.shuffle(at.child(f"{k}"), [x]) for k in range(count)]
+            return concatenate([column for (column,) in (yield from parallel(steps))], 0)
+
+        orders = self._run(self._world(configuration), operation, np.arange(4)).reshape(count, 4)
+        _, seen = np.unique(orders @ [64, 16, 4, 1], return_counts=True)
+        score = float(((seen - 10.0) ** 2 / 10).sum() + 10 * (24 - len(seen)))
+        _require(score < 23 + 10 * 46**0.5, f"orders are not equally likely: chi-square {score:.0f}, 23 expected")
 
     # -- circuits -----------------------------------------------------------------------------------------------------
 
