@@ -124,11 +124,12 @@ class _Turn:
 class _Mail:
     """A message under way."""
 
-    __slots__ = ("arrived", "latency", "name", "sender", "sent", "size", "turn")
+    __slots__ = ("arrived", "bits", "latency", "name", "sender", "sent", "size", "turn")
 
-    def __init__(self, turn: _Turn, sender: int, name: Name, size: int, sent: int) -> None:
-        self.turn, self.sender, self.name, self.size, self.sent = turn, sender, name, size, sent
-        self.arrived = self.latency = 0
+    def __init__(self, turn: _Turn, sender: int, message: Message, bits: int, sent: int, latency: int) -> None:
+        self.turn, self.sender, self.bits, self.sent, self.latency = turn, sender, bits, sent, latency
+        self.name, self.size = message.name, message.size
+        self.arrived = 0
 
 
 class _Participant:
@@ -187,7 +188,7 @@ class _Replay:
         while self.events:
             now, _, who, mail = heapq.heappop(self.events)
             if mail is not None:
-                self._arrive(who, now, mail)
+                self._deliver(who, now, mail)
             elif who.inbox or who.party.ready:
                 self._work(who, now, None)
             else:
@@ -200,7 +201,13 @@ class _Replay:
     def _push(self, time: int, who: _Participant, mail: _Mail | None) -> None:
         heapq.heappush(self.events, (time, next(self.order), who, mail))
 
-    def _arrive(self, who: _Participant, now: int, mail: _Mail) -> None:
+    def _deliver(self, who: _Participant, now: int, mail: _Mail) -> None:
+        """The last byte of a message reaches its receiver's downlink, or has passed it."""
+        if not mail.arrived:
+            mail.arrived = who.downlink = max(now, who.downlink + mail.bits * _GIGA // who.rate)
+            if mail.arrived > now:
+                self._push(mail.arrived, who, mail)
+                return
         self.participants[mail.sender].hold(-mail.size)
         who.inbox.append(mail)
         if who.idle:
@@ -239,17 +246,14 @@ class _Replay:
         return self.machine.step_ns + who.worked - before
 
     def _send(self, who: _Participant, turn: _Turn, message: Message, now: int) -> None:
-        receiver = self.participants[message.peer]
         pair = (who.index, message.peer)
         bits = 8 * (message.size + HEADER_SIZE + RECORD_OVERHEAD * (1 + message.size // RECORD))
-        mail = _Mail(turn, who.index, message.name, message.size, now)
-        mail.latency = self.links.latency(*pair)
+        mail = _Mail(turn, who.index, message, bits, now, self.links.latency(*pair))
         start = max(now, who.uplink, self.pairs.get(pair, 0))
         who.uplink = start + bits * _GIGA // who.rate
         left = self.pairs[pair] = start + bits * _GIGA // self.links.between(*pair).bandwidth
-        mail.arrived = receiver.downlink = max(left + mail.latency, receiver.downlink + bits * _GIGA // receiver.rate)
         who.hold(message.size)
-        self._push(mail.arrived, receiver, mail)
+        self._push(left + mail.latency, self.participants[message.peer], mail)
 
     def _timeline(self, connected: Sequence[Sequence[int]]) -> Timeline:
         parts = tuple(
