@@ -96,18 +96,19 @@ def predict(
     sessions: Sequence[Session],
     links: Links,
     machine: Machine,
-    connected: Sequence[Sequence[int]] = (),
+    connected: Sequence[Sequence[int]] | None = None,
 ) -> Timeline:
     """Run every participant's program, on a session that is counting, in virtual time.
 
     Args:
         programs, sessions: by participant.
-        connected: per participant, those with whom it has a connection; it ends when these have ended too.
+        connected: per participant, those with whom it has a connection; it ends when these have ended too. By default
+            nobody waits for others at the end.
 
     Raises:
         QuorateError: whatever a program raises.
     """
-    return _Replay(programs, sessions, links, machine).run(connected)
+    return _Replay(programs, sessions, links, machine).run(connected or [()] * len(programs))
 
 
 class _Turn:
