@@ -31,7 +31,7 @@ from quorate.protocols.groups import total
 from quorate.sharing.share import Arithmetic, Array, Boolean
 from quorate.sharing.wire import word_type
 
-__all__ = ["Key", "Rows", "comparable", "fields_of", "greater", "packed", "same"]
+__all__ = ["Key", "Rows", "comparable", "fields_of", "greater", "packed", "same", "word_sizes"]
 
 Outcomes = npt.NDArray[np.uint8]
 Pair = tuple[Boolean, Boolean]
@@ -80,15 +80,18 @@ def _field(p: Protocol, at: Scope, key: Key) -> Step[Boolean]:
     return (yield from tiled(p, at, convert, positive))  # type: ignore[return-value]
 
 
-def packed(p: Protocol, fields: Sequence[Boolean]) -> list[Boolean]:
-    """The fields, most significant first, as one number per row, in words of 64 bits and one of 8, 16, 32 or 64.
+def word_sizes(width: int) -> list[int]:
+    """The words that hold so many bits: of 64 bits, and at the end one of 8, 16, 32 or 64."""
+    rest = width % 64
+    return [64] * (width // 64) + ([next(size for size in (8, 16, 32, 64) if rest <= size)] if rest else [])
+
+
+def packed(fields: Sequence[Boolean]) -> list[Boolean]:
+    """The fields, most significant first, as one number per row in `word_sizes`.
 
     Local. Unused bits are zeros at the top of the first word. No fields give no words.
     """
-    total = sum(field.width for field in fields)
-    sizes = [64] * (total // 64)
-    if total % 64:
-        sizes.append(next(size for size in (8, 16, 32, 64) if total % 64 <= size))
+    sizes = word_sizes(sum(field.width for field in fields))
     words, end = [], sum(sizes)
     for size in sizes:
         end -= size

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from quorate.circuits.cheapest import cost
 from quorate.circuits.lexical import Rows, comparable, greater
-from quorate.circuits.rank import Level, Price, plan
+from quorate.circuits.prices import SAMPLE, Price, price
+from quorate.circuits.rank import Level, plan
 from quorate.circuits.tiles import LANES, TILE
 from quorate.engine.exchange import Fork, Step
 from quorate.engine.names import Scope
@@ -29,8 +29,6 @@ from quorate.sharing.share import Boolean
 from quorate.sharing.wire import word_type
 
 __all__ = ["order_cost", "order_of"]
-
-COUNTED = 1024
 
 
 def order_of(p: Protocol, at: Scope, words: Sequence[Boolean], active: int | None = None) -> Step[Indices]:
@@ -47,8 +45,8 @@ def order_of(p: Protocol, at: Scope, words: Sequence[Boolean], active: int | Non
     """
     count = words[0].size
     last = count if active is None else active
-    rows, price = comparable(p, words), comparison_price(p, [word.width for word in words])
-    levels = plan(count, price, p.session.network)
+    rows = comparable(p, words)
+    levels = plan(count, _comparison(p, [word.width for word in words]), p.session.network)
     order: Indices = p.session.blank((0 if levels else last,), np.int32)
     order[...] = 0
     for k, level in enumerate(levels):
@@ -85,26 +83,28 @@ def _outcomes(p: Protocol, at: Scope, rows: Rows, left: Indices, right: Indices)
         if opened is not None:
             outcomes[piece] = opened
 
-    if size:
-        yield from tile(0) if pieces == 1 else Fork([tile(k) for k in range(pieces)], LANES)
+    if pieces == 1:
+        yield from tile(0)
+    elif pieces:
+        yield Fork([tile(k) for k in range(pieces)], LANES)
     return outcomes
 
 
 def order_cost(p: Protocol, count: int, widths: Sequence[int]) -> tuple[int, int]:
     """Rounds of `order_of`, and bytes that a participant sends, for so many rows with words of so many bits."""
-    price = comparison_price(p, widths)
-    levels = plan(count, price, p.session.network)
-    comparisons = sum(level.comparisons for level in levels)
-    return price.rounds * sum(level.steps for level in levels), comparisons * price.bytes // COUNTED
+    comparison = _comparison(p, widths)
+    levels = plan(count, comparison, p.session.network)
+    rounds = comparison.rounds * sum(level.steps for level in levels)
+    return rounds, comparison.of(sum(level.comparisons for level in levels))
 
 
-def comparison_price(p: Protocol, widths: Sequence[int]) -> Price:
+def _comparison(p: Protocol, widths: Sequence[int]) -> Price:
     """What comparing packed keys, with words of so many bits, costs in this protocol."""
-    key = ("comparisons of packed keys", tuple(widths))
-    return Price(*cost(p, partial(_comparisons, tuple(widths)), key))
+    key = ("comparison of packed keys", tuple(widths))
+    return price(p, partial(_sample_comparisons, tuple(widths)), key)
 
 
-def _comparisons(widths: tuple[int, ...], p: Protocol, at: Scope) -> Step[Any]:
+def _sample_comparisons(widths: tuple[int, ...], p: Protocol, at: Scope) -> Step[Any]:
     words = [p.public_bits(ghost((2,), word_type(width)), width) for width in widths]
-    pairs = ghost((COUNTED,), np.int32)
+    pairs = ghost((SAMPLE,), np.int32)
     return greater(p, at, comparable(p, words), pairs, pairs, range(p.parties))

@@ -24,9 +24,10 @@ import math
 from functools import lru_cache
 from typing import NamedTuple
 
+from quorate.circuits.prices import Price
 from quorate.engine.network import Network
 
-__all__ = ["Level", "Price", "pairs_bound", "plan"]
+__all__ = ["Level", "pairs_bound", "plan"]
 
 SECURITY = 46
 SLACK = 2
@@ -36,13 +37,6 @@ LARGEST_STEP = 7
 LOG2_E_ABOVE = 1.4426950408889636
 OWN_NANOSECONDS = 5
 """What a comparison costs beside its bytes; decides for protocols that send none."""
-
-
-class Price(NamedTuple):
-    """What a comparison of two rows costs: rounds, and bytes that a participant sends per 1024 of them."""
-
-    rounds: int
-    bytes: int
 
 
 class Level(NamedTuple):
@@ -73,7 +67,7 @@ class Level(NamedTuple):
 
 @lru_cache(maxsize=256)
 def plan(rows: int, price: Price, network: Network) -> tuple[Level, ...]:
-    """The cheapest levels that sort so many rows."""
+    """The cheapest levels that sort so many rows, when comparisons have this price."""
     if rows < 2:
         return ()
     chosen = _Chooser(price, network).best(rows)[1]
@@ -112,8 +106,8 @@ class _Chooser:
         return cost + self._step(_usual_pairs(sample, rows)), digits
 
     def _step(self, comparisons: int) -> int:
-        size = comparisons * self.price.bytes >> 10
-        return self.network.nanoseconds(self.price.rounds, size) + comparisons * OWN_NANOSECONDS
+        time = self.network.nanoseconds(self.price.rounds, self.price.of(comparisons))
+        return time + comparisons * OWN_NANOSECONDS
 
 
 def _usual_pairs(before: int, after: int) -> int:

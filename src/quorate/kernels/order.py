@@ -16,7 +16,7 @@ from quorate.errors import InternalError
 from quorate.kernels._jit import Array, kernel
 from quorate.kernels.ghost import ghost, is_ghost
 
-__all__ = ["Rows", "compared", "gap_pairs", "inserted", "narrowed", "search_pairs", "tree_order"]
+__all__ = ["Rows", "compared", "gap_pairs", "inserted", "narrowed", "running_sums", "search_pairs", "tree_order"]
 
 Rows = npt.NDArray[np.int32]
 
@@ -102,6 +102,19 @@ def tree_order(words: Array) -> Array:
     return words
 
 
+def running_sums(x: Array, modulus: int) -> Array:
+    """Sums of x[..., :k + 1] for every k; modulo 2**64 for ``modulus`` 0, else of numbers below an odd ``modulus``."""
+    if x.dtype != np.uint64:
+        raise InternalError(f"running sums: dtype {x.dtype} is not uint64")
+    if is_ghost(x):
+        return ghost(x.shape, np.uint64)
+    out = np.empty(x.shape, np.uint64)
+    if x.size:
+        rows = (-1, x.shape[-1])
+        _running_sums(out.reshape(rows), x.reshape(rows), np.uint64(modulus))
+    return out
+
+
 def _exchanged(words: Array, low: int, high: int) -> Array:
     """Exchange the bits at positions that differ in the binary digits ``low`` and ``high`` of the position."""
     kind = words.dtype.type
@@ -132,6 +145,17 @@ def _exchange(out: Array, words: Array, mask: Any, shift: Any) -> None:
     for i in range(out.size):
         moved = (words[i] ^ (words[i] >> shift)) & mask
         out[i] = words[i] ^ moved ^ (moved << shift)
+
+
+@kernel
+def _running_sums(out: Array, x: Array, modulus: Any) -> None:
+    for row in range(x.shape[0]):
+        total = np.uint64(0)
+        for i in range(x.shape[1]):
+            total += x[row, i]
+            if modulus and total >= modulus:
+                total -= modulus
+            out[row, i] = total
 
 
 @kernel
