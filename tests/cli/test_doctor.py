@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from datetime import UTC, datetime, timedelta
 
@@ -9,7 +10,11 @@ import pytest
 
 from quorate.coordination.federation import load_federation
 from quorate.crypto.pki import create_authority, issue
+from quorate.errors import IdentityError, UserError
+from quorate.node.control import call, dial
+from quorate.node.identity import Identity
 from quorate.node.launch import up
+from quorate.node.messages import Probe, Probed
 
 
 @pytest.fixture
@@ -88,3 +93,50 @@ def test_an_unknown_member_and_a_missing_file(here, certified):
     assert ended.code == 2
     assert "did you mean 'institute'" in ended.err
     assert here("doctor", certified / "nothing.yaml").code == 2
+
+
+def test_the_network_is_measured_and_a_quote_uses_it(here, certified, tmp_path):
+    file, found = certified / "federation.yaml", tmp_path / "network.json"
+    with up(load_federation(file), certified, certified / "state", members=["alder", "birch", "cedar"]):
+        ended = here("doctor", file, "--as", "institute", "--measure", found, "--json")
+        assert ended.code == 0, ended.err
+        other = tmp_path / "own.json"
+        assert here("doctor", file, "--as", "st-mary", "--measure", other).code == 0
+    pairs = {(pair["from"], pair["to"]) for pair in ended.json()["network"]}
+    nodes = ("alder", "birch", "cedar")
+    assert pairs == {(a, b) for a in ("institute", *nodes) for b in nodes if a != b}
+    assert all(pair["rtt_us"] < 1_000_000 and pair["bandwidth"] > 10**6 for pair in ended.json()["network"])
+    assert [pair["from"] for pair in json.loads(other.read_text())["pairs"]] == ["st-mary"] * 3
+    rows = [part for name in ("st_mary", "st_luke", "st_anna") for part in ("--rows", f"{name}=100")]
+    quoted = here("quote", certified / "protocol_spec.yaml", *rows, "--measured", found, "--json").json()
+    assert quoted["network"]["measured"]
+    assert quoted["seconds"] > 0
+
+
+def test_measuring_without_nodes_writes_nothing(here, certified, tmp_path):
+    ended = here("doctor", certified / "federation.yaml", "--as", "st-mary", "--measure", tmp_path / "x.json")
+    assert ended.code == 8
+    assert not (tmp_path / "x.json").exists()
+
+
+def test_only_coordinators_have_nodes_measure(certified):
+    federation = load_federation(certified / "federation.yaml")
+    with up(federation, certified, certified / "state", members=["alder", "birch"]):
+        control = dial(Identity(federation, "st-mary"), federation.member("alder"))
+        with pytest.raises(IdentityError, match="coordinator"):
+            call(control, Probe(member="birch"), 10)
+        control.close()
+        control = dial(Identity(federation, "institute"), federation.member("alder"))
+        for name in ("alder", "st-mary"):
+            with pytest.raises(UserError, match="no other node"):
+                call(control, Probe(member=name), 10)
+        with pytest.raises(UserError, match="is no member"):
+            call(control, Probe(member="nobody"), 10)
+        assert isinstance(call(control, Probe(member="birch"), 30), Probed)
+        control.close()
+
+
+def test_a_federation_is_needed(here):
+    ended = here("doctor")
+    assert ended.code == 2
+    assert "name the federation file" in ended.err

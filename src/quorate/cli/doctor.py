@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -11,10 +12,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from quorate.cli.common import AsMember, Json, print_json
+from quorate.cli.measure import measure_network
 from quorate.errors import AgreementError, EnvironmentFault, PeerError, QuorateError, UserError
 
 if TYPE_CHECKING:
     from quorate.coordination.federation import Federation, Member
+    from quorate.coordination.measured import Pair
     from quorate.node.control import Control
     from quorate.node.identity import Identity
     from quorate.node.messages import Response
@@ -45,8 +48,17 @@ class Finding:
 
 
 def doctor(
-    federation: Annotated[Path, typer.Argument(metavar="FEDERATION", help="The federation file.")],
+    federation: Annotated[
+        Path | None, typer.Argument(metavar="[FEDERATION]", help="The federation file.", show_default=False)
+    ] = None,
     name: AsMember = None,
+    measure: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Measure the network between the members, for 'quorate quote --measured'."),
+    ] = None,
+    calibrate: Annotated[
+        bool, typer.Option("--calibrate", help="Measure how fast this machine computes, for 'quorate quote'.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Check clock, certificates and keys, and, as a member with --as, that every node answers and is who it should be.
@@ -55,18 +67,46 @@ def doctor(
     """
     from quorate.coordination.federation import load_federation
 
+    if calibrate:
+        _calibrate(as_json=json and federation is None)
+    if federation is None:
+        if calibrate:
+            return
+        raise UserError("name the federation file, for example: quorate doctor federation.yaml --as NAME")
     loaded = load_federation(federation)
     if name is not None:
         loaded.member(name)
     findings = list(_examine(loaded, name))
     failures = [finding.failure for finding in findings if finding.failure is not None]
+    me = name or _only_key(loaded)
+    pairs = [] if measure is None or failures else measure_network(loaded, me, measure, _say)
     if json:
-        document = {"federation": loaded.name, "ok": not failures}
+        document = {"federation": loaded.name, "ok": not failures, "network": pairs}
         print_json({**document, "checks": [finding.as_dict() for finding in findings]})
     else:
         _show(loaded, findings)
+        _show_network(pairs, measure)
     if failures:
         raise typer.Exit(failures[0].exit_code)
+
+
+def _say(sentence: str) -> None:
+    print(sentence, file=sys.stderr)
+
+
+def _calibrate(*, as_json: bool) -> None:
+    from quorate.cli.calibrate import calibrate
+    from quorate.coordination.machine import save_machine
+
+    found = calibrate(_say)
+    path = save_machine(found)
+    if as_json:
+        print_json({"file": str(path), "small_percent": found.small_percent, "bulk_percent": found.bulk_percent})
+        return
+    print(
+        f"this machine: small steps take {found.small_percent} %, bulk work {found.bulk_percent} % of the built-in "
+        f"figures; kept in {path}"
+    )
 
 
 def _examine(federation: Federation, name: str | None) -> Iterator[Finding]:
@@ -208,6 +248,14 @@ def _latency(name: str, milliseconds: float) -> Finding:
 
 def _failed(subject: str, check: str, problem: QuorateError) -> Finding:
     return Finding(subject, check, False, str(problem), problem)
+
+
+def _show_network(pairs: list[Pair], file: Path | None) -> None:
+    for pair in pairs:
+        trip, rate = pair.rtt_us / 1000, pair.bandwidth / 1e6
+        print(f"{pair.source} to {pair.to}: {trip:.2f} ms there and back, {rate:,.0f} Mbit/s")
+    if pairs:
+        print(f"written to {file}; use it with: quorate quote SPEC --measured {file}")
 
 
 def _show(federation: Federation, findings: list[Finding]) -> None:

@@ -17,6 +17,7 @@ from quorate.errors import InternalError, QuorateError, UserError
 __all__ = [
     "Accepted",
     "Await",
+    "Ballast",
     "Cancel",
     "Differs",
     "Event",
@@ -25,6 +26,8 @@ __all__ = [
     "Found",
     "Hello",
     "Prepare",
+    "Probe",
+    "Probed",
     "Progress",
     "Refused",
     "Report",
@@ -175,7 +178,19 @@ class Await(_Message, frozen=True):
     seconds: float = 20.0
 
 
-Request = Hello | Prepare | Start | Cancel | Watch | Await
+class Ballast(_Message, frozen=True):
+    """Bytes without meaning, to see how long they take; dropped and answered with `Accepted`."""
+
+    body: str
+
+
+class Probe(_Message, frozen=True):
+    """Measure the connection to the node of `member`, for a coordinator; answered with `Probed`."""
+
+    member: str
+
+
+Request = Hello | Prepare | Start | Cancel | Watch | Await | Ballast | Probe
 
 
 # ---- responses
@@ -211,6 +226,13 @@ class Differs(_Message, frozen=True):
     spec: str
 
 
+class Probed(_Message, frozen=True):
+    """Microseconds to the other node and back, and bits per second to it."""
+
+    rtt_us: int
+    bandwidth: int
+
+
 class Progress(_Message, frozen=True):
     """Operations done, and in all."""
 
@@ -225,7 +247,7 @@ class Finished(_Message, frozen=True):
 
 
 Event = Progress | Finished | Failure
-Response = Welcome | Accepted | Refused | Found | Differs | Event
+Response = Welcome | Accepted | Refused | Found | Differs | Probed | Event
 
 
 def check_session(session: str) -> str:

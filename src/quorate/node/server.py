@@ -24,12 +24,14 @@ from quorate.node.identity import Identity
 from quorate.node.messages import (
     Accepted,
     Await,
+    Ballast,
     Cancel,
     Differs,
     Failure,
     Found,
     Hello,
     Prepare,
+    Probe,
     Refused,
     Request,
     Response,
@@ -39,6 +41,7 @@ from quorate.node.messages import (
     check_session,
 )
 from quorate.node.nursery import Exited, Nursery
+from quorate.node.probe import Prober
 from quorate.node.sessions import Entry, Sessions
 from quorate.node.worker import Assignment, work
 from quorate.transport.listener import CONTROL_HOST, Listener, session_host
@@ -107,6 +110,7 @@ class Node:
             self._nursery.close(0.0)
             raise
         self._sessions = Sessions(self._nursery, self._open_door, self._shut_door)
+        self._prober = Prober(self.identity)
         self._admission = Admission(MOST_STRANGERS, MOST_PER_MEMBER)
         self._stop_out, self._stop_in = os.pipe()
 
@@ -218,7 +222,11 @@ class Node:
             return Welcome(member=self.identity.name, software=software(), time=time.time())
         if isinstance(request, Await):
             return self._await(caller, request)
+        if isinstance(request, Ballast):
+            return Accepted()
         self._check_coordinator(caller)
+        if isinstance(request, Probe):
+            return self._prober.probe(request.member)
         session = check_session(request.session)
         if isinstance(request, Prepare):
             self._prepare(request, caller)
