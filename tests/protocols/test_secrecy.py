@@ -39,6 +39,7 @@ OPERATIONS = {
     "dot": lambda p, at, x, y, b: p.dot(at, *(s.map(lambda part: part.reshape(-1, 2)) for s in (x, y))),
     "truncate": lambda p, at, x, y, b: p.truncate(at, x, 7),
     "and": lambda p, at, x, y, b: p.and_(at, b, b),
+    "and opened to others": lambda p, at, x, y, b: p.and_open(at, b, b, [p.parties + (p.name == "semi2k")], b),
     "summands": lambda p, at, x, y, b: p.summands(at, x),
     "half add": lambda p, at, x, y, b: p.half_add(at, x),
     "integers": lambda p, at, x, y, b: p.to_arithmetic(at, bit_of(b, 0)),
@@ -53,6 +54,8 @@ def place(p, coalition, secret):
     """A sharing of `secret` (plus public terms) in which the coalition's parts are public constants."""
     values = np.full(COUNT, secret, np.int64)
     other = np.full(COUNT, PUBLIC, np.int64)
+    if p.me > p.parties or (p.me == p.parties and p.name != "semi2k"):
+        return p.public(values), p.public_bits(values, 64)
     honest = [party for party in range(p.parties) if party not in coalition]
     if p.name == "shamir":
         weight = replicated_weight(tuple(honest), p.parties, p.me) if p.me < p.parties else 0
@@ -105,7 +108,7 @@ def view(configuration, coalition, operation, secrets, seed):
         (x, b), (y, _) = (place(p, coalition, secret) for secret in secrets)
         yield from operation(p, at.child("operation"), x, y, b)
 
-    World(*configuration, seed=seed, intercept=listen).run(program)
+    World(*configuration, seed=seed, outsiders=1, intercept=listen).run(program)
     return bodies
 
 
@@ -192,8 +195,18 @@ def test_dealer_receives_nothing():
     assert received == []
 
 
+def open_values(p, at, to):
+    return p.reveal(at, p.public(np.zeros(COUNT, np.int64)), to)
+
+
+def open_ands(p, at, to):
+    word = p.public_bits(np.zeros(COUNT, np.uint64), 64)
+    return p.and_open(at, word, word, to, word)
+
+
 @pytest.mark.parametrize("configuration", [("rep3", 3, 1), ("semi2k", 3, 2)])
-def test_outsider_sees_a_fresh_sharing_of_the_result(configuration):
+@pytest.mark.parametrize("opening", [open_values, open_ands])
+def test_outsider_sees_a_fresh_sharing_of_the_result(configuration, opening):
     """Whatever the parts were before, an outside recipient gets uniform ones with the same sum."""
     messages = []
     world = World(*configuration, outsiders=1, seed=4)
@@ -207,7 +220,7 @@ def test_outsider_sees_a_fresh_sharing_of_the_result(configuration):
     world.intercept = listen
 
     def program(p, at):
-        return (yield from p.reveal(at, p.public(np.zeros(COUNT, np.int64)), [outsider]))
+        return (yield from opening(p, at, [outsider]))
 
     world.run(program)
     assert len(messages) == 3

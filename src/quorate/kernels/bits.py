@@ -97,9 +97,10 @@ def arrange(x: Words, turn: int) -> Words:
 def replicated_level(ga: Array, gb: Array, pa: Array, pb: Array, positions: int) -> Array:
     """One party's unmasked part of the AND of a level, of replicated g and p: `carry_level` and `and_share` at once."""
     _require_level(ga, pa, positions)
+    if is_ghost(ga, gb, pa, pb):
+        return ghost(ga.shape, ga.dtype)
     out = np.empty_like(ga)
-    if not is_ghost(ga):
-        _replicated_level(out, ga, gb, pa, pb, *_halves(ga.dtype, positions))
+    _replicated_level(out, ga, gb, pa, pb, *_halves(ga.dtype, positions))
     return out
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from quorate.kernels._jit import kernel
-from quorate.kernels.ghost import is_ghost
+from quorate.kernels.ghost import ghost, is_ghost
 
 __all__ = ["deal", "first_half", "second_half"]
 
@@ -43,9 +43,10 @@ def deal(s: Array, shift: int, mask_u: Array, mask_v: Array) -> tuple[Array, Arr
 
     All arrays uint64 of one shape; 0 < shift < 63.
     """
+    if is_ghost(s, mask_u, mask_v):
+        return ghost(s.shape, s.dtype), ghost(s.shape, s.dtype)
     out_u, out_v = np.empty_like(s), np.empty_like(s)
-    if not is_ghost(s):
-        _deal(out_u.reshape(-1), out_v.reshape(-1), s.reshape(-1), mask_u.reshape(-1), mask_v.reshape(-1), shift)
+    _deal(out_u.reshape(-1), out_v.reshape(-1), s.reshape(-1), mask_u.reshape(-1), mask_v.reshape(-1), shift)
     return out_u, out_v
 
 
@@ -60,7 +61,8 @@ def second_half(c: Array, shift: int, u: Array, v: Array) -> Array:
 
 
 def _halves(c: Array, shift: int, u: Array, v: Array, add_public: bool) -> Array:
+    if is_ghost(c, u, v):
+        return ghost(c.shape, c.dtype)
     out = np.empty_like(c)
-    if not is_ghost(c):
-        _half(out.reshape(-1), c.reshape(-1), u.reshape(-1), v.reshape(-1), shift, add_public)
+    _half(out.reshape(-1), c.reshape(-1), u.reshape(-1), v.reshape(-1), shift, add_public)
     return out

@@ -139,6 +139,16 @@ class Protocol(ABC):
     def and_(self, at: Scope, a: Boolean, b: Boolean) -> Step[Boolean]:
         """Bitwise and of words of equal shape and width."""
 
+    def and_open(
+        self, at: Scope, a: Boolean, b: Boolean, to: Collection[int], plus: Boolean | None = None
+    ) -> Step[npt.NDArray[np.generic] | None]:
+        """Open (a & b) ^ plus, and nothing else, to the participants `to`; all of equal shape and width.
+
+        Results as of `reveal_bits`. Two rounds, unless a protocol can do it in one.
+        """
+        both = yield from self.and_(at.child("and"), a, b)
+        return (yield from self.reveal_bits(at.child("open"), both if plus is None else self.xor(both, plus), to))
+
     @abstractmethod
     def random(self, at: Scope, shape: tuple[int, ...]) -> Step[Arithmetic]:
         """Uniform values modulo the protocol's modulus, unknown to every admissible set of corrupted parties."""

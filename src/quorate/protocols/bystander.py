@@ -80,6 +80,13 @@ class Bystander(Protocol):
     def reveal_bits(self, at: Scope, x: Boolean, to: Collection[int]) -> Step[npt.NDArray[np.generic] | None]:
         return (yield from self._real.reveal_bits(at, x, to))
 
+    def and_open(
+        self, at: Scope, a: Boolean, b: Boolean, to: Collection[int], plus: Boolean | None = None
+    ) -> Step[npt.NDArray[np.generic] | None]:
+        if type(self._real).and_open is Protocol.and_open:
+            return (yield from super().and_open(at, a, b, to, plus))
+        return (yield from self._real.and_open(at, a, b, to, plus))
+
     # -- local ---------------------------------------------------------------------------------------------------------
 
     def public(self, values: Integers) -> Arithmetic:

@@ -30,7 +30,7 @@ import numpy as np
 import numpy.typing as npt
 
 from quorate.engine.exchange import Exchange, Step
-from quorate.engine.names import Scope
+from quorate.engine.names import Name, Scope
 from quorate.engine.session import Session
 from quorate.errors import UserError
 from quorate.kernels import bits, ring, truncation
@@ -190,16 +190,48 @@ class Rep3(RingLocal):
         (xa, xb), (ya, yb) = a.parts, b.parts
         return (yield from self._masked_and(at, bits.and_share(xa, xb, ya, yb), a.width))
 
-    def _masked_and(self, at: Scope, z: Array, width: int) -> Step[Boolean]:
-        """From unmasked parts of an and, one at each party, to a sharing of its words."""
+    def and_open(
+        self, at: Scope, a: Boolean, b: Boolean, to: Collection[int], plus: Boolean | None = None
+    ) -> Step[npt.NDArray[np.generic] | None]:
+        """See `Protocol.and_open`; one round: everybody sends its masked part of the result to every recipient.
+
+        The parts are a fresh sharing of the result among all three: two of them are masked by a stream that the third
+        party does not know, so a recipient learns what they add up to and nothing else.
+        """
+        check_shapes(a, b)
+        (xa, xb), (ya, yb) = a.parts, b.parts
+        z = bits.and_share(xa, xb, ya, yb)
+        if plus is not None:
+            check_shapes(a, plus)
+            z ^= plus.parts[0]
         name = at.step()
+        if self.me < 3:
+            self._hide(name, z, a.width)
+        packed = wire.pack(z, a.width)
+        sends = {other: [packed] for other in to if other != self.me} if self.me < 3 else {}
+        senders = [party for party in range(3) if party != self.me] if self.me in to else []
+        receives = {sender: [self._arriving(packed)] for sender in senders}
+        yield Exchange(at.step(), sends, receives)
+        if self.me not in to:
+            return None
+        known = [packed] if self.me < 3 else []
+        opened = total([*known, *(buffers[0] for buffers in receives.values())])
+        return wire.unpack(opened, a.shape, a.width)
+
+    def _hide(self, name: Name, z: Array, width: int) -> None:
+        """Mask parts of words, in place, by streams common with both neighbours, which cancel out."""
         self.session.mask(pair(self.me, self.next), name, z)
         self.session.mask(pair(self.previous, self.me), name, z)
+        if z.dtype.itemsize * 8 != width:
+            z &= z.dtype.type((1 << width) - 1)
+
+    def _masked_and(self, at: Scope, z: Array, width: int) -> Step[Boolean]:
+        """From unmasked parts of an and, one at each party, to a sharing of its words."""
+        self._hide(at.step(), z, width)
         if z.dtype.itemsize * 8 == width:
             theirs = self.session.blank(z.shape, z.dtype)
             yield self._rotation(at, z, theirs)
             return Boolean(self.name, (z, theirs), width)
-        z &= z.dtype.type((1 << width) - 1)
         packed = wire.pack(z, width)
         arrived = self.session.blank(packed.shape, packed.dtype)
         yield self._rotation(at, packed, arrived)

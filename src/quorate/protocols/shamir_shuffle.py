@@ -7,8 +7,8 @@ its part to the one that comes, masked by streams that it shares with each of th
 out of their parts. In the end the last set spreads its parts as a product does.
 
 Source: Laur, Willemson, Zhang, "Round-Efficient Oblivious Database Manipulation", ISC 2011: every qualified set in turn
-permutes and reshares. Deviation: additive parts between the sets, and an order of the sets in which neighbours differ by
-one member, as in Knuth, "The Art of Computer Programming" 4A, section 7.2.1.3 (revolving door). So a turn costs one
+permutes and reshares. Deviation: additive parts between the sets, and an order of the sets in which neighbours differ
+by one member, as in Knuth, "The Art of Computer Programming" 4A, section 7.2.1.3 (revolving door). So a turn costs one
 message instead of a resharing.
 
 What t parties see together: a part that one of them receives comes from outside their number, and of the set that it

@@ -308,6 +308,29 @@ class ProtocolConformance:
             got = self._run(self._world(configuration), lambda p, at, w=(a, b, c), f=operation: f(p, at, *w))
             _same(got, (a & b) | c)
 
+    def test_and_open(self, configuration: Configuration) -> None:
+        """(a & b) ^ c is opened to chosen participants, outsiders among them, for every width, and to nobody else."""
+        for width, (a, b, c) in self._words(configuration):
+            for plus in (False, True):
+                for to in ((0,), tuple(range(configuration[1])), (configuration[1] - 1, -1), ()):
+                    self._and_opened(configuration, (a, b, c), width, plus, to)
+
+    def _and_opened(
+        self, configuration: Configuration, words: Sequence[Exact], width: int, plus: bool, to: tuple[int, ...]
+    ) -> None:
+        world = self._world(configuration, outsiders=1)
+        recipients = [who % world.size for who in to]
+
+        def program(p: Protocol, at: Scope) -> Step[Any]:
+            x, y, z = (p.public_bits(word, width) for word in words)
+            return (yield from p.and_open(at.child("open"), x, y, recipients, z if plus else None))
+
+        outcome = run_counted(world, program)
+        for participant, opened in enumerate(outcome.values):
+            _require((participant in recipients) is not _nothing(opened), f"participant {participant}, {recipients}")
+            if opened is not None:
+                _same(opened, (words[0] & words[1]) ^ (words[2] if plus else 0))
+
     def test_random(self, configuration: Configuration) -> None:
         """Random values and bits differ between uses, have the right range and no visible bias."""
 
