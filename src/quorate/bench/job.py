@@ -7,7 +7,6 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 
 from quorate.bench.runner import Record
 from quorate.errors import InternalError
@@ -15,7 +14,7 @@ from quorate.errors import InternalError
 __all__ = ["hospital_job"]
 
 
-def hospital_job(repeats: int) -> Iterator[Record]:
+def hospital_job(repeats: int) -> Record:
     """Run `quorate demo` as a user would, `repeats` times after one warm-up.
 
     Raises:
@@ -34,20 +33,20 @@ def hospital_job(repeats: int) -> Iterator[Record]:
     median = statistics.median(seconds)
     parties = [who for who in document["participants"].values() if who["role"] == "node"]
     rows = sum(document["rows"].values())
-    yield Record(
-        "hospital_job",
-        document["protocol"]["name"],
-        rows,
-        len(parties),
-        document["protocol"]["threshold"],
-        "tls",
-        median,
-        rows / median,
-        sum(party["bytes_sent"] for party in parties) / len(parties),
-        document["rounds"],
-        max(party["peak_mb"] for party in parties),
-        repeats,
-        min(seconds),
-        max(seconds),
-        document["clear_seconds"],
+    return Record(
+        name="hospital_job",
+        protocol=document["protocol"]["name"],
+        n=rows,
+        parties=len(parties),
+        threshold=document["protocol"]["threshold"],
+        transport="tls",
+        seconds=median,
+        per_second=rows / median,
+        bytes_sent_per_party=sum(party["bytes_sent"] for party in parties) / len(parties),
+        rounds=document["rounds"],
+        peak_mb_per_party=max(party["peak_mb"] for party in parties),
+        repetitions=repeats,
+        fastest=min(seconds),
+        slowest=max(seconds),
+        clear_seconds=document["clear_seconds"],
     )

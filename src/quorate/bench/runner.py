@@ -3,47 +3,53 @@
 from __future__ import annotations
 
 import multiprocessing
-import resource
+import os
 import statistics
-import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple, TypeVar
 
-import numpy as np
-
-from quorate.bench.workloads import WORKLOADS, Workload, measured, once, operand
+from quorate.bench.measure import Measured, measured, once, peak_mb
+from quorate.bench.workloads import WORKLOADS, Workload
+from quorate.coordination.machine import load_machine
+from quorate.coordination.timeline import Links, Timeline, predict
 from quorate.crypto.pki import create_authority, issue
-from quorate.engine.count import count
+from quorate.engine.exchange import Step
 from quorate.engine.names import Scope
+from quorate.engine.network import LAN, Network
 from quorate.engine.party import Party
 from quorate.engine.session import Session
 from quorate.engine.simulate import simulate
 from quorate.errors import InternalError, UserError
 from quorate.kernels.memory import keep_freed_memory
+from quorate.protocols.base import Protocol
 from quorate.protocols.registry import default_threshold, make
 from quorate.testing.loopback import Loopback
 from quorate.transport.conduct import conduct
 
-__all__ = ["TRANSPORTS", "Record", "Setting", "run"]
+__all__ = ["TRANSPORTS", "Record", "Setting", "run", "setting_for"]
 
+T = TypeVar("T")
 Transport = Literal["tls", "plain", "simulate"]
 TRANSPORTS: tuple[Transport, ...] = ("tls", "plain", "simulate")
 PATIENCE = 600.0
+LOOPBACK = Network(10, 20 * 10**9)
+"""What predictions take the loopback interface for; the machine's figures hold the rest of what a message costs."""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """A protocol with its parties and threshold, over a transport."""
+    """A protocol with its parties and threshold, over a transport, which may seem as slow as `network`."""
 
     protocol: str
     parties: int
     threshold: int
     transport: Transport
+    network: Network | None = None
 
     @property
     def participants(self) -> tuple[str, ...]:
@@ -54,15 +60,16 @@ class Setting:
     def session(self, me: int, *, counting: bool = False) -> Session:
         """The session of one participant."""
         dealer = self.parties if len(self.participants) > self.parties else None
-        return Session(me, self.parties, self.participants, dealer, counting)
+        return Session(me, self.parties, self.participants, dealer, counting, network=self.network or LAN)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Record:
     """One measurement; `seconds` is the median over repetitions of the slowest party's time.
 
     `bytes_sent_per_party` is the mean over the parties (set-up excluded, message bodies only); `clear_seconds` is the
-    time NumPy needs for the same on plaintext.
+    time NumPy needs for the same on plaintext. `rtt` and `bandwidth` are those of the simulated network, if any.
+    `predicted_seconds` is what a quote would say, for TLS.
     """
 
     name: str
@@ -71,7 +78,10 @@ class Record:
     parties: int
     threshold: int
     transport: str
+    rtt: str | None = None
+    bandwidth: str | None = None
     seconds: float
+    predicted_seconds: float | None = None
     per_second: float
     bytes_sent_per_party: float
     rounds: int
@@ -86,85 +96,110 @@ class Record:
         return asdict(self)
 
 
-def run(name: str, setting: Setting, sizes: tuple[int, ...] = (), repeats: int = 5) -> Iterator[Record]:
-    """Measure workload `name`, for each size.
+class _Cost(NamedTuple):
+    """Of one repetition: rounds, bytes sent by a party on average, predicted seconds."""
+
+    rounds: int
+    sent: float
+    seconds: float
+
+
+def run(name: str, setting: Setting, size: int, repeats: int = 5) -> Record:
+    """Measure workload `name` for one size.
 
     Raises:
-        UserError: there is no such workload. InternalError: a result was wrong, or a process died.
+        UserError: there is no such workload, or no simulated network for this transport.
+        InternalError: a result was wrong, or a process died.
     """
     if name not in WORKLOADS:
         raise UserError(f"there is no benchmark {name!r}; choose from {', '.join([*WORKLOADS, 'hospital_job'])}")
+    if setting.network is not None and setting.transport == "simulate":
+        raise UserError("a network is simulated between processes; choose the transport tls or plain")
     workload = WORKLOADS[name]
-    for size in sizes or workload.sizes:
-        yield _record(name, workload, setting, size, repeats)
-
-
-def _record(name: str, workload: Workload, setting: Setting, size: int, repeats: int) -> Record:
-    runs, peaks = (_simulated if setting.transport == "simulate" else _processes)(name, setting, size, repeats)
-    seconds = [max(times) for times in zip(*runs, strict=True)]
-    median = statistics.median(seconds)
-    costs = [_cost(workload, setting, size, me) for me in range(setting.parties)]
+    runs = (_simulated if setting.transport == "simulate" else _processes)(name, setting, size, repeats)
+    seconds = [max(times) for times in zip(*(one.seconds for one in runs), strict=True)]
+    median, cost = statistics.median(seconds), _cost(workload, setting, size)
     return Record(
-        name,
-        setting.protocol,
-        size,
-        setting.parties,
-        setting.threshold,
-        setting.transport,
-        median,
-        workload.operations(size) / median,
-        sum(sent for _, sent in costs) / setting.parties,
-        max(rounds for rounds, _ in costs),
-        max(peaks),
-        repeats,
-        min(seconds),
-        max(seconds),
-        _clear(workload, size),
+        name=name,
+        protocol=setting.protocol,
+        n=size,
+        parties=setting.parties,
+        threshold=setting.threshold,
+        transport=setting.transport,
+        rtt=None if setting.network is None else setting.network.rtt,
+        bandwidth=None if setting.network is None else setting.network.rate,
+        seconds=median,
+        predicted_seconds=cost.seconds if setting.transport == "tls" else None,
+        per_second=workload.operations(size) / median,
+        bytes_sent_per_party=cost.sent,
+        rounds=cost.rounds,
+        peak_mb_per_party=max(one.peak_mb for one in runs),
+        repetitions=repeats,
+        fastest=min(seconds),
+        slowest=max(seconds),
+        clear_seconds=_clear(workload, size),
     )
 
 
-def _cost(workload: Workload, setting: Setting, size: int, me: int) -> tuple[int, int]:
-    """Rounds and bytes sent of one repetition, without the set-up."""
+def _cost(workload: Workload, setting: Setting, size: int) -> _Cost:
+    """What one repetition costs, the set-up and the barrier before it taken off."""
+    first = _predicted(setting, lambda p, at: _nothing())
+    whole = _predicted(setting, lambda p, at: once(p, at, workload, size))
+    barrier = len(setting.participants) - 1
+    sent = [_sent(whole, me) - _sent(first, me) - barrier for me in range(setting.parties)]
+    rounds = [whole.parts[me].party.rounds - first.parts[me].party.rounds - 1 for me in range(setting.parties)]
+    return _Cost(max(rounds), sum(sent) / setting.parties, (whole.ended - first.ended) / 1e9)
 
-    def program(*, work: bool) -> Party:
-        session, at = setting.session(me, counting=True), Scope.root()
-        protocol = make(setting.protocol, session, setting.threshold)
-        return count(once(protocol, at, workload, size) if work else protocol.setup(at.child("setup")))
 
-    with_work, setup = program(work=True), program(work=False)
-    return with_work.rounds - setup.rounds, sum(with_work.sent.values()) - sum(setup.sent.values())
+def _nothing() -> Step[None]:
+    yield from ()
+
+
+def _predicted(setting: Setting, program: Callable[[Protocol, Scope], Step[Any]]) -> Timeline:
+    """A session on arrays without content, in virtual time."""
+    sessions = [setting.session(me, counting=True) for me in range(len(setting.participants))]
+    programs = [
+        _in_session(make(setting.protocol, session, setting.threshold), Scope.root(), program) for session in sessions
+    ]
+    return predict(programs, sessions, Links(setting.network or LOOPBACK), load_machine(os.cpu_count()))
+
+
+def _in_session(p: Protocol, root: Scope, program: Callable[[Protocol, Scope], Step[T]]) -> Step[T]:
+    yield from p.setup(root.child("setup"))
+    return (yield from program(p, root.child("benchmark")))
+
+
+def _sent(timeline: Timeline, me: int) -> int:
+    return sum(timeline.parts[me].party.sent.values())
 
 
 def _clear(workload: Workload, size: int) -> float:
     """Seconds for the same on plaintext with NumPy, best of three."""
-    shape = workload.shape(size)
-    x, y = (operand(workload, shape, workload.field_bits, k, 0, int(np.prod(shape))).reshape(shape) for k in range(2))
+    in_the_clear = workload.clear(size)
     best = float("inf")
     for _ in range(3):
         start = time.perf_counter()
-        workload.expect(x, y)
+        in_the_clear()
         best = min(best, time.perf_counter() - start)
     return best
 
 
-def _program(name: str, setting: Setting, size: int, repeats: int, me: int, root: Scope) -> Party:
+def _program(name: str, setting: Setting, size: int, repeats: int, me: int, root: Scope) -> Step[Measured]:
     protocol = make(setting.protocol, setting.session(me), setting.threshold)
-    return Party(measured(protocol, root.child("benchmark"), WORKLOADS[name], size, repeats))
+    return _in_session(protocol, root, lambda p, at: measured(p, at, WORKLOADS[name], size, repeats))
 
 
-def _simulated(name: str, setting: Setting, size: int, repeats: int) -> tuple[list[list[float]], list[float]]:
+def _simulated(name: str, setting: Setting, size: int, repeats: int) -> list[Measured]:
     """All parties in this process; the times are those of all of them together."""
-    programs = []
-    for me in range(len(setting.participants)):
-        protocol = make(setting.protocol, setting.session(me), setting.threshold)
-        programs.append(measured(protocol, Scope.root(), WORKLOADS[name], size, repeats))
-    finished = simulate(programs)
-    return [party.result for party in finished], [_peak_mb() / len(programs)]
+    everybody = range(len(setting.participants))
+    finished = simulate([_program(name, setting, size, repeats, me, Scope.root()) for me in everybody])
+    each = peak_mb() / len(everybody)
+    return [Measured(party.result.seconds, each) for party in finished[: setting.parties]]
 
 
-def _processes(name: str, setting: Setting, size: int, repeats: int) -> tuple[list[list[float]], list[float]]:
+def _processes(name: str, setting: Setting, size: int, repeats: int) -> list[Measured]:
     """One process per participant, connected on the loopback interface."""
-    with tempfile.TemporaryDirectory() as folder, Loopback(setting.participants) as loopback:
+    with tempfile.TemporaryDirectory() as folder, Loopback(setting.participants, setting.network) as loopback:
         if setting.transport == "tls":
             create_authority(Path(folder), "benchmark")
             issue(Path(folder), dict.fromkeys(setting.participants, "127.0.0.1"))
@@ -181,8 +216,7 @@ def _processes(name: str, setting: Setting, size: int, repeats: int) -> tuple[li
         answers = [_answer(pipe, setting.participants[me]) for me, pipe in enumerate(pipes)]
         for worker in workers:
             worker.join()
-    parties = answers[: setting.parties]
-    return [seconds for seconds, _ in parties], [peak for _, peak in parties]
+    return answers[: setting.parties]
 
 
 def _work(
@@ -190,31 +224,32 @@ def _work(
 ) -> None:
     keep_freed_memory()
     root = Scope.root()
-    party = _program(name, setting, size, repeats, me, root)
+    party = Party(_program(name, setting, size, repeats, me, root))
     tls = setting.transport == "tls"
     links = loopback.tls_links(me, folder) if tls else loopback.insecure_plaintext_links(me)
     names = setting.participants
-    seconds = conduct(party, links, root_scope=root, names=names, round_timeout=PATIENCE, session_timeout=10 * PATIENCE)
-    pipe.send_bytes(" ".join(map(repr, [_peak_mb(), *seconds])).encode())
+    found: Measured = conduct(
+        party, links, root_scope=root, names=names, round_timeout=PATIENCE, session_timeout=10 * PATIENCE
+    )
+    pipe.send_bytes(" ".join(map(repr, [found.peak_mb, *found.seconds])).encode())
 
 
-def _answer(pipe: Connection, who: str) -> tuple[list[float], float]:
+def _answer(pipe: Connection, who: str) -> Measured:
     try:
         peak, *seconds = map(float, pipe.recv_bytes().split())
     except EOFError:
         raise InternalError(f"the benchmark process {who} died; its own message says why") from None
-    return seconds, peak
-
-
-def _peak_mb() -> float:
-    """Largest resident size of this process so far, in MB of 10**6 bytes."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
+    return Measured(seconds, peak)
 
 
 def setting_for(
-    protocol: str, transport: Transport, parties: int | None = None, threshold: int | None = None
+    protocol: str,
+    transport: Transport,
+    parties: int | None = None,
+    threshold: int | None = None,
+    network: Network | None = None,
 ) -> Setting:
     """A setting with the usual number of parties and threshold where none is given."""
     count_ = parties or {"semi2k": 2}.get(protocol, 3)
-    return Setting(protocol, count_, default_threshold(protocol, count_) if threshold is None else threshold, transport)
+    tolerated = default_threshold(protocol, count_) if threshold is None else threshold
+    return Setting(protocol, count_, tolerated, transport, network)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -13,15 +13,37 @@ from quorate.cli.common import Json
 from quorate.errors import UserError
 
 if TYPE_CHECKING:
-    from quorate.bench.runner import Record
+    from quorate.bench.runner import Record, Setting, Transport
+    from quorate.engine.network import Network
 
 __all__ = ["bench"]
 
-JOB = "hospital_job"
+JOB, GROWING = "hospital_job", "growth"
+
+
+class _Task(NamedTuple):
+    """One measurement to be made."""
+
+    label: str
+    measure: Callable[[], Record]
+
+
+class _Options(NamedTuple):
+    """What was asked for, but for the names of workloads."""
+
+    protocols: list[str] | None
+    parties: int | None
+    threshold: int | None
+    transports: list[Transport]
+    sizes: tuple[int, ...]
+    repeats: int
+    network: Network | None
 
 
 def bench(
-    names: Annotated[list[str] | None, typer.Argument(help="What to measure; all by default.")] = None,
+    names: Annotated[
+        list[str] | None, typer.Argument(help="What to measure; 'growth': how it grows with size. All by default.")
+    ] = None,
     protocol: Annotated[list[str] | None, typer.Option(help="rep3, shamir, semi2k or clear; repeatable.")] = None,
     parties: Annotated[int | None, typer.Option(help="Number of parties, where the protocol leaves a choice.")] = None,
     threshold: Annotated[int | None, typer.Option(help="Corrupted parties to withstand (shamir).")] = None,
@@ -30,22 +52,21 @@ def bench(
     ] = None,
     size: Annotated[list[int] | None, typer.Option(help="Number of elements; repeatable.")] = None,
     repeats: Annotated[int, typer.Option(min=5, help="Repetitions; the median is reported.")] = 5,
+    rtt: Annotated[str | None, typer.Option(help="Round trip of a simulated network, such as 40ms.")] = None,
+    bandwidth: Annotated[str | None, typer.Option(help="What each participant can send in it: 100Mbit.")] = None,
     json: Json = False,
 ) -> None:
     """Measure workloads between processes on this machine.
 
     Without options: everything for rep3, products for shamir (1, 3), shamir (2, 5) and semi2k, over TLS and plain.
     """
-    from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from quorate.engine.network import Network
 
-    records: list[Record] = []
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("starting")
-        for label, measurement in _measurements(names or [], protocol, parties, threshold, transport, size, repeats):
-            progress.update(task, description=label)
-            records.extend(measurement)
+    network = None if rtt is None and bandwidth is None else Network.parse(rtt, bandwidth)
+    options = _Options(
+        protocol, parties, threshold, _transports(transport, network), tuple(size or ()), repeats, network
+    )
+    records = _run(list(_tasks(names or [], options)))
     if json:
         import msgspec
 
@@ -54,34 +75,66 @@ def bench(
         _table(records)
 
 
-def _measurements(
-    names: list[str],
-    protocols: list[str] | None,
-    parties: int | None,
-    threshold: int | None,
-    transports: list[str] | None,
-    sizes: list[int] | None,
-    repeats: int,
-) -> Iterator[tuple[str, Iterator[Record]]]:
-    from quorate.bench.job import hospital_job
-    from quorate.bench.runner import TRANSPORTS, run, setting_for
-    from quorate.bench.workloads import WORKLOADS
+def _run(tasks: list[_Task]) -> list[Record]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    chosen = [transport for transport in TRANSPORTS if transport in (transports or ("tls", "plain"))]
-    if unknown := set(transports or ()) - set(TRANSPORTS):
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    records = []
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        shown = progress.add_task("", total=len(tasks))
+        for task in tasks:
+            progress.update(shown, description=task.label)
+            records.append(task.measure())
+            progress.advance(shown)
+    return records
+
+
+def _transports(wanted: list[str] | None, network: Network | None) -> list[Transport]:
+    """In their usual order; over a simulated network TLS alone by default."""
+    from quorate.bench.runner import TRANSPORTS
+
+    if unknown := set(wanted or ()) - set(TRANSPORTS):
         raise UserError(f"--transport {', '.join(sorted(unknown))}: choose from {', '.join(TRANSPORTS)}")
-    settings = [(name, parties, threshold) for name in protocols or ("rep3",)]
-    plan = [(name, setting) for setting in settings for name in names or [*WORKLOADS, JOB]]
-    if not names and protocols is None:
+    default = ("tls", "plain") if network is None else ("tls",)
+    return [transport for transport in TRANSPORTS if transport in (wanted or default)]
+
+
+def _tasks(names: list[str], options: _Options) -> Iterator[_Task]:
+    from quorate.bench.job import hospital_job
+    from quorate.bench.runner import run
+
+    for name, setting, sizes in _chosen(names, options):
+        if setting is None:
+            yield _Task(JOB, lambda: hospital_job(options.repeats))
+            continue
+        for size in sizes:
+            label = f"{name} {size:,}, {setting.protocol} ({setting.threshold}, {setting.parties}), {setting.transport}"
+            yield _Task(label, lambda name=name, setting=setting, size=size: run(name, setting, size, options.repeats))  # type: ignore[misc]
+
+
+def _chosen(names: list[str], options: _Options) -> Iterator[tuple[str, Setting | None, tuple[int, ...]]]:
+    """(workload, setting, sizes) in the order of measuring; no setting for the whole job."""
+    from quorate.bench.runner import setting_for
+    from quorate.bench.workloads import GROWTH, WORKLOADS
+
+    settings = [(name, options.parties, options.threshold) for name in options.protocols or ("rep3",)]
+    wanted = [name for asked in names or [*WORKLOADS, JOB] for name in (GROWTH if asked == GROWING else [asked])]
+    if unknown := sorted(set(wanted) - {*WORKLOADS, JOB}):
+        raise UserError(
+            f"there is no benchmark {', '.join(unknown)}; choose from {', '.join([*WORKLOADS, JOB, GROWING])}"
+        )
+    plan = [(name, setting) for setting in settings for name in wanted]
+    if not names and options.protocols is None:
         plan += [("product", ("shamir", 3, 1)), ("product", ("shamir", 5, 2)), ("product", ("semi2k", 2, 1))]
     for name, (protocol, count, tolerated) in plan:
         if name == JOB:
-            yield JOB, hospital_job(repeats)
+            yield name, None, ()
             continue
-        for transport in chosen:
-            setting = setting_for(protocol, transport, count, tolerated)
-            label = f"{name}, {protocol} ({setting.threshold}, {setting.parties}), {transport}"
-            yield label, run(name, setting, tuple(sizes or ()), repeats)
+        usual = GROWTH[name] if GROWING in names and name in GROWTH else WORKLOADS[name].sizes
+        for transport in options.transports:
+            setting = setting_for(protocol, transport, count, tolerated, options.network)
+            yield name, setting, options.sizes or usual
 
 
 def _table(records: list[Record]) -> None:
@@ -90,25 +143,31 @@ def _table(records: list[Record]) -> None:
 
     console = Console()
     if not console.is_terminal:
-        console = Console(width=120)  # a file has room for every column
+        console = Console(width=140)  # a file has room for every column
     table = Table(
         title=f"{platform.machine()}, {os.cpu_count()} cores shared by all parties, Python {platform.python_version()}"
     )
     for heading in ("workload", "protocol", "n", "transport"):
         table.add_column(heading)
-    for heading in ("seconds", "per second", "bytes/party", "rounds", "peak MB", "× clear"):
+    for heading in ("seconds", "predicted", "per second", "bytes/party", "rounds", "peak MB", "× clear"):
         table.add_column(heading, justify="right")
     for record in records:
-        table.add_row(
-            record.name,
-            f"{record.protocol} ({record.threshold}, {record.parties})",
-            f"{record.n:,}",
-            record.transport,
-            f"{record.seconds:.4f}",
-            f"{record.per_second:,.0f}",
-            f"{record.bytes_sent_per_party:,.0f}",
-            f"{record.rounds:,}",
-            f"{record.peak_mb_per_party:.0f}",
-            f"{record.seconds / record.clear_seconds:,.0f}" if record.clear_seconds else "",
-        )
+        table.add_row(*_cells(record))
     console.print(table)
+
+
+def _cells(record: Record) -> list[str]:
+    network = f", {record.rtt}, {record.bandwidth}" if record.rtt else ""
+    return [
+        record.name,
+        f"{record.protocol} ({record.threshold}, {record.parties})",
+        f"{record.n:,}",
+        record.transport + network,
+        f"{record.seconds:.4f}",
+        "" if record.predicted_seconds is None else f"{record.predicted_seconds:.4f}",
+        f"{record.per_second:,.0f}",
+        f"{record.bytes_sent_per_party:,.0f}",
+        f"{record.rounds:,}",
+        f"{record.peak_mb_per_party:.0f}",
+        f"{record.seconds / record.clear_seconds:,.0f}" if record.clear_seconds else "",
+    ]
