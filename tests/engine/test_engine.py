@@ -1,11 +1,13 @@
 """Names, merging of rounds, the party's state machine, simulation and counting."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
 from quorate.engine import party as party_module
 from quorate.engine.count import count
-from quorate.engine.exchange import Exchange, Fork, parallel
+from quorate.engine.exchange import Exchange, Fork, Join, Lockstep, Spawn, parallel
 from quorate.engine.names import Scope
 from quorate.engine.party import Party
 from quorate.engine.session import Session
@@ -73,12 +75,109 @@ def test_parallel_merges_rounds_into_one_message():
     assert (other.rounds, other.messages) == (2, 2)
 
 
-def test_parallel_refuses_steps_that_fork():
-    def forking():
-        yield Fork([])
+def rounds_of(at, me, count):
+    """A chain of `count` rounds."""
+    total = 0
+    for k in range(count):
+        total += int((yield from swap(at.child(f"{k}"), me, words(k + 10 * me)))[0])
+    return total
 
-    with pytest.raises(InternalError, match="fork"):
-        simulate([parallel([forking()])])
+
+def test_steps_in_lockstep_may_fork():
+    def forking(at, me):
+        before = yield from rounds_of(at.child("before"), me, 1)
+        tiles = yield Fork([rounds_of(at.child(f"tile {k}"), me, 2) for k in range(5)], width=2)
+        nested = yield Fork([inner(at.child("x"), me), rounds_of(at.child("y"), me, 3)])
+        nothing = yield Fork([])
+        return before, tiles, nested, nothing, (yield from rounds_of(at.child("after"), me, 1))
+
+    def inner(at, me):
+        return (yield Fork([rounds_of(at.child(f"{k}"), me, 3) for k in range(2)]))
+
+    def program(me):
+        at = Scope.root()
+        return (yield from parallel([forking(at.child("f"), me), rounds_of(at.child("chain"), me, 9)]))
+
+    one, other = simulate([program(0), program(1)])
+    assert one.result == [(10, [21] * 5, [[33, 33], 33], [], 10), 9 * 10 + 36]
+    assert other.result == [(0, [1] * 5, [[3, 3], 3], [], 0), 36]
+    assert one.rounds == other.rounds == 9
+    counted = count(program(0))
+    assert (counted.rounds, counted.sent, counted.messages) == (one.rounds, one.sent, one.messages)
+
+
+def test_what_a_step_adds_joins_the_same_round():
+    """Chains of 3 and of 1 + 1 + 1 rounds, the second made of steps that start each other: 3 rounds and messages."""
+
+    def program(me):
+        at, together, ended = Scope.root(), Lockstep(), []
+
+        def go_on(left, result):
+            ended.append(result)
+            if left:
+                together.add(rounds_of(at.child(f"link {left}"), me, 1), partial(go_on, left - 1))
+
+        together.add(rounds_of(at.child("chain"), me, 3), ended.append)
+        together.add(rounds_of(at.child("first"), me, 1), partial(go_on, 2))
+        yield from together.run()
+        return ended
+
+    one, _ = simulate([program(0), program(1)])
+    assert one.result == [10, 10, 33, 10]
+    assert (one.rounds, one.messages) == (3, 3)
+
+
+def test_a_branch_goes_on_beside_and_its_depth_counts_from_where_it_began():
+    def program(me):
+        at = Scope.root()
+        yield from rounds_of(at.child("before"), me, 2)
+        branch = yield Spawn([rounds_of(at.child(f"{k}"), me, 4) for k in range(3)], width=2)
+        yield from rounds_of(at.child("meanwhile"), me, 3)
+        results = yield Join(branch)
+        empty = yield Join((yield Spawn([])))
+        return results, empty
+
+    one, _ = simulate([program(0), program(1)])
+    assert one.result == ([46, 46, 46], [])
+    assert one.rounds == 2 + 4
+
+
+def test_only_an_own_branch_is_joined_and_once():
+    def again():
+        branch = yield Spawn([])
+        yield Join(branch)
+        yield Join(branch)
+
+    def foreign():
+        yield Join(None)
+
+    for program in (again, foreign):
+        with pytest.raises(InternalError, match="and once"):
+            simulate([program()])
+
+
+def test_the_main_line_goes_before_its_branches():
+    """What the rounds of many wait for must not queue behind tiles."""
+    order = []
+
+    def tile(k, name):
+        yield Exchange(name, None, {1: [np.empty(1, np.uint64)]})
+        order.append(k)
+
+    def program():
+        branch = yield Spawn([tile(k, (k, 1)) for k in range(3)])
+        yield Exchange((9, 1), None, {1: [np.empty(1, np.uint64)]})
+        order.append("main")
+        yield Join(branch)
+
+    party = Party(program())
+    while party.advance():
+        pass
+    for ident in (0, 1, 2, 9):
+        party.deliver(1, (ident, 1), bytes(8))
+    while party.advance():
+        pass
+    assert order == ["main", 0, 1, 2]
 
 
 def test_fork_bounds_the_width_and_adds_up_depth():

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import time
+import tracemalloc
 
 import numpy as np
 import pytest
 
 import quorate
 from quorate import errors as quorate_errors
-from quorate.lang.execute import execute
+from quorate.engine.session import Session
+from quorate.lang.boundary import Boundary
+from quorate.lang.cost import opening_costs, operation_costs
+from quorate.lang.execute import _Execution, execute
+from quorate.lang.plan import Operation, Plan
+from quorate.lang.ranges import plan_ranges
+from quorate.protocols.registry import make
 from quorate.sharing.dtype import BOOL, INT
 from quorate.testing.world import CONFIGURATIONS, World
 
@@ -233,28 +240,139 @@ def test_an_owner_cannot_give_what_was_not_agreed(values, message):
     assert "10" not in str(caught.value)
 
 
+def only(p, values):
+    """Arguments of `execute` for one array `a` of party 0 whose result z goes to it."""
+    mine = {("a", "value"): np.asarray(values)} if p.me == 0 else {}
+    return {"inputs": mine, "owners": {"a": 0}, "outputs": {"z": (0,)}, "bounds": {("a", "value"): (0, 1)}}
+
+
+def fan(a):
+    """A hundred products of which one is needed at a time, if they are done one after the other."""
+    total = a
+    for k in range(100):
+        total = total + (a * (k + 1))[::-1]
+    return {"z": total}
+
+
+def chain(a):
+    for _ in range(100):
+        a = (a * a)[::-1]
+    return {"z": a}
+
+
+@pytest.mark.parametrize("function", [chain, fan])
+def test_memory_is_freed_at_the_last_use(function):
+    size = 50_000
+    plan = quorate.computation(function).trace({"a": INT}).bind({"a": size})
+
+    def program(p, at):
+        return execute(plan, p, at, **only(p, np.ones(size, np.int64)))
+
+    World("clear", 1, seed=1).run(program)
+    tracemalloc.start()
+    World("clear", 1, seed=1).run(program)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 14 * 8 * size, peak / 8 / size
+
+
 def test_values_are_forgotten_after_their_last_use():
-    from quorate.lang.execute import _Execution
-
-    def function(a):
-        for _ in range(50):
-            a = (a * a)[::-1]
-        return {"z": a}
-
-    plan = quorate.computation(function).trace({"a": INT}).bind({"a": 3})
+    """Also those that nobody uses, and bundles."""
+    plan = quorate.computation(chain).trace({"a": INT}).bind({"a": 3})
+    extra = Operation("neg", (0,), {}, plan.operations[0].type)
+    plan = Plan(plan.name, (*plan.operations, extra), plan.outputs)
     most = [0]
 
     def program(p, at):
+        facts = only(p, [0, 1, 0])
         run = _Execution(
-            plan, p, at, {("a", "value"): np.array([0, 1, 0])} if p.me == 0 else {}, {"a": 0}, {"z": (0,)},
-            {("a", "value"): (0, 1)}, {}, lambda done, total: most.__setitem__(0, max(most[0], len(run.values))),
-        )  # fmt: skip
+            Boundary(plan, p, at, stored={}, **facts),
+            plan_ranges(plan, p, facts["bounds"]),
+            lambda done, total: most.__setitem__(0, max(most[0], len(run.values))),
+        )
         yield from run.work()
         assert not run.values
-        return run.results
 
     World("clear", 1, seed=1).run(program)
     assert 1 <= most[0] <= 3
+
+
+# -- rounds -----------------------------------------------------------------------------------------------------------
+
+
+def uneven(x, y, b):
+    """A long chain of small operations beside short ones, which meet late; large ones beside."""
+    long = x
+    for _ in range(7):
+        long = long * y
+    short = quorate.where(b, x, y)
+    meet = short * (x < y) + long
+    return {"meet": meet, "early": x * y, "root": (x < meet).sum(), "bits": b & (x == y)}
+
+
+def entangled(x, y, b):
+    """Many chains of different operations that depend on each other in no regular way."""
+    source = np.random.default_rng(11)
+    values = [x, y, x - y]
+    for k in range(16):
+        i, j = (int(source.integers(len(values))) for _ in range(2))
+        one, other = values[i], values[j]
+        kind = k % 4
+        new = one - other if kind == 0 else (one < other) * 1 if kind == 1 else quorate.where(b, one, other)
+        values.append(new if kind < 3 else (one < 0) * other)
+    return {"z": sum(values[1:], values[0])}
+
+
+def longest_chain(plan, protocol, parties, threshold, bounds):
+    """Rounds of the longest chain, from what every operation takes by itself."""
+    dealer = parties if protocol == "semi2k" else None
+    names = tuple("abcdefgh")[: parties + (dealer is not None)]
+    everybody = [
+        make(protocol, Session(me, parties, names, dealer, counting=True), threshold) for me in range(len(names))
+    ]
+    owners = dict.fromkeys(dict.fromkeys(name for name, _ in bounds), 0)
+    costs = operation_costs(plan, everybody, bounds, owners)
+    ends: list[int] = []
+    for operation, cost in zip(plan.operations, costs, strict=True):
+        ends.append(max((ends[operand] for operand in operation.operands), default=0) + cost.rounds)
+    opened = opening_costs(plan, everybody, dict.fromkeys(plan.outputs, (0,)))
+    return max(ends[target] + opened[name].rounds for name, target in plan.outputs.items())
+
+
+@pytest.mark.parametrize("configuration", CONFIGURATIONS, ids=str)
+@pytest.mark.parametrize("function", [uneven, entangled])
+def test_a_plan_takes_the_rounds_of_its_longest_chain(function, configuration, monkeypatch):
+    protocol, parties, threshold = configuration
+    size = 20
+    plan = quorate.computation(function).trace({"x": INT, "y": INT, "b": BOOL}, dict.fromkeys("xyb", size))
+    plan = plan.bind(dict.fromkeys("xyb", size))
+    bounds = {("x", "value"): (-3, 3), ("y", "value"): (-2, 2), ("b", "value"): (0, 1)}
+
+    def program(p, at):
+        outputs = dict.fromkeys(plan.outputs, (0,))
+        zeros = {key: np.zeros(size, np.int64) for key in bounds} if p.me == 0 else {}
+        owners = dict.fromkeys("xyb", 0)
+        return execute(plan, p, at, inputs=zeros, owners=owners, outputs=outputs, bounds=bounds)
+
+    def nothing(p, at):
+        yield from ()
+
+    world = World(protocol, parties, threshold, seed=1)
+    chain = longest_chain(plan, protocol, parties, threshold, bounds)
+    before = world.count(nothing).rounds
+    whole = world.count(program)
+    assert max(whole.rounds) - max(before) == chain
+    assert max(whole.messages) - max(world.count(nothing).messages) <= 2 * parties * chain
+    # The same with all operations in tiles, which go on beside.
+    monkeypatch.setattr("quorate.circuits.tiles.TILE", 8)
+    monkeypatch.setattr("quorate.lang.execute.TILE", 8)
+    monkeypatch.setattr("quorate.lang.boundary.TILE", 8)
+    tiled = world.count(program)
+    assert max(tiled.rounds) - max(before) == chain
+    assert sum(tiled.bytes_sent) == sum(whole.bytes_sent)
+    if protocol == "rep3":
+        ran = world.run(program)
+        assert (tiled.rounds, tiled.sent, tiled.messages) == (ran.rounds, ran.sent, ran.messages)
 
 
 def test_a_chain_of_ten_thousand_products(capsys):

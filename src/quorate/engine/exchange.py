@@ -1,20 +1,21 @@
 """What a protocol step asks of the outside world, and how steps are combined.
 
 A step is a generator. It yields an `Exchange` (one round) or a `Fork` (independent work that need not run in step),
-and is resumed when that is complete. Protocol code does no I/O and knows no clock.
+and is resumed when that is complete. Protocol code does no I/O and knows no clock. `Spawn` and `Join` are the two
+halves of a fork, for schedulers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Generator, Mapping, Sequence
+from functools import partial
+from typing import Any, Protocol, TypeVar
 
 import numpy.typing as npt
 
 from quorate.engine.names import Name
-from quorate.errors import InternalError
 
-__all__ = ["Array", "Buffers", "Exchange", "Fork", "Step", "parallel"]
+__all__ = ["Array", "Branch", "Buffers", "Exchange", "Fork", "Join", "Lockstep", "Request", "Spawn", "Step", "parallel"]
 
 T = TypeVar("T")
 Array = npt.NDArray[Any]
@@ -55,33 +56,121 @@ class Fork:
         self.width = max(1, width)
 
 
-Step = Generator[Exchange | Fork, Any, T]
+class Spawn(Fork):
+    """A fork that is not waited for: resumes at once with a `Branch`, to be joined later."""
+
+    __slots__ = ()
+
+
+class Branch(Protocol):
+    """Steps under way beside the one that spawned them."""
+
+    results: list[Any]
+
+
+class Join:
+    """Waits for a branch; resumes with the results of its steps."""
+
+    __slots__ = ("branch",)
+
+    def __init__(self, branch: Branch) -> None:
+        self.branch = branch
+
+
+Request = Exchange | Fork | Join
+"""What a step may yield."""
+
+Step = Generator[Request, Any, T]
+
+
+class Lockstep:
+    """Steps that advance together, with one message per peer and round for all of them.
+
+    Steps may be added at any time, also while others run: they take part from the round that is being put together on.
+    What is merged depends on the order of additions and on the rounds of the steps alone, so it is the same at all
+    parties. The merged message takes the name of the first live step.
+
+    A step that forks while others are live stays in step with its first fork; its other forks go on beside, and are
+    waited for when the first has ended.
+    """
+
+    __slots__ = ("_live",)
+
+    def __init__(self) -> None:
+        self._live: list[tuple[Step[Any], Callable[[Any], None]]] = []
+
+    def add(self, step: Step[Any], then: Callable[[Any], None]) -> None:
+        """Let `step` take part; `then` is called with its result, and may add further steps to the same round."""
+        self._live.append((step, then))
+
+    def run(self) -> Step[None]:
+        """Advance until no step is left."""
+        while self._live:
+            if len(self._live) == 1:
+                step, then = self._live.pop()
+                then((yield from step))
+                continue
+            round_: list[Exchange] = []
+            self._live = yield from self._advance(round_)
+            if round_:
+                yield round_[0] if len(round_) == 1 else _merge(round_)
+                round_.clear()  # what was sent is not held any longer
+
+    def _advance(self, round_: list[Exchange]) -> Step[list[tuple[Step[Any], Callable[[Any], None]]]]:
+        """Take every step, and those that are added meanwhile, to its next exchange; returns those that have one."""
+        going = []
+        for started, then in self._live:
+            step = started
+            try:
+                request = step.send(None)
+                while not isinstance(request, Exchange):
+                    if type(request) is Fork:
+                        step = _resumed(step, request)
+                        request = step.send(None)
+                    else:
+                        request = step.send((yield request))
+            except StopIteration as stop:
+                then(stop.value)
+                continue
+            round_.append(request)
+            going.append((step, then))
+        return going
+
+
+def _resumed(step: Step[T], fork: Fork) -> Step[T]:
+    """The rest of a step that has just asked for `fork`."""
+    answer = yield from _paced(fork)
+    return (yield from _with_paced_forks(step, answer))
+
+
+def _with_paced_forks(step: Step[T], answer: Any = None) -> Step[T]:
+    while True:
+        try:
+            request = step.send(answer)
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+        answer = (yield from _paced(request)) if type(request) is Fork else (yield request)
+
+
+def _paced(fork: Fork) -> Step[list[Any]]:
+    """A fork within lockstep: the first step sets the pace, the others go on beside."""
+    if not fork.steps:
+        return []
+    first, others = fork.steps[0], fork.steps[1:]
+    branch: Branch | None = (yield Spawn(others, fork.width - 1)) if others else None
+    result = yield from _with_paced_forks(first)
+    return [result, *((yield Join(branch)) if branch else ())]
 
 
 def parallel(steps: Sequence[Step[T]]) -> Step[list[T]]:
-    """Run steps in lockstep, merging their exchanges into one message per peer and round.
-
-    Costs as many rounds as the longest of the steps. The merged message takes the name of the first live step.
-    """
-    results: dict[int, T] = {}
-    live = list(enumerate(steps))
-    while live:
-        waiting: list[tuple[int, Step[T]]] = []
-        round_: list[Exchange] = []
-        for index, step in live:
-            try:
-                request = step.send(None)
-            except StopIteration as stop:
-                results[index] = stop.value
-                continue
-            if not isinstance(request, Exchange):
-                raise InternalError("a step that forks cannot run in lockstep with others")
-            waiting.append((index, step))
-            round_.append(request)
-        if round_:
-            yield round_[0] if len(round_) == 1 else _merge(round_)
-        live = waiting
-    return [results[index] for index in range(len(steps))]
+    """Run steps in lockstep, see `Lockstep`. Costs as many rounds as the longest of the steps."""
+    results: list[Any] = [None] * len(steps)
+    together = Lockstep()
+    for index, step in enumerate(steps):
+        together.add(step, partial(results.__setitem__, index))
+    yield from together.run()
+    return results
 
 
 def _merge(round_: Sequence[Exchange]) -> Exchange:

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from quorate.engine.exchange import Buffers, Exchange, Fork, Step, size_of
+from quorate.engine.exchange import Buffers, Exchange, Fork, Join, Spawn, Step, size_of
 from quorate.engine.names import Name
 from quorate.errors import InternalError, PeerError
 
@@ -50,16 +50,16 @@ class _Task:
 
 
 class _Forked:
-    """A fork under way: what is still to start, and the results so far."""
+    """A fork under way: what is still to start, the results so far, and the task that waits for them, if any does."""
 
-    __slots__ = ("depth", "owner", "queue", "results", "running")
+    __slots__ = ("depth", "owner", "queue", "results", "running", "start")
 
-    def __init__(self, owner: _Task, steps: Iterator[tuple[int, Step[Any]]], count: int) -> None:
+    def __init__(self, owner: _Task | None, start: int, steps: Iterator[tuple[int, Step[Any]]], count: int) -> None:
         self.owner = owner
         self.queue = steps
         self.results: list[Any] = [None] * count
         self.running = 0
-        self.depth = owner.depth
+        self.start = self.depth = start
 
 
 class Party:
@@ -116,6 +116,8 @@ class Party:
             self._exchange(task, request)
         elif isinstance(request, Fork):
             self._fork(task, request)
+        elif isinstance(request, Join):
+            self._join(task, request)
         else:
             raise InternalError(f"a step yielded {type(request).__name__} instead of an Exchange or a Fork")
         return True
@@ -140,7 +142,11 @@ class Party:
         task, _, size = self._expected.pop((peer, name))
         self._note(peer, name, size)
         task.missing -= 1
-        if not task.missing:
+        if task.missing:
+            return
+        if task.fork is None:  # the main line: forks keep the core busy while it waits, and must not hold it up
+            self._ready.appendleft(task)
+        else:
             self._ready.append(task)
 
     def deliver(self, peer: int, name: Name, body: bytes | memoryview) -> None:
@@ -205,20 +211,35 @@ class Party:
         return True
 
     def _fork(self, task: _Task, request: Fork) -> None:
-        forked = _Forked(task, iter(enumerate(request.steps)), len(request.steps))
+        waits = not isinstance(request, Spawn)
+        steps = enumerate(request.steps)
+        forked = _Forked(task if waits else None, task.depth, steps, len(request.steps))
+        if not waits:
+            self._resume(task, forked)
         for _ in range(request.width):
             if not self._start_next(forked):
                 break
+        if waits and not forked.running:
+            self._resume(task, forked.results)
+
+    def _resume(self, task: _Task, value: Any) -> None:
+        task.value = value
+        self._ready.append(task)
+
+    def _join(self, task: _Task, request: Join) -> None:
+        forked = request.branch
+        if not isinstance(forked, _Forked) or forked.owner is not None:
+            raise InternalError("a step can join only a branch that it spawned, and once")
+        forked.owner = task
         if not forked.running:
-            task.value = forked.results
-            self._ready.append(task)
+            self._end(forked)
 
     def _start_next(self, forked: _Forked) -> bool:
         entry = next(forked.queue, None)
         if entry is None:
             return False
         forked.running += 1
-        self._ready.append(_Task(entry[1], forked.owner.depth, forked, entry[0]))
+        self._ready.append(_Task(entry[1], forked.start, forked, entry[0]))
         return True
 
     def _finish(self, task: _Task, value: Any) -> None:
@@ -231,9 +252,14 @@ class Party:
         forked.running -= 1
         self._start_next(forked)
         if not forked.running:
-            forked.owner.depth = forked.depth
-            forked.owner.value = forked.results
-            self._ready.append(forked.owner)
+            self._end(forked)
+
+    def _end(self, forked: _Forked) -> None:
+        """All steps of a fork are done: its owner, if it waits already, goes on."""
+        owner = forked.owner
+        if owner is not None:
+            owner.depth = max(owner.depth, forked.depth)
+            self._resume(owner, forked.results)
 
 
 def _scatter(body: memoryview, buffers: Buffers) -> None:
