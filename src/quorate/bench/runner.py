@@ -15,8 +15,8 @@ from typing import Any, Literal, NamedTuple, TypeVar
 
 from quorate.bench.measure import Measured, measured, once, peak_mb
 from quorate.bench.workloads import WORKLOADS, Workload
-from quorate.coordination.machine import load_machine
-from quorate.coordination.timeline import Links, Timeline, predict
+from quorate.coordination.machine import Machine, load_machine
+from quorate.coordination.timeline import LOOPBACK, Links, Timeline, predict
 from quorate.crypto.pki import create_authority, issue
 from quorate.engine.exchange import Step
 from quorate.engine.names import Scope
@@ -31,14 +31,12 @@ from quorate.protocols.registry import default_threshold, make
 from quorate.testing.loopback import Loopback
 from quorate.transport.conduct import conduct
 
-__all__ = ["TRANSPORTS", "Record", "Setting", "run", "setting_for"]
+__all__ = ["TRANSPORTS", "Record", "Setting", "predicted", "run", "setting_for"]
 
 T = TypeVar("T")
 Transport = Literal["tls", "plain", "simulate"]
 TRANSPORTS: tuple[Transport, ...] = ("tls", "plain", "simulate")
 PATIENCE = 600.0
-LOOPBACK = Network(10, 20 * 10**9)
-"""What predictions take the loopback interface for; the machine's figures hold the rest of what a message costs."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +116,7 @@ def run(name: str, setting: Setting, size: int, repeats: int = 5) -> Record:
     workload = WORKLOADS[name]
     runs = (_simulated if setting.transport == "simulate" else _processes)(name, setting, size, repeats)
     seconds = [max(times) for times in zip(*(one.seconds for one in runs), strict=True)]
-    median, cost = statistics.median(seconds), _cost(workload, setting, size)
+    median, cost = statistics.median(seconds), _cost(workload, setting, size, load_machine(os.cpu_count()))
     return Record(
         name=name,
         protocol=setting.protocol,
@@ -141,10 +139,15 @@ def run(name: str, setting: Setting, size: int, repeats: int = 5) -> Record:
     )
 
 
-def _cost(workload: Workload, setting: Setting, size: int) -> _Cost:
-    """What one repetition costs, the set-up and the barrier before it taken off."""
-    first = _predicted(setting, lambda p, at: _nothing())
-    whole = _predicted(setting, lambda p, at: once(p, at, workload, size))
+def predicted(name: str, setting: Setting, size: int, machine: Machine) -> float:
+    """Seconds that one repetition of workload `name` should take on the setting's network, or loopback."""
+    return _cost(WORKLOADS[name], setting, size, machine).seconds
+
+
+def _cost(workload: Workload, setting: Setting, size: int, machine: Machine) -> _Cost:
+    """What one repetition costs, its final barrier included in the time alone."""
+    first = _predicted(setting, machine, lambda p, at: _nothing())
+    whole = _predicted(setting, machine, lambda p, at: once(p, at, workload, size))
     barrier = len(setting.participants) - 1
     sent = [_sent(whole, me) - _sent(first, me) - barrier for me in range(setting.parties)]
     rounds = [whole.parts[me].party.rounds - first.parts[me].party.rounds - 1 for me in range(setting.parties)]
@@ -155,13 +158,13 @@ def _nothing() -> Step[None]:
     yield from ()
 
 
-def _predicted(setting: Setting, program: Callable[[Protocol, Scope], Step[Any]]) -> Timeline:
+def _predicted(setting: Setting, machine: Machine, program: Callable[[Protocol, Scope], Step[Any]]) -> Timeline:
     """A session on arrays without content, in virtual time."""
     sessions = [setting.session(me, counting=True) for me in range(len(setting.participants))]
     programs = [
         _in_session(make(setting.protocol, session, setting.threshold), Scope.root(), program) for session in sessions
     ]
-    return predict(programs, sessions, Links(setting.network or LOOPBACK), load_machine(os.cpu_count()))
+    return predict(programs, sessions, Links(setting.network or LOOPBACK), machine)
 
 
 def _in_session(p: Protocol, root: Scope, program: Callable[[Protocol, Scope], Step[T]]) -> Step[T]:
