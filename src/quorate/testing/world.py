@@ -15,6 +15,7 @@ from quorate.crypto.entropy import SeededEntropyForTests, SystemEntropy
 from quorate.engine.count import count
 from quorate.engine.exchange import Step
 from quorate.engine.names import Scope
+from quorate.engine.network import LAN, Network
 from quorate.engine.party import Party
 from quorate.engine.session import Session
 from quorate.engine.simulate import Interceptor, simulate
@@ -58,7 +59,10 @@ class Outcome:
 
 
 class World:
-    """A protocol among simulated participants: parties, then the dealer if the protocol has one, then outsiders."""
+    """A protocol among simulated participants: parties, then the dealer if the protocol has one, then outsiders.
+
+    `network` is what circuits take it for when they weigh rounds against bytes; nothing is delayed.
+    """
 
     def __init__(
         self,
@@ -69,6 +73,7 @@ class World:
         outsiders: int = 0,
         seed: int | None = None,
         intercept: Interceptor | None = None,
+        network: Network = LAN,
     ) -> None:
         self.protocol = protocol
         self.parties = PARTIES[protocol] if parties is None else parties
@@ -77,6 +82,7 @@ class World:
         self.size = self.parties + (self.dealer is not None) + outsiders
         self.seed = int.from_bytes(SystemEntropy().bytes(4), "big") if seed is None else seed
         self.intercept = intercept
+        self.network = network
 
     def run(self, program: Program) -> Outcome:
         """Run the program at every participant, with real values.
@@ -101,7 +107,7 @@ class World:
     def _root(self, me: int, *, counting: bool) -> Session:
         names = tuple(f"participant {index}" for index in range(self.size))
         entropy = SeededEntropyForTests(self.seed, f"{self.protocol} {me}")
-        return Session(me, self.parties, names, self.dealer, counting, entropy)
+        return Session(me, self.parties, names, self.dealer, counting, entropy, self.network)
 
     def _program(self, program: Program, session: Session) -> Step[Any]:
         at = Scope.root()
