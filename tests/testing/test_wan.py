@@ -49,9 +49,9 @@ def together(jobs):
 
 
 def check(wanted, trial, slack):
-    """Nothing is ever early; of three trials one is within the slack (a busy machine may delay the others)."""
+    """Nothing is ever early; of five trials one is within the slack (a busy machine may delay the others)."""
     taken = []
-    while len(taken) < 3 and (not taken or min(taken) > wanted + slack):
+    while len(taken) < 5 and (not taken or min(taken) > wanted + slack):
         taken.append(trial())
     assert wanted * 0.99 <= min(taken) <= wanted + slack
 
@@ -72,7 +72,7 @@ def test_round_trip(rtt):
         check(network.rtt_us / 1e6, there_and_back, 0.001)
 
 
-@pytest.mark.parametrize(("bandwidth", "size"), [("40Mbit", 1 << 20), ("1Gbit", 24 << 20)])
+@pytest.mark.parametrize(("bandwidth", "size"), [("40Mbit", 1 << 20), ("300Mbit", 5 << 20)])
 def test_bandwidth_in_both_directions_at_once(bandwidth, size):
     network = Network.parse("10ms", bandwidth)
     with connection(network) as (near, far):
