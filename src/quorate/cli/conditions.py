@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from quorate.coordination.machine import Machine
     from quorate.coordination.spec import Spec
     from quorate.coordination.timeline import Links
+    from quorate.engine.network import Network
 
-__all__ = ["Bandwidth", "Measured", "OneMachine", "Rtt", "conditions"]
+__all__ = ["Bandwidth", "Measured", "OneMachine", "Rtt", "conditions", "network_of"]
 
 Rtt = Annotated[
     str | None,
@@ -32,6 +33,14 @@ Measured = Annotated[
 OneMachine = Annotated[
     bool, typer.Option("--one-machine", help="Predict for all participants as processes of this machine.")
 ]
+
+
+def network_of(spec: Spec, rtt: str | None, bandwidth: str | None) -> Network:
+    """The network to predict for: that of the spec, but for what is given. Raises `UserError` for other texts."""
+    from quorate.engine.network import Network
+
+    apart = spec.network.model
+    return Network.parse(rtt or apart.rtt, bandwidth or apart.rate)
 
 
 def conditions(
@@ -54,5 +63,6 @@ def conditions(
     machine = load_machine(os.cpu_count() if one_machine else None)
     if measured is not None:
         return load_measurement(measured).links(roster(spec)), machine
-    apart = LOOPBACK if one_machine else spec.network.model
-    return Links(Network.parse(rtt or apart.rtt, bandwidth or apart.rate)), machine
+    if one_machine:
+        return Links(Network.parse(rtt or LOOPBACK.rtt, bandwidth or LOOPBACK.rate)), machine
+    return Links(network_of(spec, rtt, bandwidth)), machine

@@ -3,62 +3,94 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from quorate.cli.approved import Rows, open_spec, parse_rows
 from quorate.cli.common import Json, SpecFile, print_json
+from quorate.cli.conditions import Bandwidth, Rtt, network_of
 
 if TYPE_CHECKING:
+    from quorate.coordination.breakdown import OperationCost
     from quorate.coordination.roster import Roster
     from quorate.coordination.spec import Spec
+    from quorate.engine.network import Network
     from quorate.lang.plan import Plan
 
-__all__ = ["explain"]
+__all__ = ["describe", "explain"]
+
+WHOLE_RESULT = "the result itself, to those whom the approved spec names; to nobody else, and nothing on the way to it"
 
 
-def explain(spec: SpecFile, rows: Rows = None, json: Json = False) -> None:
-    """Show a computation: its operations with types, ranges, cost and precision, and who learns what.
+def explain(
+    spec: SpecFile,
+    rows: Rows = None,
+    rtt: Rtt = None,
+    bandwidth: Bandwidth = None,
+    svg: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw the plan into this file.")] = None,
+    json: Json = False,
+) -> None:
+    """Show a computation as a tree: its operations with types, ranges, cost and precision, and who learns what.
 
     Costs and ranges are for the most rows that the spec allows, or for those given with --rows.
     """
     loaded, plan = open_spec(spec)
-    document = describe(loaded, plan, parse_rows(rows or []))
+    network = network_of(loaded, rtt, bandwidth)
+    document, costs = describe(loaded, plan, parse_rows(rows or []), network)
+    if svg is not None:
+        _draw(svg, document, plan, costs)
     if json:
         print_json(document)
-    else:
-        from quorate.cli.explain_view import show
+        return
+    from quorate.cli.explain_view import show
+    from quorate.coordination.outline import outline
 
-        show(document)
+    show(document, outline(plan, costs))
+    if svg is not None:
+        print(f"drawn in {svg}")
 
 
-def describe(spec: Spec, plan: Plan, given: Mapping[str, int]) -> dict[str, Any]:
-    """Everything that `quorate explain` says, as plain data.
+def _draw(file: Path, document: Mapping[str, Any], plan: Plan, costs: Sequence[OperationCost]) -> None:
+    from quorate.cli.explain_svg import drawing
+    from quorate.coordination.outline import outline
+    from quorate.files import write_atomic
+
+    write_atomic(file, drawing(document, outline(plan, costs)).encode())
+
+
+def describe(
+    spec: Spec, plan: Plan, given: Mapping[str, int], network: Network
+) -> tuple[dict[str, Any], list[OperationCost]]:
+    """Everything that `quorate explain` says as plain data, and the cost of every operation.
 
     Raises:
         UserError: the plan cannot run with these row counts, for example since values may overflow.
     """
+    from quorate.coordination.breakdown import breakdown
     from quorate.coordination.quote import assumed_rows
     from quorate.coordination.roster import roster
 
     rows, who = assumed_rows(spec, given), roster(spec)
-    return {
+    costs, openings = breakdown(spec, plan, rows, network)
+    document = {
         "spec": spec.name,
         "plan_digest": plan.digest,
         "spec_digest": spec.digest(plan.digest),
         "rows": rows,
-        "protocol": _protocol(spec),
+        "network": {"rtt": network.rtt, "bandwidth": network.rate},
+        "protocol": {"name": spec.protocol.name, "adversary": spec.protocol.adversary, "threshold": spec.threshold},
         "protection": _protection(spec),
         "dealer": spec.dealer,
-        "operations": _operations(spec, plan, rows),
-        "openings": _openings(spec, plan, rows),
+        "operations": _operations(spec, plan, rows, costs),
+        "outputs": _outputs(spec, plan, costs, openings),
+        "openings": {name: {"rounds": cost.rounds, "bytes_sent": cost.bytes_sent} for name, cost in openings.items()},
         "learns": {name: _learns(spec, plan, who, index) for index, name in enumerate(who.participants)},
         "opened_inside": _opened_inside(plan),
     }
-
-
-def _protocol(spec: Spec) -> dict[str, Any]:
-    return {"name": spec.protocol.name, "adversary": spec.protocol.adversary, "threshold": spec.threshold}
+    return document, costs
 
 
 def _protection(spec: Spec) -> str:
@@ -78,49 +110,69 @@ def _protection(spec: Spec) -> str:
     return f"{words} TRUSTED DEALER: {dealer_warning(spec.dealer)}"
 
 
-def _operations(spec: Spec, plan: Plan, rows: Mapping[str, int]) -> list[dict[str, Any]]:
+def _operations(
+    spec: Spec, plan: Plan, rows: Mapping[str, int], costs: Sequence[OperationCost]
+) -> list[dict[str, Any]]:
     from quorate.coordination.breakdown import counting_protocols
     from quorate.coordination.program import raw_bounds
-    from quorate.coordination.roster import roster
-    from quorate.lang.cost import operation_costs
+    from quorate.lang.operations import kind_of
     from quorate.lang.precision import plan_errors
     from quorate.lang.ranges import plan_ranges
 
-    bound, bounds, protocols = plan.bind(rows), raw_bounds(spec), counting_protocols(spec, plan, rows)
-    owners: dict[str, int | str] = {item.name: roster(spec).owners.get(item.name, "stored") for item in spec.inputs}
-    costs = operation_costs(bound, protocols, bounds, owners)
-    errors, ranges = plan_errors(bound, protocols[0], bounds), plan_ranges(bound, protocols[0], bounds)
+    bound, bounds, protocol = plan.bind(rows), raw_bounds(spec), counting_protocols(spec, plan, rows)[0]
+    errors, ranges = plan_errors(bound, protocol, bounds), plan_ranges(bound, protocol, bounds)
     names = {target: name for name, target in plan.outputs.items()}
-    described = []
-    for index, operation in enumerate(plan.operations):
-        scale = operation.type.dtype.scale
-        described.append(
-            {
-                "index": index,
-                "kind": operation.kind,
-                "operands": list(operation.operands),
-                "attributes": dict(operation.attributes),
-                "type": str(operation.type),
-                "bound_type": str(bound.operations[index].type),
-                "range": [math.ldexp(end, -scale) for end in ranges[index]],
-                "error": errors[index] if math.isfinite(errors[index]) else None,
-                "rounds": costs[index].rounds,
-                "bytes_sent": costs[index].total,
-                "output": names.get(index),
-                "where": operation.where,
-            }
-        )
+    return [
+        {
+            "index": index,
+            "kind": operation.kind,
+            "operands": list(operation.operands),
+            "attributes": dict(operation.attributes),
+            "type": str(operation.type),
+            "bound_type": str(bound.operations[index].type),
+            "range": _real(ranges[index], [part.dtype.scale for part in operation.type.parts or (operation.type,)]),
+            "error": errors[index] if math.isfinite(errors[index]) else None,
+            "opens": kind_of(operation.kind).opens,
+            "rounds": costs[index].rounds,
+            "bytes_sent": costs[index].bytes_sent,
+            "seconds": costs[index].seconds,
+            "output": names.get(index),
+            "where": operation.where,
+        }
+        for index, operation in enumerate(plan.operations)
+    ]
+
+
+def _real(range_: Any, scales: Sequence[int]) -> list[Any]:
+    """Smallest and largest value in real units; of an operation with several results a list of these."""
+    if isinstance(range_, list):
+        return [_real(part, [scale]) for part, scale in zip(range_, scales, strict=True)]
+    return [math.ldexp(end, -scales[0]) for end in range_]
+
+
+def _outputs(
+    spec: Spec, plan: Plan, costs: Sequence[OperationCost], openings: Mapping[str, OperationCost]
+) -> dict[str, Any]:
+    """Output -> to whom it is opened, at what cost, and the chain of operations that takes longest to it."""
+    from quorate.coordination.outline import critical_path
+
+    described = {}
+    for output in spec.outputs:
+        path = critical_path(plan, costs, plan.outputs[output.name])
+        opening = openings.get(output.name)
+        ends = [opening] if opening is not None else []
+        described[output.name] = {
+            "operation": plan.outputs[output.name],
+            "to": list(spec.recipients(output)),
+            "keep": output.keep,
+            "opens": WHOLE_RESULT if ends else "nothing: the parties keep it as shares",
+            "rounds": sum(part.rounds for part in ends),
+            "bytes_sent": sum(part.bytes_sent for part in ends),
+            "critical_path": path,
+            "critical_rounds": sum(part.rounds for part in [*(costs[index] for index in path), *ends]),
+            "critical_seconds": sum(part.seconds for part in [*(costs[index] for index in path), *ends]),
+        }
     return described
-
-
-def _openings(spec: Spec, plan: Plan, rows: Mapping[str, int]) -> dict[str, Any]:
-    """Output -> what it costs to open it to its recipients."""
-    from quorate.coordination.breakdown import counting_protocols
-    from quorate.coordination.roster import roster
-    from quorate.lang.cost import opening_costs
-
-    costs = opening_costs(plan.bind(rows), counting_protocols(spec, plan, rows), roster(spec).recipients)
-    return {name: {"rounds": cost.rounds, "bytes_sent": cost.total} for name, cost in costs.items()}
 
 
 def _learns(spec: Spec, plan: Plan, who: Roster, index: int) -> dict[str, Any]:

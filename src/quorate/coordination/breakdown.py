@@ -28,6 +28,7 @@ class OperationCost:
         rounds, bytes_sent: exact; bytes of all participants.
         seconds: predicted for the network. What does not wait for each other shares rounds, so a session takes less
             than the sum.
+        transfer_seconds: the part of these that grows with the bytes, the rest being rounds.
     """
 
     index: int
@@ -36,6 +37,7 @@ class OperationCost:
     rounds: int
     bytes_sent: int
     seconds: float
+    transfer_seconds: float
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -77,5 +79,6 @@ def largest(costs: list[OperationCost], most: int) -> list[OperationCost]:
 
 
 def _priced(index: int, what: str, where: str, cost: Cost, network: Network) -> OperationCost:
-    nanoseconds = network.nanoseconds(cost.rounds, max(cost.bytes_sent))
-    return OperationCost(index, what, where, cost.rounds, cost.total, nanoseconds / 1e9)
+    transfer = network.nanoseconds(0, max(cost.bytes_sent))
+    seconds = (network.nanoseconds(cost.rounds, 0) + transfer) / 1e9
+    return OperationCost(index, what, where, cost.rounds, cost.total, seconds, transfer / 1e9)
