@@ -52,12 +52,33 @@ def test_replicated_and_adds_up():
     assert (total == (x[0] ^ x[1] ^ x[2]) & (y[0] ^ y[1] ^ y[2])).all()
 
 
-def test_arrange_turns_then_reverses():
-    x = some(3, 50)
-    for turn in (1, 3):
-        turned = (x << np.uint64(turn)) | (x >> np.uint64(64 - turn))
-        assert (bits.arrange(x, turn) == bits.reverse(turned)).all()
+@pytest.mark.parametrize("width", [8, 16, 32, 64])
+@pytest.mark.parametrize("turn", [1, 3])
+def test_arrange_and_gray_move_positions(width, turn):
+    x = some(3, 50, f"u{width // 8}")
+    digits = width.bit_length() - 1
+
+    def moved(word):
+        return sum((word >> i & 1) << int(f"{i:0{digits}b}"[::-1], 2) for i in range(width))
+
+    turned = [(w << turn | w >> (width - turn)) % 2**width for w in x.tolist()]
+    assert bits.arrange(x, turn).tolist() == [moved(w) for w in turned]
+    changes = [((w ^ 2 * w) << (turn - 1)) % 2**width for w in x.tolist()]
+    assert bits.gray(x, turn).tolist() == [moved(w) for w in changes]
     assert type(bits.arrange(ghost(5, np.uint64), 1)) is Ghost
+
+
+@pytest.mark.parametrize("width", [8, 16, 32, 64])
+def test_carries_from_gray_words(width):
+    """The maps of `quorate.protocols.adder`: the tree gives what is carried into the top, plus one word's top bit."""
+    u, v = some(1, 200, f"u{width // 8}"), some(2, 200, f"u{width // 8}")
+    g, p = bits.gray(u, 1), bits.arrange(u ^ v, 1) & ~u.dtype.type(1)
+    for positions in (64, 32, 16, 8, 4, 2):
+        if positions <= width:
+            x, y = bits.carry_level(g, p, positions)
+            g, p = bits.carry_combine(g, x & y, positions)
+    signs = bits.carry_bits(g, 200) ^ (v >> v.dtype.type(width - 1)).astype(np.uint8)
+    assert signs.tolist() == [(int(a) + int(b)) >> (width - 1) & 1 for a, b in zip(u, v, strict=True)]
 
 
 @pytest.mark.parametrize("positions", [64, 32, 16, 8, 4, 2])

@@ -24,7 +24,7 @@ def to_bits(p: Protocol, at: Scope, x: Arithmetic, width: int = 64) -> Step[Bool
 
     With a field protocol x must not be negative and the result has 61 bits whatever `width` says.
     """
-    words = yield from p.summands(at.child("summands"), x)
+    words = yield from p.summands(at.child("summands"), x, width=adder.lanes(width))
     u, v, _ = yield from adder.carry_save(p, at.child("save"), words)
     return (yield from adder.sum_words(p, at.child("sum"), u, v, width))
 
@@ -33,7 +33,7 @@ def to_boolean(p: Protocol, at: Scope, x: Arithmetic) -> Step[Boolean]:
     """The integers 0 and 1 as bits (width 1)."""
     if p.modulus_bits == adder.FIELD_BITS:
         return (yield from is_negative(p, at, p.neg(x)))
-    words = yield from p.summands(at, x)
+    words = yield from p.summands(at, x, width=8)
     low = adder.bit_of(words[0], 0)
     for word in words[1:]:
         low = p.xor(low, adder.bit_of(word, 0))

@@ -19,7 +19,11 @@ n numbers are n words of uint64, uint32, uint16, uint8 at 64, 32, 16, 8 position
 share a byte: :func:`fold` puts numbers i and i + h, h = ceil(n / 2), into the low and high part of byte i, so that
 ceil(n / 2) bytes hold 4 positions of all numbers, half as many 2 positions, and half of that the single carries. The
 last level needs no new ``p``: :func:`carry_last` and :func:`carry_finish` halve its round. :func:`carry_bits` brings
-the carries back in order. A carry into position 63 rather than out of it: shift g and p left by one bit before.
+the carries back in order. Words of 32, 16 or 8 positions start lower in the tree, their positions moved to bit rev5(i),
+rev4(i) or rev3(i).
+
+What the tree computes is the composition of maps e -> g ^ (p & e), one per position; generate and propagate bits are
+one example. :func:`gray` and :func:`arrange` give another, which costs no round, see `quorate.protocols.adder`.
 """
 
 from __future__ import annotations
@@ -43,6 +47,7 @@ __all__ = [
     "carry_last",
     "carry_level",
     "fold",
+    "gray",
     "pack",
     "replicated_level",
     "reverse",
@@ -85,13 +90,17 @@ def reverse(x: Words, out: Words | None = None) -> Words:
     return elementwise(_reverse, out, x)
 
 
-def arrange(x: Words, turn: int) -> Words:
-    """:func:`reverse` of every word turned left by `turn` bits (0 < turn < 64): position 0 is then bit 64 - turn."""
-    if is_ghost(x):
-        return ghost(x.shape, x.dtype)
-    out = np.empty(x.shape, np.uint64)
-    _arrange(out.reshape(-1), x.reshape(-1), np.uint64(turn))
-    return out
+def arrange(x: Array, turn: int) -> Array:
+    """Words of any unsigned dtype, turned left by `turn` bits (0 < turn < 8), with position i moved as the tree wants.
+
+    Position 0 is then bit width - turn of the word as it was.
+    """
+    return elementwise(_arrange, None, x, constants=(turn,))
+
+
+def gray(x: Array, turn: int) -> Array:
+    """(x ^ 2 x) 2^(turn - 1), which marks bits that differ from the one below, moved as by :func:`arrange`."""
+    return elementwise(_gray, None, x, constants=(turn - 1,))
 
 
 def replicated_level(ga: Array, gb: Array, pa: Array, pb: Array, positions: int) -> Array:
@@ -206,27 +215,49 @@ def _and_share(out: Array, xa: Array, xb: Array, ya: Array, yb: Array) -> None:
 
 
 @device
-def _reversed(w: Any) -> Any:
-    """Exchange bits 0 and 5, 1 and 4, 2 and 3 of the bit's position: three exchanges of bits within the word."""
-    t = (w ^ (w >> np.uint64(31))) & np.uint64(0x00000000AAAAAAAA)
-    w ^= t ^ (t << np.uint64(31))
-    t = (w ^ (w >> np.uint64(14))) & np.uint64(0x0000CCCC0000CCCC)
-    w ^= t ^ (t << np.uint64(14))
-    t = (w ^ (w >> np.uint64(4))) & np.uint64(0x00F000F000F000F0)
-    return w ^ t ^ (t << np.uint64(4))
+def _exchanged(w: Any, mask: Any, shift: Any) -> Any:
+    """Exchange the bits under the mask with those `shift` places higher."""
+    t = (w ^ (w >> np.uint64(shift))) & np.uint64(mask)
+    return w ^ t ^ (t << np.uint64(shift))
+
+
+@device
+def _reversed(w: Any, size: int) -> Any:
+    """Move bit i of a word of `size` bytes: the bits of its position i, read backwards, are exchanged in pairs."""
+    if size == 8:
+        w = _exchanged(w, 0x00000000AAAAAAAA, 31)
+        w = _exchanged(w, 0x0000CCCC0000CCCC, 14)
+        return _exchanged(w, 0x00F000F000F000F0, 4)
+    if size == 4:
+        return _exchanged(_exchanged(w, 0x0000AAAA, 15), 0x00CC00CC, 6)
+    if size == 2:
+        return _exchanged(_exchanged(w, 0x00AA, 7), 0x0C0C, 2)
+    return _exchanged(w, 0x0A, 3)
 
 
 @kernel(dtype=np.uint64)
 def _reverse(out: Words, x: Words) -> None:
     for i in range(out.size):
-        out[i] = _reversed(x[i])
+        out[i] = _reversed(x[i], 8)
 
 
-@kernel(dtype=np.uint64)
-def _arrange(out: Words, x: Words, turn: Any) -> None:
-    back = np.uint64(64) - turn
+@kernel
+def _arrange(out: Array, x: Array, turn: int) -> None:
+    size = out.itemsize
+    full = np.uint64(0xFFFFFFFFFFFFFFFF) >> np.uint64(64 - 8 * size)
+    back = np.uint64(8 * size - turn)
     for i in range(out.size):
-        out[i] = _reversed((x[i] << turn) | (x[i] >> back))
+        w = np.uint64(x[i])
+        out[i] = _reversed(((w << np.uint64(turn)) | (w >> back)) & full, size)
+
+
+@kernel
+def _gray(out: Array, x: Array, shift: int) -> None:
+    size = out.itemsize
+    full = np.uint64(0xFFFFFFFFFFFFFFFF) >> np.uint64(64 - 8 * size)
+    for i in range(out.size):
+        w = np.uint64(x[i])
+        out[i] = _reversed(((w ^ (w << np.uint64(1))) << np.uint64(shift)) & full, size)
 
 
 @kernel

@@ -1,12 +1,18 @@
 """Addition of Boolean-shared words: the bridge from arithmetic to bits, the same for every protocol.
 
-The words are the summands of a secret modulo 2**64 or modulo 2**61 - 1. Carries are found with parallel-prefix trees
-(Brent, Kung, "A Regular Layout for Parallel Adders", 1982; Sklansky, 1960) on words that hold all positions of a
-number, so that one `and_` of a word serves a whole level. The tree for a single carry halves its words per level.
+The words are the summands of a secret modulo 2**w (w of 8, 16, 32, 64) or modulo 2**61 - 1. Carries are found with
+parallel-prefix trees (Brent, Kung, "A Regular Layout for Parallel Adders", 1982; Sklansky, 1960) on words that hold all
+positions of a number, so that one `and_` of a word serves a whole level. The tree for a single carry halves its words
+per level.
 
-Rounds and bits per number (k summands, modulo 2**b): `carry_save` one round and b bits per layer of three-to-two
-adders; `top_carry` 7 rounds and 64 + 64 + 32 + 16 + 8 + 4 + 1 bits; `sum_words` 1 + 6 rounds and 7 * 64 bits for 64
-positions, and one more round and word modulo 2**61 - 1.
+Carries without a product to start with: the carry out of position i of the words u, v is c_i+1 = u_i ^ p_i (u_i ^ c_i)
+with p_i = u_i ^ v_i. So e_i = c_i ^ u_i obeys e_i+1 = g_i ^ p_i e_i with g_i = u_i ^ u_i+1: maps whose g and p are sums
+of bits of u and v, composed by trees as generate and propagate bits are. Ours; the usual g_i = u_i v_i costs a round
+and a word more. The first map is the constant e_0 = u_0, or u_0 ^ 1 with a carry in.
+
+Rounds and bits per number (k summands, words of w bits): `carry_save` one round and w bits per layer of three-to-two
+adders; `top_carry` log2(w) rounds and w + w / 2 + ... + 4 + 1 bits; `sum_words` log2(w) rounds of w bits, and one more
+modulo 2**61 - 1, where w is 64.
 """
 
 from __future__ import annotations
@@ -29,6 +35,12 @@ Array = npt.NDArray[Any]
 FIELD_BITS = 61
 LEVELS = (64, 32, 16, 8, 4)
 TURN = {64: 1, FIELD_BITS: 3}
+"""By how much words are turned left, so that the positions end at the top of the tree and the first map comes below."""
+
+
+def lanes(bits_needed: int) -> int:
+    """The narrowest words, of 8, 16, 32 or 64 bits, with at least so many bits (1 ... 64)."""
+    return 8 * word_type(bits_needed).itemsize
 
 
 def carry_save(p: Protocol, at: Scope, words: list[Boolean]) -> Step[tuple[Boolean, Boolean, list[Boolean]]]:
@@ -61,9 +73,9 @@ def carry_save(p: Protocol, at: Scope, words: list[Boolean]) -> Step[tuple[Boole
 
 
 def _doubler(p: Protocol) -> Any:
-    """Twice a word: a shift modulo 2**64, a rotation modulo 2**61 - 1."""
+    """Twice a word: a shift modulo 2**w, a rotation modulo 2**61 - 1."""
     if p.modulus_bits != FIELD_BITS:
-        return lambda part: part << np.uint64(1)
+        return lambda part: part << part.dtype.type(1)
     top, mask = np.uint64(FIELD_BITS - 1), np.uint64((1 << FIELD_BITS) - 1)
     return lambda part: ((part << np.uint64(1)) & mask) | (part >> top)
 
@@ -75,46 +87,60 @@ def bit_of(words: Boolean, position: int) -> Boolean:
     return Boolean(words.scheme, parts)
 
 
-def half_add(p: Protocol, at: Scope, x: Arithmetic) -> Step[tuple[Boolean, Boolean, list[Boolean]]]:
-    """Generate and propagate bits of the two words that x is the sum of, in the order of the carry tree; and wraps.
+def half_add(
+    p: Protocol, at: Scope, x: Arithmetic, width: int = 64
+) -> Step[tuple[Boolean, Boolean, Boolean, list[Boolean]]]:
+    """What the carry tree starts from: the maps (g, p) of all positions of the two words u, v that x is the sum of, and
+    `low` and `wraps` as `top_carry` gives them. Local but for the words themselves.
 
-    Words are turned left by `TURN`: modulo 2**64 by one, so that bit 63 of the words comes to position 0 and the carry
-    into it leaves at the top; modulo p by three, so that the 61 positions end at the top.
+    Words are turned left by `TURN`: modulo 2**w by one, so that bit w - 1 of the words comes to position 0, makes way
+    for the first map, and the carry into it leaves at the top; modulo p by three, so that the 61 positions end at the
+    top, with the first map below them and the constant 0 further below.
     """
-    words = yield from p.summands(at.child("summands"), x)
+    words = yield from p.summands(at.child("summands"), x, width=width)
     u, v, wraps = yield from carry_save(p, at.child("save"), words)
     turn = TURN[p.modulus_bits]
-    u, v = (Boolean(word.scheme, tuple(bits.arrange(part, turn) for part in word.parts), 64) for word in (u, v))
-    generate = yield from p.and_(at.child("generate"), u, v)
-    return generate, p.xor(u, v), wraps
+    differ = p.xor(u, v)
+    lanes_ = 8 * u.parts[0].dtype.itemsize
+    g = Boolean(u.scheme, tuple(bits.gray(part, turn) for part in u.parts), lanes_)
+    t = Boolean(u.scheme, tuple(bits.arrange(part, turn) for part in differ.parts), lanes_)
+    if p.modulus_bits == FIELD_BITS:
+        carry_in = np.uint64(1 << _place(turn - 1, lanes_))
+        return p.xor_public(g, np.broadcast_to(carry_in, g.shape)), t, bit_of(differ, 0), wraps
+    return g, without_bit(t, 0), bit_of(v, width - 1), wraps
 
 
-def top_carry(p: Protocol, at: Scope, x: Arithmetic) -> Step[tuple[Boolean, Boolean, list[Boolean]]]:
+def without_bit(words: Boolean, position: int) -> Boolean:
+    """The words with one bit cleared."""
+    kind = words.parts[0].dtype.type
+    return words.map(lambda part: part & ~kind(1 << position))
+
+
+def top_carry(p: Protocol, at: Scope, x: Arithmetic, width: int = 64) -> Step[tuple[Boolean, Boolean, list[Boolean]]]:
     """Adds up the summands of x just far enough to learn what was carried out.
 
     Returns (width 1 each)
-        carry: into bit 63, modulo 2**64; whether the sum of the last two words is at least p, modulo p = 2**61 - 1.
-        low: exclusive or of the words' bits 63 modulo 2**64, of their bits 0 modulo p.
+        carry: modulo p = 2**61 - 1, whether the sum of the last two words is at least p; modulo 2**width, what is
+            carried into the top position, exclusive or one of the words' top bits.
+        low: modulo p, exclusive or of the words' bits 0; modulo 2**width the other word's top bit, so that `carry` ^
+            `low` is the top bit of the sum.
         wraps: see `carry_save`.
     """
     shape, count = x.shape, x.size
-    g, t, wraps = yield from p.half_add(at.child("half"), x)
-    g, t = (word.map(lambda part: part.reshape(-1)) for word in (g, t))
-    turn = TURN[p.modulus_bits]
-    low = bit_of(t, _place(0 if turn == 1 else turn))
-    if turn == 1:
-        g = g.map(lambda part: part & ~np.uint64(1 << _place(0)))
-    else:
-        g = p.xor_public(g, np.broadcast_to(np.uint64(1 << _place(turn - 1)), g.shape))
+    flat = x.map(lambda part: part.reshape(-1))
+    g, t, low, wraps = yield from p.half_add(at.child("half"), flat, width)
     for level in LEVELS:
+        if level > 8 * g.parts[0].dtype.itemsize:
+            continue
         z = yield from p.carry_level(at.child(f"level {level}"), g, t, level)
         combined = [bits.carry_combine(a, b, level) for a, b in zip(g.parts, z.parts, strict=True)]
         g, t = _columns(g, combined)
     last = [bits.carry_last(a, b) for a, b in zip(g.parts, t.parts, strict=True)]
     z = yield from p.and_(at.child("level 2"), *_columns(g, last))
     carries = [bits.carry_bits(bits.carry_finish(a, b), count) for a, b in zip(g.parts, z.parts, strict=True)]
-    carry = Boolean(g.scheme, tuple(part.reshape(shape) for part in carries))
-    return carry, low.map(lambda part: part.reshape(shape)), wraps
+    carry = Boolean(g.scheme, tuple(carries))
+    carry, low, *wraps = (word.map(lambda part: part.reshape(shape)) for word in (carry, low, *wraps))
+    return carry, low, wraps
 
 
 def carry_level(p: Protocol, at: Scope, g: Boolean, t: Boolean, positions: int) -> Step[Boolean]:
@@ -123,9 +149,9 @@ def carry_level(p: Protocol, at: Scope, g: Boolean, t: Boolean, positions: int) 
     return (yield from p.and_(at, *_columns(g, operands)))
 
 
-def _place(position: int) -> int:
-    """The bit at which the carry tree keeps a position: its six bits read backwards."""
-    return int(f"{position:06b}"[::-1], 2)
+def _place(position: int, positions: int) -> int:
+    """The bit at which the carry tree keeps a position out of so many: the bits of its number read backwards."""
+    return int(f"{position:0{positions.bit_length() - 1}b}"[::-1], 2)
 
 
 def _columns(like: Boolean, rows: list[tuple[Array, Array]]) -> tuple[Boolean, Boolean]:
@@ -138,24 +164,31 @@ def _columns(like: Boolean, rows: list[tuple[Array, Array]]) -> tuple[Boolean, B
 def sum_words(p: Protocol, at: Scope, u: Boolean, v: Boolean, width: int) -> Step[Boolean]:
     """All bits of u + v: modulo 2**width (width <= 64), or the canonical representative modulo 2**61 - 1.
 
-    Modulo p, u + v must not be 2p.
+    Modulo p, u + v must not be 2p. With e_i as above, bit i of the sum is v_i ^ e_i. Modulo p the carry in is the carry
+    out of u + v + 1, so the first map is e -> u_0 ^ e; the maps up to the end say what the carry out is.
     """
     field = p.modulus_bits == FIELD_BITS
     u, v = (narrow(word, FIELD_BITS if field else width) for word in (u, v))
-    propagate = p.xor(u, v)
-    g = yield from p.and_(at.child("generate"), u, v)
-    carries, through = yield from _prefixes(p, at, g, propagate)
-    if field:
-        top = FIELD_BITS - 1
-        wraps = p.xor(bit_of(carries, top), bit_of(through, top))
-        spread = Boolean(wraps.scheme, tuple(_spread(part) for part in wraps.parts), FIELD_BITS)
-        extra = yield from p.and_(at.child("end-around"), through, spread)
-        carries = p.xor(carries, extra)
-        carry_in = spread.map(lambda part: part & np.uint64(1))
-        propagate = p.xor(propagate, carry_in)
-    kind = propagate.parts[0].dtype.type
-    mask = kind((1 << u.width) - 1)
-    return p.xor(propagate, carries.map(lambda part: (part << kind(1)) & mask))
+    positions = FIELD_BITS + 1 if field else width
+    differ = p.xor(u, v)
+    g = Boolean(u.scheme, tuple(_shifted(part, positions) ^ part for part in u.parts), positions)
+    t = Boolean(u.scheme, tuple(_shifted(part, positions) for part in differ.parts), positions)
+    if not field:
+        carried, _ = yield from _prefixes(p, at, g, t)
+        return p.xor(v, carried)
+    t = p.xor_public(t, np.broadcast_to(np.uint64(1), t.shape))
+    carried, through = yield from _prefixes(p, at, g, t)
+    wraps = p.xor(bit_of(carried, FIELD_BITS), bit_of(through, FIELD_BITS))
+    spread = Boolean(wraps.scheme, tuple(_spread(part) for part in wraps.parts), FIELD_BITS)
+    extra = yield from p.and_(at.child("end-around"), narrow(through, FIELD_BITS), spread)
+    return p.xor(v, p.xor(narrow(carried, FIELD_BITS), extra))
+
+
+def _shifted(part: Array, width: int) -> Array:
+    """Words of `width` bits moved up by one position."""
+    kind = part.dtype.type
+    moved: Array = (part << kind(1)) & kind((1 << width) - 1)
+    return moved
 
 
 def _spread(bit: Array) -> Array:

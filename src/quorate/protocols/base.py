@@ -166,10 +166,11 @@ class Protocol(ABC):
         """
 
     @abstractmethod
-    def summands(self, at: Scope, x: Arithmetic, negate_last: bool = False) -> Step[list[Boolean]]:
+    def summands(self, at: Scope, x: Arithmetic, negate_last: bool = False, width: int = 64) -> Step[list[Boolean]]:
         """Words a_1 ... a_k, Boolean-shared, with x = a_1 + ... + a_k modulo the protocol's modulus.
 
-        With `negate_last`, the word -a_k stands for a_k.
+        With `negate_last`, the word -a_k stands for a_k. With a ring, words have `width` of 8, 16, 32 or 64 bits and
+        add up modulo 2**width; field protocols ignore it.
         """
 
     @abstractmethod
@@ -181,8 +182,10 @@ class Protocol(ABC):
         """For every row w of `weights` the sum of w[k] * flags[k], for bits of shape (k, ...)."""
 
     @abstractmethod
-    def half_add(self, at: Scope, x: Arithmetic) -> Step[tuple[Boolean, Boolean, list[Boolean]]]:
-        """Generate and propagate bits of x for the carry tree; `adder.half_add` unless a protocol can do better."""
+    def half_add(
+        self, at: Scope, x: Arithmetic, width: int = 64
+    ) -> Step[tuple[Boolean, Boolean, Boolean, list[Boolean]]]:
+        """What the carry tree starts from, for 1-D x; `adder.half_add` unless a protocol can do better."""
 
     @abstractmethod
     def carry_level(self, at: Scope, g: Boolean, t: Boolean, positions: int) -> Step[Boolean]:

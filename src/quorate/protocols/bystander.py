@@ -141,8 +141,8 @@ class Bystander(Protocol):
     def shuffle(self, at: Scope, columns: Sequence[Share]) -> Step[list[Share]]:
         return (yield from _silent(self._ghost.shuffle(at, columns)))
 
-    def summands(self, at: Scope, x: Arithmetic, negate_last: bool = False) -> Step[list[Boolean]]:
-        return (yield from _silent(self._ghost.summands(at, x, negate_last)))
+    def summands(self, at: Scope, x: Arithmetic, negate_last: bool = False, width: int = 64) -> Step[list[Boolean]]:
+        return (yield from _silent(self._ghost.summands(at, x, negate_last, width)))
 
     def to_arithmetic(self, at: Scope, b: Boolean) -> Step[Arithmetic]:
         return (yield from _silent(self._ghost.to_arithmetic(at, b)))
@@ -150,8 +150,10 @@ class Bystander(Protocol):
     def weigh(self, at: Scope, flags: Boolean, weights: Sequence[Sequence[int]]) -> Step[list[Arithmetic]]:
         return (yield from _silent(self._ghost.weigh(at, flags, weights)))
 
-    def half_add(self, at: Scope, x: Arithmetic) -> Step[tuple[Boolean, Boolean, list[Boolean]]]:
-        return (yield from _silent(self._ghost.half_add(at, x)))
+    def half_add(
+        self, at: Scope, x: Arithmetic, width: int = 64
+    ) -> Step[tuple[Boolean, Boolean, Boolean, list[Boolean]]]:
+        return (yield from _silent(self._ghost.half_add(at, x, width)))
 
     def carry_level(self, at: Scope, g: Boolean, t: Boolean, positions: int) -> Step[Boolean]:
         return (yield from _silent(self._ghost.carry_level(at, g, t, positions)))

@@ -19,7 +19,7 @@ from quorate.kernels import permutation, ring
 from quorate.kernels.ghost import contiguous
 from quorate.protocols.base import Integers
 from quorate.protocols.columns import common_rows, draw_order
-from quorate.protocols.local import RingLocal, check_shapes, public_words, ring_words, rows_of
+from quorate.protocols.local import RingLocal, check_shapes, low_words, public_words, ring_words, rows_of
 from quorate.sharing.share import Arithmetic, Boolean, Share
 
 __all__ = ["Clear"]
@@ -130,10 +130,10 @@ class Clear(RingLocal):
         perm = draw_order(self.session, tuple(range(self.parties)), at.step(), common_rows(columns))
         return [column.map(lambda part: permutation.apply(part, perm)) for column in columns]
 
-    def summands(self, at: Scope, x: Arithmetic, negate_last: bool = False) -> Step[list[Boolean]]:
+    def summands(self, at: Scope, x: Arithmetic, negate_last: bool = False, width: int = 64) -> Step[list[Boolean]]:
         yield from ()
-        words = x.parts[0]
-        return [Boolean(self.name, (np.negative(words) if negate_last else words,), 64)]
+        words = low_words(x.parts[0], width)
+        return [Boolean(self.name, (np.negative(words) if negate_last else words,), width)]
 
     def to_arithmetic(self, at: Scope, b: Boolean) -> Step[Arithmetic]:
         yield from ()

@@ -24,6 +24,7 @@ __all__ = [
     "FieldLocal",
     "RingLocal",
     "check_shapes",
+    "low_words",
     "public_words",
     "ring_words",
     "rows_of",
@@ -41,8 +42,10 @@ class BooleanLocal(Protocol):
         trailing = [1] * (len(flags.shape) - 1)
         return [self.sum(self.scale(numbers, np.array(row, np.int64).reshape(-1, *trailing)), 0) for row in weights]
 
-    def half_add(self, at: Scope, x: Arithmetic) -> Step[tuple[Boolean, Boolean, list[Boolean]]]:
-        return (yield from adder.half_add(self, at, x))
+    def half_add(
+        self, at: Scope, x: Arithmetic, width: int = 64
+    ) -> Step[tuple[Boolean, Boolean, Boolean, list[Boolean]]]:
+        return (yield from adder.half_add(self, at, x, width))
 
     def carry_level(self, at: Scope, g: Boolean, t: Boolean, positions: int) -> Step[Boolean]:
         return (yield from adder.carry_level(self, at, g, t, positions))
@@ -135,6 +138,11 @@ def as_int64(values: Any) -> Array:
 def ring_words(values: Integers) -> Array:
     """int64 values as elements of the ring modulo 2**64, C-contiguous."""
     return as_int64(values).view(np.uint64)
+
+
+def low_words(words: Array, width: int) -> Array:
+    """The low `width` bits (8, 16, 32 or 64) of elements of the ring."""
+    return words if width == 64 else words.astype(word_type(width))
 
 
 def public_words(values: npt.NDArray[np.generic], width: int) -> Array:

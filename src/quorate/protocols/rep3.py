@@ -35,10 +35,10 @@ from quorate.engine.session import Session
 from quorate.errors import UserError
 from quorate.kernels import bits, ring, truncation
 from quorate.kernels.ghost import contiguous
-from quorate.protocols import rep3_shuffle
+from quorate.protocols import adder, rep3_shuffle
 from quorate.protocols.base import Integers
 from quorate.protocols.groups import SUM, XOR, Group, pair, total
-from quorate.protocols.local import RingLocal, check_shapes, public_words, ring_words, rows_of
+from quorate.protocols.local import RingLocal, check_shapes, low_words, public_words, ring_words, rows_of
 from quorate.sharing import replicated, wire
 from quorate.sharing.share import Arithmetic, Boolean, Share
 
@@ -335,25 +335,32 @@ class Rep3(RingLocal):
     def shuffle(self, at: Scope, columns: Sequence[Share]) -> Step[list[Share]]:
         return (yield from rep3_shuffle.shuffle(self, at, columns))
 
-    def summands(self, at: Scope, x: Arithmetic, negate_last: bool = False) -> Step[list[Boolean]]:
-        first, second = x.parts
-        dealt = yield from self._deal(at, 0, first + second if self.me == 0 else second, XOR)
-        last = second if self.me == 1 else first
+    def summands(self, at: Scope, x: Arithmetic, negate_last: bool = False, width: int = 64) -> Step[list[Boolean]]:
+        dealt = yield from self._deal(at, 0, self._known_summand(x, width), XOR)
+        last = self._known_summand(x, width)
         last = np.negative(last) if negate_last else last
-        zero = np.zeros_like(first)
-        common = (zero, last) if self.me == 1 else (last, zero) if self.me == 2 else (zero, zero)
-        return [Boolean(self.name, dealt, 64), Boolean(self.name, common, 64)]
+        return [Boolean(self.name, dealt, width), Boolean(self.name, self._between_1_and_2(last), width)]
 
-    def half_add(self, at: Scope, x: Arithmetic) -> Step[tuple[Boolean, Boolean, list[Boolean]]]:
-        """As `adder.half_add`; parties 1 and 2 compute the generate bits alone, from the words as they know them."""
+    def _known_summand(self, x: Arithmetic, width: int) -> Array:
+        """x0 + x1 at party 0, x2 at parties 1 and 2."""
         first, second = x.parts
-        word = bits.arrange(first + second if self.me == 0 else second if self.me == 1 else first, 1)
-        dealt = yield from self._deal(at, 0, word, XOR)
-        masks = self._outer_masks(at, word)
-        held = dealt[0] if self.me == 1 else dealt[1]
-        generate = yield from self._merged(at, held & word, masks, XOR)
-        propagate = dealt if self.me == 0 else (held, word) if self.me == 1 else (word, held)
-        return Boolean(self.name, generate, 64), Boolean(self.name, propagate, 64), []
+        return low_words(first + second if self.me == 0 else second if self.me == 1 else first, width)
+
+    def _between_1_and_2(self, words: Array) -> Pair:
+        """Parts of a sharing of words that parties 1 and 2 know."""
+        zero = np.zeros_like(words)
+        return (zero, words) if self.me == 1 else (words, zero) if self.me == 2 else (zero, zero)
+
+    def half_add(
+        self, at: Scope, x: Arithmetic, width: int = 64
+    ) -> Step[tuple[Boolean, Boolean, Boolean, list[Boolean]]]:
+        """As `adder.half_add`, with v = x0 + x1, which party 0 puts in order before it deals it, and u = x2."""
+        word = self._known_summand(x, width)
+        dealt = yield from self._deal(at, 0, bits.arrange(word, 1), XOR)
+        v = Boolean(self.name, dealt, width)
+        u = Boolean(self.name, self._between_1_and_2(bits.arrange(word, 1)), width)
+        gray = Boolean(self.name, self._between_1_and_2(bits.gray(word, 1)), width)
+        return gray, adder.without_bit(self.xor(u, v), 0), adder.bit_of(v, 0), []
 
     def carry_level(self, at: Scope, g: Boolean, t: Boolean, positions: int) -> Step[Boolean]:
         (ga, gb), (ta, tb) = g.parts, t.parts

@@ -36,7 +36,7 @@ from quorate.kernels import ring, truncation
 from quorate.protocols import semi2k_shuffle
 from quorate.protocols.base import Integers
 from quorate.protocols.groups import SUM, XOR, Group, pair, total
-from quorate.protocols.local import RingLocal, check_shapes, public_words, ring_words, rows_of
+from quorate.protocols.local import RingLocal, check_shapes, low_words, public_words, ring_words, rows_of
 from quorate.sharing import additive, wire
 from quorate.sharing.share import Arithmetic, Boolean, Share
 
@@ -291,15 +291,15 @@ class Semi2k(RingLocal):
     def shuffle(self, at: Scope, columns: Sequence[Share]) -> Step[list[Share]]:
         return (yield from semi2k_shuffle.shuffle(self, at, columns))
 
-    def summands(self, at: Scope, x: Arithmetic, negate_last: bool = False) -> Step[list[Boolean]]:
+    def summands(self, at: Scope, x: Arithmetic, negate_last: bool = False, width: int = 64) -> Step[list[Boolean]]:
         """Party j's part is the j-th summand: no communication. Its Boolean sharing is trivial (others hold zero)."""
         yield from ()
-        part = x.parts[0]
+        part = low_words(x.parts[0], width)
         zero = np.zeros_like(part)
         words = [part if self.me == party else zero for party in range(self.parties)]
         if negate_last:
             words[-1] = np.negative(words[-1])
-        return [Boolean(self.name, (word,), 64) for word in words]
+        return [Boolean(self.name, (word,), width) for word in words]
 
     def to_arithmetic(self, at: Scope, b: Boolean) -> Step[Arithmetic]:
         self.session.dealt("bit conversions", b.size)

@@ -337,7 +337,7 @@ class Shamir(FieldLocal):
         parts = [self.session.draw(group, name, self.session.blank(shape, np.uint8)) for group in self.mine]
         return Boolean(self.name, tuple(part & np.uint8(1) for part in parts))
 
-    def summands(self, at: Scope, x: Arithmetic, negate_last: bool = False) -> Step[list[Boolean]]:
+    def summands(self, at: Scope, x: Arithmetic, negate_last: bool = False, width: int = 64) -> Step[list[Boolean]]:
         known = [self._summand(x, party) for party in range(self.threshold + 1)]
         if negate_last:
             known[-1] = field.neg(known[-1])

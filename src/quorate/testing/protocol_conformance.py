@@ -350,17 +350,20 @@ class ProtocolConformance:
             _require(abs(float(fractions.mean()) - 0.5) < 0.15, "a bit is biased (6 standard deviations)")
 
     def test_summands(self, configuration: Configuration) -> None:
-        """The words add up to the value modulo the protocol's modulus; `negate_last` turns the last one's sign."""
-        for negate_last in (False, True):
+        """The words add up to the value modulo p or 2**width; `negate_last` turns the last one's sign."""
+        for negate_last, width in ((False, 64), (True, 64), (False, 32), (True, 16), (True, 8)):
             world = self._world(configuration)
             x = integers(world.seed, "x", (33,), self._capacity(configuration))
 
-            def operation(p: Protocol, at: Scope, x: Arithmetic, negate_last: bool = negate_last) -> Step[list[Any]]:
-                words = yield from p.summands(at.child("words"), x, negate_last)
+            def operation(
+                p: Protocol, at: Scope, x: Arithmetic, negate: bool = negate_last, width: int = width
+            ) -> Step[list[Any]]:
+                words = yield from p.summands(at.child("words"), x, negate, width)
+                _require(p.modulus_bits != 64 or words[0].width == width, "words have another width")
                 return [p.public(np.asarray(p.modulus_bits)), *words]
 
             modulus_bits, *words = self._run(world, operation, x)
-            modulus = 2**64 if modulus_bits == 64 else 2**61 - 1
+            modulus = 2**width if modulus_bits == 64 else 2**61 - 1
             signs = [1] * (len(words) - 1) + [-1 if negate_last else 1]
             total = sum(sign * _exact(word) for sign, word in zip(signs, words, strict=True))
             _same(np.asarray((total - _exact(x)) % modulus), np.zeros(33, np.int64))
@@ -457,6 +460,28 @@ class ProtocolConformance:
             y = np.where(integers(world.seed, "same", y.shape, 1) == 1, x, y)
             for got, expected in zip(self._run(world, operation, x, y), (x < y, x == y, x < 0, y == 0), strict=True):
                 _same(got, expected.astype(np.int64))
+
+    def test_comparisons_of_narrow_values(self, configuration: Configuration) -> None:
+        """With a promise of few bits, up to the very edge of it."""
+        for bits in (1, 2, 7, 8, 15, 16, 31, 32):
+
+            def operation(
+                p: Protocol, at: Scope, x: Arithmetic, y: Arithmetic, bits: int = bits
+            ) -> Step[list[Boolean]]:
+                return [
+                    (yield from compare.less(p, at.child("less"), x, y, bits)),
+                    (yield from compare.equal(p, at.child("equal"), x, y, bits)),
+                    (yield from compare.is_negative(p, at.child("negative"), p.sub(x, y), bits)),
+                    (yield from compare.is_zero(p, at.child("zero"), p.sub(x, y), bits)),
+                ]
+
+            world = self._world(configuration)
+            difference = integers(world.seed, "difference", (80,), bits)
+            y = integers(world.seed, "y", (80,), self._capacity(configuration) - 1) // 2
+            x = y + difference
+            expected = (x < y, x == y, x < y, x == y)
+            for got, wanted in zip(self._run(world, operation, x, y), expected, strict=True):
+                _same(got, wanted.astype(np.int64))
 
     def test_select(self, configuration: Configuration) -> None:
         """select gives one of two values, up to half the capacity."""
