@@ -166,5 +166,5 @@ def test_rounds_between_three_parties(tmp_path, tls):
 
         together([lambda me=me: work(me) for me in range(3)])
     wanted = network.rtt_us / 2e6 + 2 * size * 8 / network.bandwidth
-    measured = statistics.median(np.diff(clocks[0]))
-    assert wanted * 0.98 <= measured < wanted * 1.2
+    assert wanted * 0.98 <= statistics.median(np.diff(clocks[0]))
+    assert min(np.diff(clocks[0])) < wanted * 1.1
