@@ -48,21 +48,8 @@ def _within(percent: int) -> int:
 
 def _percent(setting: Setting, name: str, size: int, *, repeats: int) -> float:
     """Measured time in percent of what the built-in figures predict."""
-    from quorate.bench.runner import run
-
-    record = next(run(name, setting, (size,), repeats))
-    return 100 * record.seconds / _predicted(setting, name, size)
-
-
-def _predicted(setting: Setting, name: str, size: int) -> float:
-    from quorate.bench.workloads import WORKLOADS, once
+    from quorate.bench.runner import predicted, run
     from quorate.coordination.machine import TYPICAL
-    from quorate.coordination.timeline import LOOPBACK, Links, predict
-    from quorate.engine.names import Scope
-    from quorate.protocols.registry import make
 
-    sessions = [setting.session(me, counting=True) for me in range(len(setting.participants))]
-    protocols = [make(setting.protocol, session, setting.threshold) for session in sessions]
-    programs = [once(protocol, Scope.root(), WORKLOADS[name], size) for protocol in protocols]
-    machine = replace(TYPICAL, cores=os.cpu_count())
-    return predict(programs, sessions, Links(LOOPBACK), machine).ended / 1e9
+    measured = run(name, setting, size, repeats).seconds
+    return 100 * measured / predicted(name, setting, size, replace(TYPICAL, cores=os.cpu_count()))
