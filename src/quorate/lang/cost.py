@@ -19,7 +19,10 @@ from quorate.lang.ranges import call_of, plan_ranges
 from quorate.protocols.base import Protocol
 from quorate.sharing.share import Arithmetic, Boolean
 
-__all__ = ["Cost", "opening_costs", "operation_costs"]
+__all__ = ["Cost", "opening_costs", "operation_costs", "operation_steps", "set_up"]
+
+Owners = Mapping[str, int | str]
+"""Input -> participant index, or "stored"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +42,9 @@ class Cost:
 
 
 def operation_costs(
-    plan: Plan,
-    protocols: Sequence[Protocol],
-    bounds: Mapping[tuple[str, str], Range],
-    owners: Mapping[str, int | str],
+    plan: Plan, protocols: Sequence[Protocol], bounds: Mapping[tuple[str, str], Range], owners: Owners
 ) -> list[Cost]:
-    """The cost of every operation of a bound plan.
+    """The cost of every operation of a bound plan. Operations that are alike are counted once.
 
     Args:
         plan: bound to row counts.
@@ -55,56 +55,88 @@ def operation_costs(
     Raises:
         UserError: values may not fit the protocol.
     """
-    _set_up(protocols)
+    set_up(protocols)
     ranges = plan_ranges(plan, protocols[0], bounds)
-    return [
-        _of_all(protocols, lambda p, index=index, operation=operation: _step(plan, p, ranges, owners, index, operation))
-        for index, operation in enumerate(plan.operations)
-    ]
+    nothing = Cost(0, (0,) * len(protocols))
+    known: dict[object, Cost] = {}
+    costs = []
+    for index, operation in enumerate(plan.operations):
+        if _is_local(plan, operation):
+            costs.append(nothing)
+            continue
+        key = _likeness(plan, ranges, owners, operation)
+        if key not in known:
+            known[key] = _cost(operation_steps(plan, protocols, ranges, owners, index))
+        costs.append(known[key])
+    return costs
+
+
+def operation_steps(
+    plan: Plan, protocols: Sequence[Protocol], ranges: Sequence[Bounds], owners: Owners, index: int
+) -> list[Step[Any] | None]:
+    """What each participant runs for one operation, on values without content; None for nothing.
+
+    The sessions must be counting, and set up with `set_up`; arguments are those of `operation_costs`, `ranges` those of
+    `plan_ranges`.
+    """
+    return [_step(plan, p, ranges, owners, index, plan.operations[index]) for p in protocols]
 
 
 def opening_costs(
     plan: Plan, protocols: Sequence[Protocol], recipients: Mapping[str, Collection[int]]
 ) -> dict[str, Cost]:
     """The cost of opening each output to its recipients; kept outputs are absent in `recipients` and cost nothing."""
-    _set_up(protocols)
-    return {
-        name: _of_all(
-            protocols, lambda p, type_=plan.operations[plan.outputs[name]].type, to=to: _opening(p, type_, to)
-        )
-        for name, to in recipients.items()
-    }
+    set_up(protocols)
+    types = {name: plan.operations[plan.outputs[name]].type for name in recipients}
+    return {name: _cost([_opening(p, types[name], to) for p in protocols]) for name, to in recipients.items()}
 
 
-def _set_up(protocols: Sequence[Protocol]) -> None:
+def set_up(protocols: Sequence[Protocol]) -> None:
+    """Go through the set-up of sessions that are counting, so that steps can follow."""
     for protocol in protocols:
         protocol.session.erase()
         count(protocol.setup(Scope.root("setup")))
 
 
-def _of_all(protocols: Sequence[Protocol], step: Any) -> Cost:
-    parties = [count(program) if (program := step(p)) is not None else None for p in protocols]
-    counted = [party for party in parties if party is not None]
+def _cost(steps: Sequence[Step[Any] | None]) -> Cost:
+    parties = [None if step is None else count(step) for step in steps]
     return Cost(
-        max((party.rounds for party in counted), default=0),
+        max((party.rounds for party in parties if party is not None), default=0),
         tuple(0 if party is None else sum(party.sent.values()) for party in parties),
     )
 
 
+def _is_local(plan: Plan, operation: Operation) -> bool:
+    types = [plan.operations[operand].type for operand in operation.operands]
+    return operation.kind != "input" and kind_of(operation.kind).local(operation, types)
+
+
+def _likeness(plan: Plan, ranges: Sequence[Bounds], owners: Owners, operation: Operation) -> object:
+    """Operations with the same key cost the same."""
+    if operation.kind == "input":
+        return owners[operation.attributes["input"]], operation.type
+    first = {operand: place for place, operand in reversed(list(enumerate(operation.operands)))}
+    return (
+        operation.kind,
+        repr(sorted(operation.attributes.items())),
+        operation.type,
+        *((first[one], plan.operations[one].type, str(ranges[one])) for one in operation.operands),
+    )
+
+
 def _step(
-    plan: Plan, p: Protocol, ranges: Sequence[Bounds], owners: Mapping[str, int | str], index: int, operation: Operation
+    plan: Plan, p: Protocol, ranges: Sequence[Bounds], owners: Owners, index: int, operation: Operation
 ) -> Step[Any] | None:
     """What participant `p.me` runs for this operation; None for nothing."""
     at = Scope.root(f"{index} {operation.kind}")
     if operation.kind == "input":
         owner = owners[operation.attributes["input"]]
         return None if isinstance(owner, str) else _input(p, at, owner, operation)
-    types = [plan.operations[operand].type for operand in operation.operands]
-    kind = kind_of(operation.kind)
-    if kind.local(operation, types) or _outside(p):
+    if _is_local(plan, operation) or _outside(p):
         return None
-    call = call_of(plan, index, ranges, p, at, [_blank(p, type_) for type_ in types])
-    step: Step[Any] = kind.run(call)
+    blanks = {operand: _blank(p, plan.operations[operand].type) for operand in operation.operands}
+    call = call_of(plan, index, ranges, p, at, [blanks[operand] for operand in operation.operands])
+    step: Step[Any] = kind_of(operation.kind).run(call)
     return step
 
 

@@ -111,13 +111,19 @@ class _Execution:
             index = heappop(ready)
             operation, kind = operations[index], self.kinds[index]
             if kind.local(operation, [operations[operand].type for operand in operation.operands]):
-                try:
-                    value = kind.run(self._call(index, self.at))
-                except UserError as problem:
-                    raise type(problem)(f"{place(index, operation)}: {problem}") from problem
-                self._note(index, value)
+                self._note(index, self._local(index))
             else:
                 self.together.add(self._step(index), partial(self._ended, index))
+
+    def _local(self, index: int) -> Value:
+        call = self._call(index, self.at)
+        try:
+            value: Value = self.kinds[index].run(call)
+        except UserError as problem:
+            raise type(problem)(f"{place(index, call.operation)}: {problem}") from problem
+        if self.p.session.counting:
+            self.p.session.touched(_bytes([*call.values, value]))
+        return value
 
     def _step(self, index: int) -> Step[Value]:
         operation, kind = self.plan.operations[index], self.kinds[index]
@@ -197,6 +203,17 @@ class _Execution:
     def _beside(self, step: Step[None]) -> Step[Branch]:
         branch: Branch = yield Spawn([step], 1)
         return branch
+
+
+def _bytes(values: Sequence[Any]) -> int:
+    """The size of values, those in bundles included."""
+    total = 0
+    for value in values:
+        if isinstance(value, Share):
+            total += sum(part.nbytes for part in value.parts)
+        else:
+            total += _bytes(value) if isinstance(value, list) else value.nbytes
+    return total
 
 
 def _in_tiles(call: Call) -> Step[Share]:

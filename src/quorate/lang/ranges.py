@@ -8,7 +8,7 @@ from typing import cast
 from quorate.engine.names import Scope
 from quorate.errors import UserError
 from quorate.lang.operations.base import Bounds, Call, Range, Value, concrete, kind_of
-from quorate.lang.plan import Operation, Plan
+from quorate.lang.plan import Operation, Plan, Type
 from quorate.protocols.base import Protocol
 
 __all__ = ["call_of", "place", "plan_ranges"]
@@ -23,16 +23,19 @@ def plan_ranges(plan: Plan, p: Protocol, bounds: Mapping[tuple[str, str], Range]
         bounds: (input, column) -> smallest and largest raw value.
 
     Raises:
-        UserError: values of an operation may not fit; names it, its source line and what to do.
+        UserError: values of an operation may not fit the protocol or their type; names it, its source line and what
+            to do.
     """
     ranges: list[Bounds] = []
     nowhere = Scope.root("ranges")
     for index, operation in enumerate(plan.operations):
         call = call_of(plan, index, ranges, p, nowhere)
         try:
-            ranges.append(_input(call, bounds) if operation.kind == "input" else kind_of(operation.kind).bound(call))
+            found = _input(call, bounds) if operation.kind == "input" else kind_of(operation.kind).bound(call)
+            _check(operation.type, found)
         except UserError as problem:
             raise UserError(f"{place(index, operation)}: {problem}") from None
+        ranges.append(found)
     return ranges
 
 
@@ -51,6 +54,15 @@ def _input(call: Call, bounds: Mapping[tuple[str, str], Range]) -> Range:
     if key not in bounds:
         raise UserError(f"no range is declared for column {key[1]!r} of input {key[0]!r}")
     return call.fits(*bounds[key])
+
+
+def _check(type_: Type, found: Bounds) -> None:
+    """Narrow integers are a promise about the range. Raises `UserError` where it is not kept."""
+    if isinstance(found, list):
+        for part, range_ in zip(type_.parts, found, strict=True):
+            part.dtype.check_range(*range_)
+    else:
+        type_.dtype.check_range(*found)
 
 
 def place(index: int, operation: Operation) -> str:

@@ -1,6 +1,19 @@
-"""The kinds of operations that plans consist of, by module; importing this package registers them."""
+"""The kinds of operations that plans consist of, by module; importing this package registers them.
 
-from quorate.lang.operations import arithmetic, bundle, division, io, logic, structure
+Kinds of other packages are found by their entry points in the group `quorate.operations`, when a plan names one.
+"""
+
+from quorate.lang.operations import (
+    arithmetic,
+    bitwise,
+    bundle,
+    division,
+    extremes,
+    io,
+    logic,
+    lookup,
+    structure,
+)
 from quorate.lang.operations.base import Accuracy, Call, Error, Kind, kind_of, register
 
 __all__ = [
@@ -9,11 +22,14 @@ __all__ = [
     "Error",
     "Kind",
     "arithmetic",
+    "bitwise",
     "bundle",
     "division",
+    "extremes",
     "io",
     "kind_of",
     "logic",
+    "lookup",
     "register",
     "structure",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -29,6 +30,9 @@ Bounds = Range | list[Range]
 
 Value = Share | npt.NDArray[np.int64]
 """What an operation computes on: a share, or public raw integers. A bundle is a list of them."""
+
+PLUG_INS = "quorate.operations"
+"""Entry points of this group name modules of other packages that register kinds."""
 
 AnyShare = TypeVar("AnyShare", bound=Share)
 
@@ -183,10 +187,32 @@ def register(kind: Kind) -> Kind:
 
 
 def kind_of(name: str) -> Kind:
-    """The kind `name`. Raises `UserError` if there is none."""
+    """The kind `name`, from this package or another. Raises `UserError` if there is none."""
+    if name not in _KINDS:
+        _load_plug_ins()
     if name not in _KINDS:
         raise UserError(f"there is no operation {name!r}; this version knows {', '.join(sorted(_KINDS))}")
     return _KINDS[name]
+
+
+@cache
+def _load_plug_ins() -> None:
+    """Import what other packages name in the entry point group `quorate.operations`; their modules register kinds.
+
+    Raises:
+        UserError: one of them cannot be imported, or takes a name that is taken.
+    """
+    from importlib.metadata import entry_points  # takes a while, and few need it
+
+    for entry in sorted(entry_points(group=PLUG_INS), key=lambda entry: entry.name):
+        try:
+            entry.load()
+        except Exception as problem:
+            package = entry.dist.name if entry.dist is not None else entry.value
+            raise UserError(
+                f"the operations of the package {package} cannot be loaded ({entry.value}): {problem}; update or "
+                "uninstall it"
+            ) from problem
 
 
 def always(operation: Operation, types: Sequence[Type]) -> bool:

@@ -15,7 +15,7 @@ from quorate.errors import UserError
 from quorate.lang.operations.base import Call, Kind, Range, always, broadcast_shapes, register, same_scale
 from quorate.lang.plan import Operation, Type
 from quorate.sharing.dtype import BOOL, INT
-from quorate.sharing.share import Arithmetic, Boolean
+from quorate.sharing.share import Boolean
 
 __all__: list[str] = []
 
@@ -92,11 +92,25 @@ def _bound_select(call: Call) -> Range:
     return min(a, c), max(b, d)
 
 
-def _run_select(call: Call) -> Step[Arithmetic]:
+def _run_select(call: Call) -> Any:
+    condition = call.values[0]
+    if isinstance(condition, np.ndarray):
+        chosen = np.broadcast_to(condition, call.shape)
+        return call.p.add(call.p.scale(call.numbers(1), chosen), call.p.scale(call.numbers(2), 1 - chosen))
     return select(call.p, call.at, call.bits(0), call.numbers(1), call.numbers(2))
 
 
-register(Kind("select", _infer_select, _bound_select, _run_select, elementwise=True, operands=3))
+register(
+    Kind(
+        "select",
+        _infer_select,
+        _bound_select,
+        _run_select,
+        local=lambda operation, types: not types[0].secret,
+        elementwise=True,
+        operands=3,
+    )
+)
 
 
 def _infer_to_int(types: Sequence[Type], attributes: Attributes, stated: Type) -> Type:
