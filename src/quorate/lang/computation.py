@@ -21,7 +21,7 @@ from quorate.lang.dims import Dim
 from quorate.lang.execute import Results, execute
 from quorate.lang.plan import Plan
 from quorate.protocols.registry import default_threshold, make, protocol_class
-from quorate.sharing.dtype import BOOL, INT, DType, fixed
+from quorate.sharing.dtype import INT, DType, of_numpy
 
 __all__ = ["Computation", "computation"]
 
@@ -113,12 +113,11 @@ def _columns_of(value: Any) -> dict[str, tuple[DType, npt.NDArray[np.int64]]]:
 
 
 def _encoded(values: npt.NDArray[Any]) -> tuple[DType, npt.NDArray[np.int64]]:
-    dtypes = {"b": BOOL, "i": INT, "u": INT, "f": fixed(16)}
-    if values.ndim != 1 or values.dtype.kind not in dtypes:
+    if values.ndim != 1 or values.dtype.kind not in "biuf":
         raise UserError(
             f"an input column is a one-dimensional array of numbers or bools, not {values.dtype}{values.shape}"
         )
-    dtype = dtypes[values.dtype.kind]
+    dtype = of_numpy(values.dtype)
     return dtype, dtype.encode(values)
 
 
@@ -130,7 +129,7 @@ def _simulated(
     names = tuple(f"party {k}" for k in range(size))
     order = list(dict.fromkeys(key[0] for key in raw))
     owners: dict[str, int | str] = {input_: k % parties for k, input_ in enumerate(order)}
-    bounds = {key: _bounds(values) for key, values in raw.items()}
+    bounds = {key: _bounds(values, plan.inputs.get(key)) for key, values in raw.items()}
 
     def program(me: int) -> Step[Results]:
         entropy = SystemEntropy() if seed is None else SeededEntropyForTests(seed, str(me))
@@ -151,7 +150,8 @@ def _simulated(
     return {output: results.values[output] for output in plan.outputs}
 
 
-def _bounds(values: npt.NDArray[np.int64]) -> tuple[int, int]:
-    """The smallest range of the form [-2**k, 2**k] or [0, 2**k] that holds the values."""
+def _bounds(values: npt.NDArray[np.int64], dtype: DType | None) -> tuple[int, int]:
+    """The smallest range of the form [-2**k, 2**k] or [0, 2**k] that holds the values, within that of the type."""
+    least, most = (dtype or INT).limits
     largest = 1 << int(np.abs(values).max(initial=0)).bit_length()
-    return (-largest if int(values.min(initial=0)) < 0 else 0), largest
+    return (max(-largest, least) if int(values.min(initial=0)) < 0 else 0), min(largest, most)

@@ -12,8 +12,22 @@ import numpy as np
 from quorate.errors import UserError
 from quorate.kernels.ghost import contiguous
 from quorate.lang.dims import Dim, Shape, Size, parse_size
-from quorate.lang.operations.base import Call, Kind, Range, Value, a_list, always, register, shape_text, whole
+from quorate.lang.operations.base import (
+    Accuracy,
+    Call,
+    Error,
+    Kind,
+    Range,
+    Value,
+    a_list,
+    always,
+    register,
+    require_numbers,
+    shape_text,
+    whole,
+)
 from quorate.lang.plan import Type
+from quorate.sharing.dtype import DType
 from quorate.sharing.share import Share, concatenate
 
 __all__ = ["indexed_shape", "reshaped"]
@@ -218,5 +232,34 @@ register(
         local=always,
         operands=None,
         attributes=frozenset({"axis"}),
+    )
+)
+
+
+# -- the same raw integers as another type ---------------------------------------------------------------------------
+
+
+def _infer_view(types: Sequence[Type], attributes: Attributes, stated: Type) -> Type:
+    """Integers of another width; or the raw integers of fixed-point values, and back."""
+    dtype = DType.parse(attributes["dtype"])
+    require_numbers([*types, replace(types[0], dtype=dtype)], "another view of the same raw integers")
+    return replace(types[0], dtype=dtype)
+
+
+def _error_view(step: Accuracy) -> Error:
+    """The error is the same as a raw integer."""
+    return Error(math.ldexp(step.errors[0].value, step.call.types[0].dtype.scale) * step.unit)
+
+
+register(
+    Kind(
+        "view",
+        _infer_view,
+        _same_range,
+        lambda call: call.values[0],
+        local=always,
+        operands=1,
+        attributes=frozenset({"dtype"}),
+        error=_error_view,
     )
 )

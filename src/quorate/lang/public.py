@@ -1,0 +1,73 @@
+"""Public operands: numbers and NumPy arrays that meet a secret array."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from quorate.errors import UserError
+from quorate.lang.recorded import Recorded
+from quorate.sharing.dtype import BOOL, DEFAULT_SCALE, INT, DType, fixed, of_numpy
+
+__all__ = ["as_public", "constant_type", "factor", "ratio"]
+
+FACTOR_BITS = 24
+"""Significant bits of public factors that are not whole: relative error below 2**-24 for the largest of an array."""
+
+LARGEST_SCALE = 48
+LARGEST_DENOMINATOR = 10**6
+
+Public = npt.NDArray[Any]
+
+
+def as_public(values: Any) -> Public:
+    """Public operands as an array of bools or numbers. Raises `UserError` for anything else."""
+    if isinstance(values, list | tuple) and any(isinstance(value, Recorded) for value in values):
+        raise UserError("a list with secrets in it is no array; join them with quorate.stack or quorate.concatenate")
+    try:
+        array = np.asarray(values)
+    except ValueError:
+        raise UserError("nested lists of different lengths are no array; use rows of equal length") from None
+    if array.dtype.kind not in "biuf":
+        raise UserError(f"cannot compute with a {type(values).__name__}; use numbers, bools or arrays of them")
+    return array
+
+
+def constant_type(values: Any, like: DType) -> DType:
+    """The type of a public operand beside an operand of type `like`.
+
+    As in NumPy, a Python integer takes the type of the integers beside it, an array keeps its own. Numbers with a
+    fraction take the scale of the operand beside them.
+    """
+    array = as_public(values)
+    if array.dtype.kind == "b":
+        return BOOL
+    if array.dtype.kind in "iu" and like.kind == "int" and isinstance(values, int):
+        return like
+    return of_numpy(array.dtype, like.scale if like.kind == "fixed" else DEFAULT_SCALE)
+
+
+def factor(values: Public, like: DType) -> tuple[Public, DType]:
+    """Public fractions as factors: integers where they are whole, else with `FACTOR_BITS` significant bits."""
+    whole = np.rint(np.where(np.isfinite(values), values, 0.0))
+    largest = float(np.abs(whole).max(initial=0.0))
+    if like.kind == "fixed" and np.array_equal(whole, values) and largest < 2.0**53:
+        return whole.astype(np.int64), INT
+    exponent = math.frexp(max(float(np.abs(np.nan_to_num(values)).max(initial=0.0)), 2.0**-40))[1]
+    lowest = 1 if like.kind == "fixed" else DEFAULT_SCALE
+    scale = min(max(lowest, FACTOR_BITS - exponent), LARGEST_SCALE)
+    while scale > lowest and np.array_equal(np.rint(np.ldexp(values, scale - 1)), np.ldexp(values, scale - 1)):
+        scale -= 1
+    return values, fixed(scale)
+
+
+def ratio(values: Public) -> Fraction:
+    """A public divisor as a ratio of moderate integers. Raises `UserError` where there is none."""
+    found = Fraction(values.item()).limit_denominator(LARGEST_DENOMINATOR)
+    if not 0 < abs(found.numerator) < 1 << 40:
+        raise UserError(f"division by {values.item()!r}; multiply by its reciprocal, or change the scale of the data")
+    return found

@@ -1,0 +1,109 @@
+"""Recording a computation: every use of a secret array becomes an operation of a plan, equal ones only once."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from quorate.errors import UserError
+from quorate.lang.dims import Size, rows_of
+from quorate.lang.fold import folded
+from quorate.lang.operations import kind_of
+from quorate.lang.plan import Operation, Plan, Type
+from quorate.sharing.dtype import INT, DType
+
+if TYPE_CHECKING:
+    from quorate.lang.array import SecretArray
+    from quorate.lang.recorded import Recorded
+
+__all__ = ["Trace"]
+
+_HERE = str(Path(__file__).parent)
+
+
+class Trace:
+    """Collects the operations of one computation; equal operations are recorded once."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.operations: list[Operation] = []
+        self._known: dict[str, int] = {}
+
+    def record(self, kind: str, operands: Sequence[Recorded], **attributes: Any) -> SecretArray:
+        """Add an operation and return its result; what depends on constants alone is computed at once.
+
+        Raises:
+            UserError: types or shapes do not fit, or an operand belongs to another computation.
+        """
+        for operand in operands:
+            if operand.trace is not self:
+                raise UserError("a secret array of another computation cannot be used here")
+        positions = tuple(operand.position for operand in operands)
+        constant = folded(kind, [self.operations[position] for position in positions], attributes)
+        if constant is not None:
+            return self._add("constant", (), constant)
+        return self._add(kind, positions, attributes)
+
+    def unpack(self, bundle: Recorded) -> list[SecretArray]:
+        """The results of an operation that has several. Raises `UserError` for an ordinary value."""
+        if not bundle.type.parts:
+            raise UserError(f"{bundle.type} is one value; only an operation with several results can be unpacked")
+        return [self.record("item", [bundle], index=index) for index in range(len(bundle.type.parts))]
+
+    def input(self, name: str, column: str, dtype: DType, rows: int | None = None) -> SecretArray:
+        """A column of an input, one value per row; `rows` if their number is known already."""
+        attributes = {"input": name, "column": column, "dtype": str(dtype)}
+        return self._add("input", (), attributes, Type(dtype, (rows_of(name) if rows is None else rows,)))
+
+    def constant(self, values: Any, dtype: DType) -> SecretArray:
+        """Public values."""
+        raw = dtype.encode(values)
+        attributes = {"values": raw.reshape(-1).tolist(), "shape": list(raw.shape), "dtype": str(dtype)}
+        return self._add("constant", (), attributes)
+
+    def rows(self, size: Size) -> SecretArray:
+        """A size as a public value."""
+        attribute = size if isinstance(size, int) else {"size": str(size)}
+        return self._add("constant", (), {"rows": attribute})
+
+    def plan(self, outputs: dict[str, SecretArray]) -> Plan:
+        """The plan with these outputs; operations that no output needs are left out."""
+        needed: set[int] = set()
+        todo = [array.position for array in outputs.values()]
+        while todo:
+            position = todo.pop()
+            if position not in needed:
+                needed.add(position)
+                todo.extend(self.operations[position].operands)
+        order = sorted(needed)
+        place = {old: new for new, old in enumerate(order)}
+        kept = []
+        for old in order:
+            operation = self.operations[old]
+            operands = tuple(place[operand] for operand in operation.operands)
+            kept.append(Operation(operation.kind, operands, operation.attributes, operation.type, operation.where))
+        return Plan(self.name, tuple(kept), {name: place[array.position] for name, array in outputs.items()})
+
+    def _add(
+        self, kind: str, operands: tuple[int, ...], attributes: dict[str, Any], stated: Type | None = None
+    ) -> SecretArray:
+        from quorate.lang.array import SecretArray
+
+        key = repr((kind, operands, sorted(attributes.items(), key=lambda item: item[0])))
+        if key not in self._known:
+            types = [self.operations[operand].type for operand in operands]
+            type_ = kind_of(kind).type_of(types, attributes, stated or Type(INT, ()))
+            self._known[key] = len(self.operations)
+            where = "" if kind == "input" or "rows" in attributes else _author_line()
+            self.operations.append(Operation(kind, operands, attributes, type_, where))
+        return SecretArray(self, self._known[key])
+
+
+def _author_line() -> str:
+    """File and line of the first frame outside this package, for messages."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_HERE):
+        frame = frame.f_back
+    return f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
