@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from quorate.cli.approved import Rows, open_spec, parse_rows
+from quorate.cli.approved import Opened, Rows, open_spec
 from quorate.cli.common import Json, SpecFile, print_json
 from quorate.cli.conditions import Bandwidth, Rtt, network_of
 
@@ -37,9 +37,9 @@ def explain(
 
     Costs and ranges are for the most rows that the spec allows, or for those given with --rows.
     """
-    loaded, plan = open_spec(spec)
-    network = network_of(loaded, rtt, bandwidth)
-    document, costs = describe(loaded, plan, parse_rows(rows or []), network)
+    opened = open_spec(spec, rows)
+    plan = opened.plan
+    document, costs = describe(opened, network_of(opened.spec, rtt, bandwidth))
     if svg is not None:
         _draw(svg, document, plan, costs)
     if json:
@@ -48,6 +48,8 @@ def explain(
     from quorate.cli.explain_view import show
     from quorate.coordination.outline import outline
 
+    for line in opened.remarks:
+        print(line)
     show(document, outline(plan, costs))
     if svg is not None:
         print(f"drawn in {svg}")
@@ -61,19 +63,17 @@ def _draw(file: Path, document: Mapping[str, Any], plan: Plan, costs: Sequence[O
     write_atomic(file, drawing(document, outline(plan, costs)).encode())
 
 
-def describe(
-    spec: Spec, plan: Plan, given: Mapping[str, int], network: Network
-) -> tuple[dict[str, Any], list[OperationCost]]:
+def describe(opened: Opened, network: Network) -> tuple[dict[str, Any], list[OperationCost]]:
     """Everything that `quorate explain` says as plain data, and the cost of every operation.
 
     Raises:
         UserError: the plan cannot run with these row counts, for example since values may overflow.
     """
     from quorate.coordination.breakdown import breakdown
-    from quorate.coordination.quote import assumed_rows
     from quorate.coordination.roster import roster
 
-    rows, who = assumed_rows(spec, given), roster(spec)
+    spec, plan, rows = opened.spec, opened.plan, opened.rows
+    who = roster(spec)
     costs, openings = breakdown(spec, plan, rows, network)
     document = {
         "spec": spec.name,
@@ -82,6 +82,7 @@ def describe(
         "rows": rows,
         "network": {"rtt": network.rtt, "bandwidth": network.rate},
         "protocol": {"name": spec.protocol.name, "adversary": spec.protocol.adversary, "threshold": spec.threshold},
+        "choice": None if opened.choice is None else opened.choice.as_dict(),
         "protection": _protection(spec),
         "dealer": spec.dealer,
         "operations": _operations(spec, plan, rows, costs),

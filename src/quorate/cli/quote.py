@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from quorate.cli.approved import Rows, open_spec, parse_rows
+from quorate.cli.approved import Rows, open_spec
 from quorate.cli.common import Json, SpecFile, print_json
 from quorate.cli.conditions import Bandwidth, Measured, OneMachine, Rtt, conditions
 
@@ -43,19 +43,21 @@ def quote(
     --bandwidth, or of --measured.
     """
     from quorate.coordination.breakdown import breakdown
-    from quorate.coordination.quote import assumed_rows
     from quorate.coordination.quote import quote as price
 
-    loaded, plan = open_spec(spec)
-    counts = assumed_rows(loaded, parse_rows(rows or []))
-    links, machine = conditions(loaded, rtt, bandwidth, measured, one_machine)
-    made = price(loaded, plan, counts, links, machine)
-    operations, openings = breakdown(loaded, plan, counts, links.network)
+    opened = open_spec(spec, rows)
+    links, machine = conditions(opened.spec, rtt, bandwidth, measured, one_machine)
+    made = price(opened.spec, opened.plan, opened.rows, links, machine)
+    operations, openings = breakdown(opened.spec, opened.plan, opened.rows, links.network)
     parts = [*operations, *openings.values()]
     if json:
-        print_json({**made.as_dict(), "operations": [part.as_dict() for part in parts], "note": NOTE})
-    else:
-        _show(made, parts)
+        choice = None if opened.choice is None else opened.choice.as_dict()
+        costs = [part.as_dict() for part in parts]
+        print_json({**made.as_dict(), "operations": costs, "choice": choice, "note": NOTE})
+        return
+    for line in opened.remarks:
+        print(line)
+    _show(made, parts)
 
 
 def duration(seconds: float) -> str:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from quorate.coordination.document import one_of
-from quorate.protocols.registry import default_threshold
+from quorate.engine.session import Session
+from quorate.errors import UserError
+from quorate.protocols.registry import PLUG_INS, PROTOCOLS, default_threshold, make
 
-__all__ = ["AUTO", "protocol_problems"]
+__all__ = ["AUTO", "auto_problems", "plug_ins", "protocol_problems"]
 
 AUTO = "auto"
 """In place of a protocol's name: the cheapest that fits is chosen when the spec is compiled."""
@@ -29,6 +31,9 @@ def protocol_problems(
         known: names of protocols that may be used.
     """
     count = len(parties)
+    if name not in known and name not in PROTOCOLS and name in plug_ins():
+        yield from _plug_in_problems(name, parties, threshold, dealer)
+        return
     if name not in known:
         why = " ('clear' computes without any protection and serves tests only)" if name == "clear" else ""
         yield "protocol.name", one_of(name, "protocol", known) + why
@@ -44,6 +49,34 @@ def protocol_problems(
         given = default_threshold(name, count) if threshold is None else threshold
         yield from (("protocol.threshold", why) for why in _threshold_problem(name, given, count))
     yield from _dealer_problems(name, parties, dealer)
+
+
+def auto_problems(parties: Sequence[str], threshold: int | None) -> Iterator[Problem]:
+    """What has to be stated for `auto` beside the adversary, and is not; nothing if all is there."""
+    most = max(1, len(parties) - 1)
+    if threshold is None:
+        yield "protocol.threshold", "is missing; say how many parties may pool what they see and learn nothing"
+    elif not 1 <= threshold <= most:
+        yield "protocol.threshold", f"{threshold} is not possible for {len(parties)} parties; use {_choice(1, most)}"
+
+
+def plug_ins() -> list[str]:
+    """Names of the protocols that other installed packages offer."""
+    from importlib.metadata import entry_points  # takes a while, and few need it
+
+    return sorted(entry.name for entry in entry_points(group=PLUG_INS))
+
+
+def _plug_in_problems(
+    name: str, parties: Sequence[str], threshold: int | None, dealer: str | None
+) -> Iterator[Problem]:
+    """A protocol of another package knows its rules itself."""
+    participants = (*parties, dealer) if dealer is not None else tuple(parties)
+    session = Session(0, len(parties), participants, None if dealer is None else len(parties), counting=True)
+    try:
+        make(name, session, threshold)
+    except UserError as problem:
+        yield "protocol", str(problem)
 
 
 def _threshold_problem(name: str, threshold: int, parties: int) -> Iterator[str]:

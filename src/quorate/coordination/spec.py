@@ -5,13 +5,13 @@ from __future__ import annotations
 import keyword
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
 from quorate.coordination.document import convert, load_yaml, parse_json, raise_problems
 from quorate.coordination.federation import Federation, Role
-from quorate.coordination.rules import protocol_problems
+from quorate.coordination.rules import AUTO, auto_problems, protocol_problems
 from quorate.crypto.hashing import canonical_json, hex_digest
 from quorate.crypto.pki import check_name
 from quorate.data.schema import Column
@@ -47,11 +47,16 @@ class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
 
 class Protocol(_Part, frozen=True, kw_only=True):
-    """How parties compute and whom it protects against: up to `threshold` parties that pool what they see."""
+    """How parties compute and whom it protects against: up to `threshold` parties that pool what they see.
+
+    In a file, `name` may be "auto" and `choice` what was chosen for it; a spec as `load_spec` gives it has the choice
+    as its name, unless asked otherwise.
+    """
 
     name: str
     adversary: Literal["semi-honest"]
     threshold: int | None = None
+    choice: str | None = None
 
 
 class Input(_Part, frozen=True, kw_only=True):
@@ -129,7 +134,8 @@ class Spec(_Part, frozen=True, kw_only=True):
         apart = self.network.model
         network = Distance(rtt=apart.rtt, bandwidth=apart.rate)
         filled = msgspec.structs.replace(self, protocol=protocol, outputs=outputs, network=network)
-        content: dict[str, object] = msgspec.to_builtins(filled)
+        content: dict[str, Any] = msgspec.to_builtins(filled)
+        content["protocol"].pop("choice")
         return {key: _canonical(value) for key, value in content.items() if key not in ("plan", "source")}
 
     def digest(self, plan_digest: str) -> str:
@@ -142,6 +148,13 @@ class Spec(_Part, frozen=True, kw_only=True):
             return self.parties
         return output.to or ()
 
+    def settled(self, choice: str) -> Spec:
+        """This spec with protocol `choice`, at least as protective as stated, in place of "auto"."""
+        needs_dealer = choice == "semi2k"
+        threshold = None if needs_dealer else self.protocol.threshold
+        protocol = Protocol(name=choice, adversary=self.protocol.adversary, threshold=threshold)
+        return msgspec.structs.replace(self, protocol=protocol, dealer=self.dealer if needs_dealer else None)
+
     def check(self, where: str = "spec", protocols: Sequence[str] = PROTOCOLS) -> None:
         """Check everything that needs no federation; `UserError` lists all bad fields with their paths."""
         raise_problems(where, _problems(self, protocols))
@@ -151,8 +164,10 @@ class Spec(_Part, frozen=True, kw_only=True):
         raise_problems(where, [*_problems(self, PROTOCOLS), *_member_problems(self, federation)])
 
 
-def load_spec(path: str | Path, protocols: Sequence[str] = PROTOCOLS) -> Spec:
+def load_spec(path: str | Path, protocols: Sequence[str] = PROTOCOLS, *, settle: bool = True) -> Spec:
     """Read and check `protocol_spec.yaml`; `plan` and `source` become paths relative to the working directory.
+
+    With `settle`, a spec with protocol "auto" comes with the choice that 'quorate compile' made for it.
 
     Raises:
         UserError: no such file, malformed YAML (line and column), or bad fields, each with its path.
@@ -160,6 +175,9 @@ def load_spec(path: str | Path, protocols: Sequence[str] = PROTOCOLS) -> Spec:
     """
     file = Path(path)
     spec = convert(load_yaml(file), Spec, str(file))
+    raise_problems(str(file), _auto_problems(spec, settle=settle))
+    if settle and spec.protocol.choice is not None:
+        spec = spec.settled(spec.protocol.choice)
     spec.check(str(file), protocols)
     source = None if spec.source is None else str(file.parent / spec.source)
     return msgspec.structs.replace(spec, plan=str(file.parent / spec.plan), source=source)
@@ -180,6 +198,8 @@ def decode_spec(data: bytes, where: str) -> Spec:
     if isinstance(value, dict):
         value = {**value, "plan": "-"}
     spec = convert(value, Spec, where)
+    if spec.protocol.name == AUTO or spec.protocol.choice is not None:
+        raise UserError(f"{where}: protocol: what is agreed names the protocol that was chosen, not {AUTO!r}")
     spec.check(where)
     return msgspec.structs.replace(spec, plan="", source=None)
 
@@ -265,8 +285,26 @@ def _duplicates(path: str, suffix: str, names: Sequence[str]) -> Iterator[tuple[
         seen.add(name)
 
 
+def _auto_problems(spec: Spec, *, settle: bool) -> Iterator[tuple[str, str]]:
+    asked = spec.protocol
+    if asked.name != AUTO:
+        if asked.choice is not None:
+            yield "protocol.choice", "belongs to 'name: auto'; remove it"
+    elif asked.choice == AUTO:
+        yield "protocol.choice", "must name a protocol; remove it and run 'quorate compile'"
+    elif settle and asked.choice is None:
+        yield (
+            "protocol.choice",
+            "is missing: what to run instead of auto is not chosen yet; run 'quorate compile' on it",
+        )
+    else:
+        yield from auto_problems(spec.parties, asked.threshold)
+
+
 def _protocol_problems(spec: Spec, protocols: Sequence[str]) -> Iterator[tuple[str, str]]:
     asked = spec.protocol
+    if asked.name == AUTO:
+        return auto_problems(spec.parties, asked.threshold)
     return protocol_problems(asked.name, spec.parties, asked.threshold, spec.dealer, protocols)
 
 
