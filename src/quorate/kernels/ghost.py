@@ -23,6 +23,7 @@ __all__ = ["Ghost", "contiguous", "ghost", "is_ghost"]
 Shape = tuple[int, ...]
 Handler = Callable[..., Any]
 _Class = type
+_INTEGERS = (int, np.integer)  # an instance check of typing's SupportsIndex would take 40 us
 
 
 class Ghost(np.ndarray[Any, np.dtype[Any]]):
@@ -65,7 +66,7 @@ class Ghost(np.ndarray[Any, np.dtype[Any]]):
         return (self[i] for i in range(len(self)))
 
     def reshape(self, *shape: Any, **_: Any) -> Any:
-        wanted = shape[0] if len(shape) == 1 and not isinstance(shape[0], SupportsIndex) else shape
+        wanted = shape[0] if len(shape) == 1 and not isinstance(shape[0], _INTEGERS) else shape
         return ghost(_reshaped(self.shape, tuple(wanted)), self.dtype)
 
     def ravel(self, *_: Any, **__: Any) -> Any:
@@ -188,7 +189,7 @@ class Ghost(np.ndarray[Any, np.dtype[Any]]):
 
 def ghost(shape: int | Sequence[int], dtype: Any) -> Ghost:
     """A ghost of ``shape`` (an int or a sequence of ints) and ``dtype`` (anything ``np.dtype`` takes but objects)."""
-    shape = (shape,) if isinstance(shape, SupportsIndex) else tuple(shape)
+    shape = (shape,) if isinstance(shape, _INTEGERS) else tuple(shape)
     dtype = np.dtype(dtype)
     return Ghost.__new__(Ghost, shape, dtype, bytes(max(dtype.itemsize, 1)), 0, (0,) * len(shape))
 
@@ -387,7 +388,7 @@ def _repeat(a: Any, repeats: Any, axis: Any = None) -> Ghost:
 
 
 def _broadcast_to(array: Any, shape: Any, subok: bool = False) -> Ghost:
-    shape = (shape,) if isinstance(shape, SupportsIndex) else tuple(shape)
+    shape = (shape,) if isinstance(shape, _INTEGERS) else tuple(shape)
     if _broadcast(_shape(array), shape) != shape:
         raise InternalError(f"a ghost of shape {_shape(array)} does not broadcast to {shape}")
     return ghost(shape, _dtype(array))
