@@ -12,6 +12,7 @@ from quorate.lang.operations import (
     io,
     logic,
     lookup,
+    rows,
     structure,
 )
 from quorate.lang.operations.base import Accuracy, Call, Error, Kind, kind_of, register
@@ -30,6 +31,8 @@ __all__ = [
     "kind_of",
     "logic",
     "lookup",
+    "numeric",
     "register",
+    "rows",
     "structure",
 ]
