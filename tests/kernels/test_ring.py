@@ -173,3 +173,20 @@ def test_weighted_halves_of_both_parties_add_up_to_the_weighted_bits():
     flags = (bit ^ known).astype(np.uint64)
     assert (total == (weights[:, :, None] * flags[None]).sum(1, dtype=np.uint64)).all()
     assert type(ring.weighted_halves(ghost((3, 41), np.uint64), bit, weights, True)) is Ghost
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (7,), (2, 3)])
+def test_injected_half(shape):
+    rng = np.random.default_rng(5)
+    product, factor, x, rest = (rng.integers(0, 2**64, shape, dtype=np.uint64) for _ in range(4))
+    product, factor, x, rest = map(np.asarray, (product, factor, x, rest))
+    for value in (0, 1):
+        bit = np.full(shape, value, np.uint8)
+        got = ring.injected_half(bit, product, factor, x, rest)
+        exact = product.astype(object) + factor.astype(object) * x.astype(object)
+        expected = np.asarray((rest.astype(object) - exact if value else exact) % 2**64, np.uint64)
+        assert got.shape == shape
+        assert (got == expected).all()
+    assert type(ring.injected_half(bit, ghost(shape, np.uint64), factor, x, rest)) is Ghost
+    with pytest.raises(InternalError):
+        ring.injected_half(np.zeros((*shape, 1), np.uint8), product, factor, x, rest)

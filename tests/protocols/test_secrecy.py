@@ -43,11 +43,19 @@ OPERATIONS = {
     "summands": lambda p, at, x, y, b: p.summands(at, x),
     "half add": lambda p, at, x, y, b: p.half_add(at, x),
     "integers": lambda p, at, x, y, b: p.to_arithmetic(at, bit_of(b, 0)),
+    "inject": lambda p, at, x, y, b: p.inject(at, bit_of(b, 0), x),
+    "bilinear": lambda p, at, x, y, b: p.bilinear(at, full(b), full(b), np.bitwise_and, b.shape),
+    "known": lambda p, at, x, y, b: p.known(at, x, lambda a, j: np.stack([a.view(np.int64)] * 2), 2),
     "less": lambda p, at, x, y, b: compare.less(p, at, x, y),
     "equal": lambda p, at, x, y, b: compare.equal(p, at, x, y),
     "shuffle": lambda p, at, x, y, b: p.shuffle(at, [x, b, y]),
     "bits": lambda p, at, x, y, b: convert.to_bits(p, at, y, 20),
 }
+
+
+def full(b):
+    """Words of 64 bits, whatever the width was."""
+    return Boolean(b.scheme, b.parts, 64)
 
 
 def place(p, coalition, secret):

@@ -11,7 +11,5 @@ __all__ = ["select"]
 
 
 def select(p: Protocol, at: Scope, condition: Boolean, x: Arithmetic, y: Arithmetic) -> Step[Arithmetic]:
-    """x where the condition holds, else y; equal shapes. One conversion of a bit and one product."""
-    chosen = yield from p.to_arithmetic(at.child("condition"), condition)
-    difference = yield from p.mul(at.child("choice"), chosen, p.sub(x, y))
-    return p.add(y, difference)
+    """x where the condition holds, else y; equal shapes. Costs one `inject`."""
+    return p.add(y, (yield from p.inject(at, condition, p.sub(x, y))))

@@ -20,6 +20,7 @@ __all__ = [
     "add",
     "arith_shift",
     "dot",
+    "injected_half",
     "matmul",
     "mul",
     "neg",
@@ -28,6 +29,7 @@ __all__ = [
     "scale",
     "sub",
     "truncate_public",
+    "weighted_halves",
 ]
 
 _DEPTH, _BREADTH = 256, 256  # a packed panel of b is 512 KiB, half of a common L2 cache
@@ -133,6 +135,18 @@ def weighted_halves(part: Words, bit: Array, weights: Words, whole: bool) -> Wor
     return out
 
 
+def injected_half(bit: Array, product: Words, factor: Words, x: Words, rest: Words) -> Words:
+    """(1 - 2 bit) * (product + factor * x) + bit * rest, elementwise; `bit` uint8 0 or 1, the others uint64."""
+    arrays = (bit, product, factor, x, rest)
+    if any(array.shape != x.shape for array in arrays):
+        raise InternalError(f"injected_half: shapes {[array.shape for array in arrays]} differ")
+    if is_ghost(*arrays):
+        return ghost(x.shape, np.uint64)
+    out = np.empty(x.shape, np.uint64)
+    _injected_half(out.reshape(-1), *(array.reshape(-1) for array in arrays))
+    return out
+
+
 def _ufunc(ufunc: np.ufunc, out: Words | None, *operands: Any) -> Words:
     try:
         value = ufunc(*operands, out=out, dtype=np.uint64, casting="no")
@@ -180,6 +194,13 @@ def _weighted_halves(out: Words, part: Words, bit: Array, weights: Words, whole:
             for i in range(out.shape[1]):
                 b = np.uint64(bit[k, i])
                 out[j, i] += weight * (part[k, i] * (np.uint64(1) - b - b) + (b & whole))
+
+
+@kernel
+def _injected_half(out: Words, bit: Array, product: Words, factor: Words, x: Words, rest: Words) -> None:
+    for i in range(out.size):
+        b = np.uint64(bit[i])
+        out[i] = (product[i] + factor[i] * x[i]) * (np.uint64(1) - b - b) + rest[i] * b
 
 
 @kernel(dtype=np.uint64)

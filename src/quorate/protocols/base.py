@@ -9,8 +9,8 @@ in, it goes through with ghosts (arrays without content), which is also how a qu
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Sequence
-from typing import ClassVar, Literal
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -20,9 +20,14 @@ from quorate.engine.names import Scope
 from quorate.engine.session import Session
 from quorate.sharing.share import Arithmetic, Boolean, Share
 
-__all__ = ["Integers", "Protocol"]
+__all__ = ["Function", "Integers", "Protocol", "Times"]
 
 Integers = npt.NDArray[np.int64]
+Function = Callable[[npt.NDArray[np.uint64], int], Integers]
+"""(summand, its number) -> int64 of shape (count, *summand.shape): for `known`. It works on integers alone, because
+several parties compute the same, and on ghosts."""
+Times = Callable[[npt.NDArray[Any], npt.NDArray[Any]], npt.NDArray[Any]]
+"""A product of Boolean words that is linear over exclusive or in each argument; works on ghosts too."""
 
 
 class Protocol(ABC):
@@ -135,6 +140,11 @@ class Protocol(ABC):
     def truncation_error(self) -> float:
         """Worst error of `truncate`, in units of the last place of the result."""
 
+    @property
+    @abstractmethod
+    def truncation_offsets(self) -> tuple[int, int]:
+        """The least and the largest value of `truncate(x, shift)` minus x / 2**shift rounded down."""
+
     @abstractmethod
     def and_(self, at: Scope, a: Boolean, b: Boolean) -> Step[Boolean]:
         """Bitwise and of words of equal shape and width."""
@@ -148,6 +158,11 @@ class Protocol(ABC):
         """
         both = yield from self.and_(at.child("and"), a, b)
         return (yield from self.reveal_bits(at.child("open"), both if plus is None else self.xor(both, plus), to))
+
+    @abstractmethod
+    def bilinear(self, at: Scope, a: Boolean, b: Boolean, times: Times, shape: tuple[int, ...]) -> Step[Boolean]:
+        """times(a, b) for words that fill their type, of one width; `shape` is that of the result. To `and_` what
+        `matmul` is to `mul`: costs one and of the result's size."""
 
     @abstractmethod
     def random(self, at: Scope, shape: tuple[int, ...]) -> Step[Arithmetic]:
@@ -177,6 +192,11 @@ class Protocol(ABC):
     def to_arithmetic(self, at: Scope, b: Boolean) -> Step[Arithmetic]:
         """Bits (width 1) as the integers 0 and 1."""
 
+    def inject(self, at: Scope, bit: Boolean, x: Arithmetic) -> Step[Arithmetic]:
+        """bit * x, elementwise for equal shapes: x where the bit is set, else 0."""
+        number = yield from self.to_arithmetic(at.child("bit"), bit)
+        return (yield from self.mul(at.child("product"), number, x))
+
     @abstractmethod
     def weigh(self, at: Scope, flags: Boolean, weights: Sequence[Sequence[int]]) -> Step[list[Arithmetic]]:
         """For every row w of `weights` the sum of w[k] * flags[k], for bits of shape (k, ...)."""
@@ -190,6 +210,25 @@ class Protocol(ABC):
     @abstractmethod
     def carry_level(self, at: Scope, g: Boolean, t: Boolean, positions: int) -> Step[Boolean]:
         """The and of one level of the carry tree; `adder.carry_level` unless a protocol can do better."""
+
+    # -- functions of summands -----------------------------------------------------------------------------------------
+
+    @property
+    @abstractmethod
+    def summand_count(self) -> int:
+        """Into how many summands that single parties know a value falls, for `known`; at least 2."""
+
+    @abstractmethod
+    def known(self, at: Scope, x: Arithmetic, function: Function, count: int) -> Step[list[Arithmetic]]:
+        """function(a_j, j) for every summand a_j of x, computed by those who know it, shared: (count, *x.shape) each.
+
+        x is the sum of the a_j modulo the protocol's modulus, each from 0 to the modulus, exclusive.
+        """
+
+    @abstractmethod
+    def known_dot(self, at: Scope, x: Arithmetic, function: Function, count: int, shift: int = 0) -> Step[Arithmetic]:
+        """For two summands, the sum over m of function(a_0, 0)[m] * function(a_1, 1)[m], divided by 2**shift with an
+        error as of `truncate`."""
 
     @property
     @abstractmethod

@@ -16,7 +16,7 @@ from quorate.engine.count import count
 from quorate.engine.exchange import Exchange, Fork, Step
 from quorate.engine.names import Scope
 from quorate.engine.session import Session
-from quorate.protocols.base import Integers, Protocol
+from quorate.protocols.base import Function, Integers, Protocol, Times
 from quorate.sharing.share import Arithmetic, Boolean, Share
 
 __all__ = ["Bystander", "bystander"]
@@ -66,6 +66,14 @@ class Bystander(Protocol):
     def truncation_error(self) -> float:
         return self._ghost.truncation_error
 
+    @property
+    def truncation_offsets(self) -> tuple[int, int]:
+        return self._ghost.truncation_offsets
+
+    @property
+    def summand_count(self) -> int:
+        return self._ghost.summand_count
+
     def setup(self, at: Scope) -> Step[None]:
         count(self._ghost.setup(Scope.root()))
         yield from self._real.setup(at)
@@ -86,6 +94,9 @@ class Bystander(Protocol):
         if type(self._real).and_open is Protocol.and_open:
             return (yield from super().and_open(at, a, b, to, plus))
         return (yield from self._real.and_open(at, a, b, to, plus))
+
+    def bilinear(self, at: Scope, a: Boolean, b: Boolean, times: Times, shape: tuple[int, ...]) -> Step[Boolean]:
+        return (yield from _silent(self._ghost.bilinear(at, a, b, times, shape)))
 
     # -- local ---------------------------------------------------------------------------------------------------------
 
@@ -147,6 +158,9 @@ class Bystander(Protocol):
     def to_arithmetic(self, at: Scope, b: Boolean) -> Step[Arithmetic]:
         return (yield from _silent(self._ghost.to_arithmetic(at, b)))
 
+    def inject(self, at: Scope, bit: Boolean, x: Arithmetic) -> Step[Arithmetic]:
+        return (yield from _silent(self._ghost.inject(at, bit, x)))
+
     def weigh(self, at: Scope, flags: Boolean, weights: Sequence[Sequence[int]]) -> Step[list[Arithmetic]]:
         return (yield from _silent(self._ghost.weigh(at, flags, weights)))
 
@@ -157,3 +171,9 @@ class Bystander(Protocol):
 
     def carry_level(self, at: Scope, g: Boolean, t: Boolean, positions: int) -> Step[Boolean]:
         return (yield from _silent(self._ghost.carry_level(at, g, t, positions)))
+
+    def known(self, at: Scope, x: Arithmetic, function: Function, count: int) -> Step[list[Arithmetic]]:
+        return (yield from _silent(self._ghost.known(at, x, function, count)))
+
+    def known_dot(self, at: Scope, x: Arithmetic, function: Function, count: int, shift: int = 0) -> Step[Arithmetic]:
+        return (yield from _silent(self._ghost.known_dot(at, x, function, count, shift)))

@@ -17,9 +17,18 @@ from quorate.engine.names import Scope
 from quorate.engine.session import Session
 from quorate.kernels import permutation, ring
 from quorate.kernels.ghost import contiguous
-from quorate.protocols.base import Integers
+from quorate.protocols import known
+from quorate.protocols.base import Function, Integers, Times
 from quorate.protocols.columns import common_rows, draw_order
-from quorate.protocols.local import RingLocal, check_shapes, low_words, public_words, ring_words, rows_of
+from quorate.protocols.local import (
+    RingLocal,
+    check_full_words,
+    check_shapes,
+    low_words,
+    public_words,
+    ring_words,
+    rows_of,
+)
 from quorate.sharing.share import Arithmetic, Boolean, Share
 
 __all__ = ["Clear"]
@@ -107,10 +116,19 @@ class Clear(RingLocal):
     def truncation_error(self) -> float:
         return 1.0
 
+    @property
+    def truncation_offsets(self) -> tuple[int, int]:
+        return 0, 0
+
     def and_(self, at: Scope, a: Boolean, b: Boolean) -> Step[Boolean]:
         yield from ()
         check_shapes(a, b)
         return a.with_parts((a.parts[0] & b.parts[0],))
+
+    def bilinear(self, at: Scope, a: Boolean, b: Boolean, times: Times, shape: tuple[int, ...]) -> Step[Boolean]:
+        yield from ()
+        check_full_words(a, b)
+        return a.with_parts((times(a.parts[0], b.parts[0]),))
 
     def random(self, at: Scope, shape: tuple[int, ...]) -> Step[Arithmetic]:
         yield from ()
@@ -138,3 +156,13 @@ class Clear(RingLocal):
     def to_arithmetic(self, at: Scope, b: Boolean) -> Step[Arithmetic]:
         yield from ()
         return self._arithmetic(b.parts[0].astype(np.uint64))
+
+    @property
+    def summand_count(self) -> int:
+        return 2
+
+    def known(self, at: Scope, x: Arithmetic, function: Function, count: int) -> Step[list[Arithmetic]]:
+        return (yield from known.clear(self, at, x, function, count))
+
+    def known_dot(self, at: Scope, x: Arithmetic, function: Function, count: int, shift: int = 0) -> Step[Arithmetic]:
+        return (yield from known.dot(self, at, x, function, count, shift))

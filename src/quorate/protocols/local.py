@@ -23,6 +23,8 @@ __all__ = [
     "BooleanLocal",
     "FieldLocal",
     "RingLocal",
+    "check_full_words",
+    "check_injected",
     "check_shapes",
     "low_words",
     "public_words",
@@ -138,6 +140,19 @@ def as_int64(values: Any) -> Array:
 def ring_words(values: Integers) -> Array:
     """int64 values as elements of the ring modulo 2**64, C-contiguous."""
     return as_int64(values).view(np.uint64)
+
+
+def check_full_words(a: Boolean, b: Boolean) -> None:
+    """Raises `InternalError` unless both shares are of one scheme and width, which fills their type."""
+    a.same_scheme(b)
+    if not a.width == b.width == 8 * a.parts[0].dtype.itemsize == 8 * b.parts[0].dtype.itemsize:
+        raise InternalError(f"products of words of width {a.width} and {b.width}; they must fill their type")
+
+
+def check_injected(bit: Boolean, x: Arithmetic) -> None:
+    """Raises `InternalError` unless these are bits and numbers of one scheme and shape."""
+    if bit.scheme != x.scheme or bit.width != 1 or bit.shape != x.shape:
+        raise InternalError(f"bits {bit!r} of width {bit.width} for numbers {x!r}; broadcast first")
 
 
 def low_words(words: Array, width: int) -> Array:

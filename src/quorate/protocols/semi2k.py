@@ -21,6 +21,7 @@ Rounds: product, and, truncation, bit to integer, reveal 1; product with truncat
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Sequence
 from itertools import combinations
 from typing import Any, ClassVar, Literal
@@ -33,10 +34,18 @@ from quorate.engine.names import Name, Scope
 from quorate.engine.session import Session
 from quorate.errors import UserError
 from quorate.kernels import ring, truncation
-from quorate.protocols import semi2k_shuffle
-from quorate.protocols.base import Integers
+from quorate.protocols import known, semi2k_shuffle
+from quorate.protocols.base import Function, Integers, Times
 from quorate.protocols.groups import SUM, XOR, Group, pair, total
-from quorate.protocols.local import RingLocal, check_shapes, low_words, public_words, ring_words, rows_of
+from quorate.protocols.local import (
+    RingLocal,
+    check_full_words,
+    check_shapes,
+    low_words,
+    public_words,
+    ring_words,
+    rows_of,
+)
 from quorate.sharing import additive, wire
 from quorate.sharing.share import Arithmetic, Boolean, Share
 
@@ -245,11 +254,30 @@ class Semi2k(RingLocal):
         full = z.dtype.type((1 << a.width) - 1)
         return Boolean(self.name, (z & full,), a.width)
 
+    def bilinear(self, at: Scope, a: Boolean, b: Boolean, times: Times, shape: tuple[int, ...]) -> Step[Boolean]:
+        """Beaver's product with exclusive or for addition."""
+        check_full_words(a, b)
+        x, y = a.parts[0], b.parts[0]
+        self.session.dealt("AND words", -(-math.prod(shape) * a.width // 64))
+        mail = _Mail()
+        r = self._fresh(at, x.shape, x.dtype, XOR)
+        s = self._fresh(at, y.shape, y.dtype, XOR)
+        c = self._dealt(at, self.session.blank(shape, x.dtype), lambda: times(r, s), XOR, mail)
+        if self._is_dealer:
+            yield from self._open(at, [x, y], XOR, mail)
+            return a.with_parts((c,))
+        d, e = yield from self._open(at, [x ^ r, y ^ s], XOR, mail)
+        return a.with_parts((total([c, times(d, s ^ e if self.me == 0 else s), times(r, e)]),))
+
     # -- truncation, randomness, conversions ---------------------------------------------------------------------------
 
     @property
     def truncation_error(self) -> float:
         return 1.0
+
+    @property
+    def truncation_offsets(self) -> tuple[int, int]:
+        return 0, 1  # the quotients of c and r are rounded down, and their difference stands for that of c - r
 
     def truncate(self, at: Scope, x: Arithmetic, shift: int) -> Step[Arithmetic]:
         self.session.dealt("truncation pairs", x.size)
@@ -316,3 +344,15 @@ class Semi2k(RingLocal):
         c = wire.unpack(opened, b.shape, 1).astype(np.uint64)
         part = value - (value * c << np.uint64(1))
         return Arithmetic(self.name, (part + c if self.me == 0 else part,))
+
+    # -- functions of summands -----------------------------------------------------------------------------------------
+
+    @property
+    def summand_count(self) -> int:
+        return self.parties
+
+    def known(self, at: Scope, x: Arithmetic, function: Function, count: int) -> Step[list[Arithmetic]]:
+        return (yield from known.semi2k(self, at, x, function, count))
+
+    def known_dot(self, at: Scope, x: Arithmetic, function: Function, count: int, shift: int = 0) -> Step[Arithmetic]:
+        return (yield from known.dot(self, at, x, function, count, shift))

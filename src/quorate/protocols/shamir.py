@@ -22,55 +22,35 @@ shuffle: the number of (t + 1)-subsets of 2t + 1, see `shamir_shuffle`.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from itertools import combinations
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from quorate.engine.exchange import Exchange, Step, parallel
-from quorate.engine.names import Name, Scope
-from quorate.engine.session import Session
+from quorate.engine.names import Scope
 from quorate.kernels import field
 from quorate.kernels.ghost import contiguous
-from quorate.protocols import adder, shamir_shuffle
-from quorate.protocols.base import Integers
+from quorate.protocols import adder, known, shamir_shuffle
+from quorate.protocols.base import Function, Integers, Times
 from quorate.protocols.groups import total
-from quorate.protocols.local import FieldLocal, as_int64, check_shapes, public_words, rows_of
+from quorate.protocols.local import as_int64, check_full_words, check_shapes, public_words, rows_of
+from quorate.protocols.shamir_parts import BITS, ShamirParts
 from quorate.sharing import shamir, wire
 from quorate.sharing.share import Arithmetic, Boolean, Share
 
 __all__ = ["Shamir"]
 
 Array = npt.NDArray[Any]
-Group = tuple[int, ...]
-BITS = 61
-P = (1 << BITS) - 1
 OFFSET_BITS = 59
 
 
-class Shamir(FieldLocal):
+class Shamir(ShamirParts):
     """One participant of Shamir's protocol with threshold t."""
 
     name: ClassVar[str] = "shamir"
     adversary: ClassVar[Literal["none", "semi-honest", "malicious"]] = "semi-honest"
     capacity: ClassVar[int] = OFFSET_BITS
-
-    def __init__(self, session: Session, threshold: int) -> None:
-        shamir.check_threshold(threshold, session.parties)
-        super().__init__(session, threshold)
-        n, t = session.parties, threshold
-        self.multipliers = 2 * t + 1
-        self.groups: list[Group] = list(combinations(range(n), n - t))
-        self.mine = [group for group in self.groups if self.me in group]
-        self.collector = self.groups[0]
-        self.weights = [shamir.replicated_weight(group, n, self.me) for group in self.mine]
-        self.product_weights = shamir.lagrange(tuple(range(self.multipliers)))
-
-    def setup(self, at: Scope) -> Step[None]:
-        pairs = combinations(range(self.multipliers), 2)
-        shufflers = combinations(range(self.multipliers), self.threshold + 1)
-        yield from self.session.agree_keys(at, dict.fromkeys([*self.groups, *pairs, *shufflers]))
 
     # -- input and output ----------------------------------------------------------------------------------------------
 
@@ -134,13 +114,7 @@ class Shamir(FieldLocal):
         return Arithmetic(self.name, (field.encode_signed(as_int64(values)),))
 
     def public_bits(self, words: npt.NDArray[np.generic], width: int = 1) -> Boolean:
-        return self._boolean({self.collector: public_words(words, width)}, width)
-
-    def _boolean(self, known: dict[Group, Array], width: int) -> Boolean:
-        """A sharing with the given parts of groups of ours, zero elsewhere."""
-        like = next(iter(known.values()))
-        zero = np.zeros_like(like)
-        return Boolean(self.name, tuple(known.get(group, zero) for group in self.mine) or (zero,), width)
+        return self.boolean({self.collector: public_words(words, width)}, width)
 
     def empty(self, shape: tuple[int, ...]) -> Arithmetic:
         return Arithmetic(self.name, (self.session.blank(shape),))
@@ -173,85 +147,32 @@ class Shamir(FieldLocal):
         weight = self.product_weights[self.me] if self.me in holders else 0
         return (yield from self.spread(at, product, holders, weight, out))
 
-    def spread(
-        self, at: Scope, part: Array, holders: Group, weight: int = 1, out: Array | None = None
-    ) -> Step[Arithmetic]:
-        """Fresh shares of what `weight` times the `part` of every holder (t + 1 parties at least, of the first 2t + 1)
-        add up to. One round."""
-        fresh, zero, name = at.step(), at.step(), at.step()
-        parts = {group: self.elements(group, fresh, self.session.blank(part.shape)) for group in self._drawn()}
-        mine: Array | None = None
-        if self.me in holders:
-            pairs = [pair for pair in combinations(holders, 2) if self.me in pair]
-            masks = [self.elements(pair, zero, self.session.blank(part.shape)) for pair in pairs]
-            signs = [1 if pair[0] == self.me else P - 1 for pair in pairs]
-            taken = [parts[group] for group in parts if self._first(group, holders) == self.me]
-            weights = [weight, *signs, *[P - 1] * len(taken)]
-            mine = field.linear_combination(np.array(weights, np.uint64), [part, *masks, *taken])
-        arrived = yield from self._collect(name, mine, part, holders)
-        if arrived:
-            parts[self.collector] = field.linear_combination(np.ones(len(arrived), np.uint64), arrived)
-        weights_here = [self.weights[self.mine.index(group)] for group in parts]
-        share = field.linear_combination(np.array(weights_here, np.uint64), list(parts.values()), out=out)
-        return Arithmetic(self.name, (share,))
-
     def and_(self, at: Scope, a: Boolean, b: Boolean) -> Step[Boolean]:
         check_shapes(a, b)
+        return (yield from self._product_of_words(at, a, b, np.bitwise_and, a.shape))
+
+    def bilinear(self, at: Scope, a: Boolean, b: Boolean, times: Times, shape: tuple[int, ...]) -> Step[Boolean]:
+        check_full_words(a, b)
+        return (yield from self._product_of_words(at, a, b, times, shape))
+
+    def _product_of_words(
+        self, at: Scope, a: Boolean, b: Boolean, times: Times, shape: tuple[int, ...]
+    ) -> Step[Boolean]:
         holders = tuple(range(self.multipliers))
-        part = total(self._cross_terms(a, b)) if self.me in holders else a.parts[0]
+        terms = self._cross_terms(a, b, times) if self.me in holders else []
+        part = total(terms) if terms else np.zeros_like(self.session.blank(shape, a.parts[0].dtype))
         return (yield from self.spread_bits(at, part, holders, a.width))
 
-    def spread_bits(self, at: Scope, part: Array, holders: Group, width: int) -> Step[Boolean]:
-        """The same for Boolean words: a fresh sharing of the exclusive or of what the holders have. One round."""
-        fresh, zero, name = at.step(), at.step(), at.step()
-        full = part.dtype.type((1 << width) - 1)
-
-        def draw(keys: Group, step: Name) -> Array:
-            return np.asanyarray(self.session.draw(keys, step, self.session.blank(part.shape, part.dtype)) & full)
-
-        known = {group: draw(group, fresh) for group in self._drawn()}
-        mine: Array | None = None
-        if self.me in holders:
-            masks = [draw(pair, zero) for pair in combinations(holders, 2) if self.me in pair]
-            taken = [known[group] for group in known if self._first(group, holders) == self.me]
-            mine = wire.pack(total([part, *masks, *taken]), width)
-        arrived = yield from self._collect(name, mine, part if mine is None else mine, holders, width)
-        if arrived:
-            known[self.collector] = total([wire.unpack(words, part.shape, width) for words in arrived])
-        return Boolean(self.name, tuple(known[group] for group in self.mine), width)
-
-    def _first(self, group: Group, holders: Group) -> int:
-        """The first of the holders that belongs to the group; there is one, since n - t and t + 1 exceed n."""
-        return next(party for party in holders if party in group)
-
-    def _drawn(self) -> list[Group]:
-        """The groups of ours whose parts are pseudorandom."""
-        return [group for group in self.mine if group != self.collector]
-
-    def _cross_terms(self, a: Boolean, b: Boolean) -> list[Array]:
-        """a_A & b_B for the pairs of groups whose lowest common member we are (all products of two parts, once)."""
+    def _cross_terms(self, a: Boolean, b: Boolean, times: Times) -> list[Array]:
+        """Products of a_A and b_B for the pairs of groups whose lowest common member we are: every product once."""
         terms = []
         for left, part in zip(self.mine, a.parts, strict=True):
             factors = [
                 other for right, other in zip(self.mine, b.parts, strict=True) if min(set(left) & set(right)) == self.me
             ]
             if factors:
-                terms.append(part & total(factors))
-        return terms or [np.zeros_like(a.parts[0])]
-
-    def _collect(
-        self, name: Name, mine: Array | None, like: Array, holders: Group, width: int = 64
-    ) -> Step[list[Array]]:
-        """The holders send an additive part each to the collecting group; its members return all parts. One round."""
-        sends = {} if mine is None else {party: [mine] for party in self.collector if party != self.me}
-        if self.me not in self.collector:
-            yield Exchange(name, sends)
-            return []
-        packed = like if mine is not None else wire.pack(like, width)
-        others = [party for party in holders if party != self.me]
-        receives = {party: [self.session.blank(packed.shape, packed.dtype)] for party in others}
-        yield Exchange(name, sends, receives)
-        return [*([] if mine is None else [mine]), *(buffers[0] for buffers in receives.values())]
+                terms.append(times(part, total(factors)))
+        return terms
 
     # -- truncation ----------------------------------------------------------------------------------------------------
 
@@ -260,21 +181,25 @@ class Shamir(FieldLocal):
         # t + 1 summands are each rounded to the nearest; what a wrap leaves out has the opposite sign.
         return (self.threshold + 1) / 2
 
+    @property
+    def truncation_offsets(self) -> tuple[int, int]:
+        return -((self.threshold + 1) // 2), (self.threshold + 2) // 2
+
     def truncate(self, at: Scope, x: Arithmetic, shift: int) -> Step[Arithmetic]:
         """See `Protocol.truncate`; shift >= 1."""
         shifted = self.add_public(x, np.asarray(1 << OFFSET_BITS, np.int64))
-        known = [self._summand(shifted, party) for party in range(self.threshold + 1)]
+        known = [self.summand(shifted, party) for party in range(self.threshold + 1)]
         half = np.uint64(1 << (shift - 1))
         if self.threshold == 1:
             rows = [np.stack([(a + half) >> np.uint64(shift), a >> np.uint64(BITS - 1)]) for a in known]
-            first, second = yield from self._input_each(at, rows)
+            first, second = yield from self.input_each(at, rows)
             (high, top), (other_high, other_top) = _rows(first), _rows(second)
             both = yield from self.mul(at.child("wrap"), top, other_top)
             wraps = self.sub(self.add(top, other_top), both)
             return self._assembled([high, other_high], wraps, shift)
         highs, wraps = yield from parallel(
             [
-                self._input_each(at.child("high"), [(a + half) >> np.uint64(shift) for a in known]),
+                self.input_each(at.child("high"), [(a + half) >> np.uint64(shift) for a in known]),
                 self._count_wraps(at.child("wraps"), shifted),
             ]
         )
@@ -296,13 +221,7 @@ class Shamir(FieldLocal):
             total = self.add(total, high)
         return self.add_public(total, np.asarray(-(1 << (OFFSET_BITS - shift)), np.int64))
 
-    def _summand(self, x: Arithmetic, party: int) -> Array:
-        """lambda_j f(j + 1), which party j <= t knows; elsewhere an array of that shape."""
-        if self.me != party:
-            return x.parts[0]
-        return field.scale(x.parts[0], shamir.lagrange(tuple(range(self.threshold + 1)))[party])
-
-    def _input_each(self, at: Scope, known: list[Array]) -> Step[list[Arithmetic]]:
+    def input_each(self, at: Scope, known: list[Array]) -> Step[list[Arithmetic]]:
         """Party j inputs known[j], all in one round."""
         steps = [
             self._input(at.child(f"input {party}"), party, values.shape, values if self.me == party else None)
@@ -314,14 +233,6 @@ class Shamir(FieldLocal):
 
     def shuffle(self, at: Scope, columns: Sequence[Share]) -> Step[list[Share]]:
         return (yield from shamir_shuffle.shuffle(self, at, columns))
-
-    def part_among(self, x: Share, holders: Group) -> Array:
-        """Our additive part of x if the holders, t + 1 parties, divide it among themselves. Local."""
-        if isinstance(x, Arithmetic):
-            return field.scale(x.parts[0], shamir.lagrange(holders)[holders.index(self.me)])
-        taken = zip(self.mine, x.parts, strict=True)
-        parts = [part for group, part in taken if self._first(group, holders) == self.me]
-        return total(parts) if parts else np.zeros_like(x.parts[0])
 
     # -- randomness and conversions ------------------------------------------------------------------------------------
 
@@ -338,39 +249,18 @@ class Shamir(FieldLocal):
         return Boolean(self.name, tuple(part & np.uint8(1) for part in parts))
 
     def summands(self, at: Scope, x: Arithmetic, negate_last: bool = False, width: int = 64) -> Step[list[Boolean]]:
-        known = [self._summand(x, party) for party in range(self.threshold + 1)]
+        known = [self.summand(x, party) for party in range(self.threshold + 1)]
         if negate_last:
             known[-1] = field.neg(known[-1])
-        steps = [self._deal_word(at.child(f"summand {party}"), party, word) for party, word in enumerate(known)]
+        steps = [self.deal_word(at.child(f"summand {party}"), party, word) for party, word in enumerate(known)]
         return (yield from parallel(steps))
-
-    def _deal_word(self, at: Scope, owner: int, word: Array) -> Step[Boolean]:
-        """Share a 61-bit word that party `owner` knows: 8 bytes to the other members of its first group."""
-        fresh, name = at.step(), at.step()
-        of_owner = [group for group in self.mine if owner in group]
-        target = next(group for group in self.groups if owner in group)
-        mask = np.uint64(P)
-        known = {
-            group: self.session.draw(group, fresh, self.session.blank(word.shape)) & mask
-            for group in of_owner
-            if group != target
-        }
-        if self.me == owner:
-            known[target] = total([word, *known.values()])
-            yield Exchange(name, {party: [known[target]] for party in target if party != owner})
-        elif self.me in target:
-            known[target] = self.session.blank(word.shape)
-            yield Exchange(name, None, {owner: [known[target]]})
-        else:
-            yield Exchange(name)
-        return self._boolean(known or {(): np.zeros_like(word)}, BITS)
 
     def to_arithmetic(self, at: Scope, b: Boolean) -> Step[Arithmetic]:
         known = []
         for party in range(self.threshold + 1):
             parts = [part for group, part in zip(self.mine, b.parts, strict=True) if group[0] == party]
             known.append((total(parts) if parts else b.parts[0]).astype(np.uint64))
-        level = yield from self._input_each(at.child("known"), known)
+        level = yield from self.input_each(at.child("known"), known)
         depth = 0
         while len(level) > 1:
             depth += 1
@@ -384,9 +274,17 @@ class Shamir(FieldLocal):
     def _exclusive_or(self, x: Arithmetic, y: Arithmetic, product: Arithmetic) -> Arithmetic:
         return self.sub(self.add(x, y), self.scale(product, 2))
 
-    def elements(self, group: Group, name: Name, out: Array) -> Array:
-        """Pseudorandom field elements shared by `group`."""
-        return field.from_random_words(self.session.draw(group, name, out))
+    # -- functions of summands -----------------------------------------------------------------------------------------
+
+    @property
+    def summand_count(self) -> int:
+        return self.threshold + 1
+
+    def known(self, at: Scope, x: Arithmetic, function: Function, count: int) -> Step[list[Arithmetic]]:
+        return (yield from known.shamir(self, at, x, function, count))
+
+    def known_dot(self, at: Scope, x: Arithmetic, function: Function, count: int, shift: int = 0) -> Step[Arithmetic]:
+        return (yield from known.dot(self, at, x, function, count, shift))
 
 
 def _rows(x: Arithmetic) -> tuple[Arithmetic, Arithmetic]:

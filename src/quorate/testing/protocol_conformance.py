@@ -282,6 +282,20 @@ class ProtocolConformance:
                 got = self._run(world, lambda p, at, x, shift=shift: _with_error(p, p.truncate(at, x, shift)), x)
                 self._near(got, x, shift)
 
+    def test_truncation_offsets(self, configuration: Configuration) -> None:
+        """Truncation differs from rounding down by no more than is stated."""
+        for shift in (1, 5, 30):
+            world = self._world(configuration)
+            x = integers(world.seed, "x", (3000,), self._capacity(configuration))
+
+            def operation(p: Protocol, at: Scope, x: Arithmetic, shift: int = shift) -> Step[list[Arithmetic]]:
+                offsets = p.public(np.array(p.truncation_offsets))
+                return [(yield from p.truncate(at.child("truncate"), x, shift)), offsets]
+
+            got, (low, high) = self._run(world, operation, x)
+            difference = got - (x >> np.int64(shift))
+            _require(low <= difference.min() and difference.max() <= high, "truncation is off by more than stated")
+
     def test_mul_with_shift(self, configuration: Configuration) -> None:
         """Fixed-point products within the error of truncation."""
         bits = self._capacity(configuration) // 2
@@ -386,6 +400,91 @@ class ProtocolConformance:
             chosen = [(x >> k) & 1 for k in (0, 3, 11)]
             _same(count, np.asarray(chosen[0] + chosen[1] + chosen[2]))
             _same(weighted, np.asarray(5 * chosen[0] + (chosen[1] << 20) + 7 * chosen[2]))
+
+    def test_inject(self, configuration: Configuration) -> None:
+        """Numbers where a secret bit is set, else 0."""
+
+        def operation(p: Protocol, at: Scope, x: Arithmetic, y: Arithmetic) -> Step[list[Arithmetic]]:
+            bit = yield from compare.is_negative(p, at.child("sign"), y)
+            public = p.public_bits(np.ones(x.shape, np.uint8))
+            return [
+                (yield from p.inject(at.child("secret"), bit, x)),
+                (yield from p.inject(at.child("public"), public, x)),
+            ]
+
+        bits = self._capacity(configuration)
+        for shape in SHAPES:
+            world = self._world(configuration)
+            x, y = (integers(world.seed, label, shape, bits) for label in "xy")
+            chosen, everything = self._run(world, operation, x, y)
+            _same(chosen, np.where(y < 0, x, 0))
+            _same(everything, x)
+
+    def test_bilinear(self, configuration: Configuration) -> None:
+        """A product of matrices of words, with exclusive or for addition."""
+
+        def times(x: Exact, y: Exact) -> Exact:
+            return np.bitwise_xor.reduce(x[:, :, None] & y[None], axis=1)
+
+        for width in (8, 16, 32, 64):
+            for a, b, c in ((2, 3, 4), (1, 1, 1), (0, 2, 3)):
+                world = self._world(configuration)
+                x, y = (_words_of(world.seed, label, s, width) for label, s in (("x", (a, b)), ("y", (b, c))))
+
+                def operation(
+                    p: Protocol, at: Scope, words: Any = (x, y), width: int = width, shape: Any = (a, c)
+                ) -> Step[Boolean]:
+                    left, right = (p.public_bits(word, width) for word in words)
+                    left = yield from p.and_(at.child("left"), left, left)
+                    right = yield from p.and_(at.child("right"), right, right)
+                    return (yield from p.bilinear(at.child("both"), left, right, times, shape))
+
+                _same(self._run(world, operation), times(x, y))
+
+    # -- functions of summands ----------------------------------------------------------------------------------------
+
+    def test_known_summands(self, configuration: Configuration) -> None:
+        """What is computed from each summand is shared; the summands themselves add up to the value."""
+
+        def function(a: Exact, number: int) -> Exact:
+            return np.stack([a.view(np.int64), a.view(np.int64) * 0 + number])
+
+        def operation(p: Protocol, at: Scope, x: Arithmetic) -> Step[list[Arithmetic]]:
+            shares = yield from p.known(at.child("known"), x, function, 2)
+            _require(len(shares) == p.summand_count >= 2, "as many results as summands")
+            total = shares[0]
+            for share in shares[1:]:
+                total = p.add(total, share)
+            numbers = sum(range(p.summand_count))
+            return [total, p.public(np.full(x.shape, numbers))]
+
+        for shape in SHAPES:
+            world = self._world(configuration)
+            x = integers(world.seed, "x", shape, self._capacity(configuration))
+            total, numbers = self._run(world, operation, x)
+            _same(total, np.stack([x, numbers]))
+
+    def test_known_products(self, configuration: Configuration) -> None:
+        """The inner product of what is computed from each of two summands."""
+
+        def function(a: Exact, number: int) -> Exact:
+            values = np.stack([a.view(np.int64), a.view(np.int64) * 0 + 1])
+            return values if number == 0 else values[::-1].copy()
+
+        def operation(p: Protocol, at: Scope, x: Arithmetic) -> Step[list[Any]]:
+            if p.summand_count != 2:
+                return [x, x, p.public(np.asarray(0))]
+            exact = yield from p.known_dot(at.child("exact"), x, function, 2)
+            shifted = yield from _with_error(p, p.known_dot(at.child("shifted"), x, function, 2, 9))
+            return [exact, *shifted]
+
+        for shape in SHAPES:
+            world = self._world(configuration)
+            x = integers(world.seed, "x", shape, self._capacity(configuration))
+            exact, shifted, error = self._run(world, operation, x)
+            _same(exact, x)
+            if error:
+                self._near([shifted, error], x, 9)
 
     # -- shuffling ----------------------------------------------------------------------------------------------------
 
