@@ -12,6 +12,7 @@ from quorate.lang.operations import (
     io,
     logic,
     lookup,
+    numeric,
     rows,
     structure,
 )
