@@ -50,6 +50,8 @@ class Type:
 
     def bind(self, rows: Mapping[str, int]) -> Type:
         """The type with all sizes as integers. Raises `UserError` if a row count is missing."""
+        if not self.parts and all(type(size) is int for size in self.shape):
+            return self
         shape = tuple(bind_size(size, rows) for size in self.shape)
         return Type(self.dtype, shape, self.secret, tuple(part.bind(rows) for part in self.parts))
 
@@ -82,6 +84,9 @@ class _Row(msgspec.Struct, array_like=True, frozen=True, forbid_unknown_fields=T
     shape: tuple[int | str, ...]
     secret: bool
     where: str
+
+
+_TypeKey = tuple[str, tuple[int | str, ...], bool]
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -150,8 +155,9 @@ class Plan:
         if not all(name.isprintable() for name in (file.name, *file.outputs)):
             raise UserError(f"{where}: its name, or that of an output, has control characters; compile it anew")
         operations: list[Operation] = []
+        types: dict[_TypeKey, Type] = {}
         for index, row in enumerate(file.operations):
-            operations.append(_checked(f"{where}: operation {index} ({row.kind})", row, operations))
+            operations.append(_checked(f"{where}: operation {index} ({row.kind})", row, operations, types))
         for name, target in file.outputs.items():
             if not 0 <= target < len(operations) or operations[target].type.parts:
                 raise UserError(f"{where}: output {name!r} names operation {target}, which is no single value")
@@ -164,22 +170,24 @@ class Plan:
             UserError: a row count is missing, an index reaches beyond an array, or a shape that the plan relies on
                 does not come out.
         """
+        key = tuple(sorted(rows.items()))
+        if self._bound.get("rows") == key:
+            found: Plan = self._bound["plan"]  # every participant of a quote asks for the same
+            return found
         bound: list[Operation] = []
         for index, operation in enumerate(self.operations):
-            attributes = _bound_attributes(operation.attributes, rows)
-            declared = replace(operation, attributes=attributes, type=operation.type.bind(rows))
-            where = f"operation {index} ({operation.kind}, {operation.where})"
-            shapes = _shapes(declared.type)
-            if any(math.prod(shape) > LARGEST_VALUE for shape in shapes):
-                raise UserError(f"{where}: a value of shape {_text(shapes)} has more than {LARGEST_VALUE} elements")
-            inferred = _shapes(_infer(where, declared, bound))
-            if inferred != shapes or (operation.kind == "input" and shapes != [(rows.get(attributes["input"]),)]):
-                raise UserError(
-                    f"{where}: has shape {_text(inferred)} with {dict(rows)} rows where the plan needs "
-                    f"{_text(shapes)}; an input has too few rows, or the plan was made for another number"
-                )
-            bound.append(declared)
-        return Plan(self.name, tuple(bound), self.outputs)
+            try:
+                bound.append(_bound(operation, rows, bound))
+            except UserError as problem:
+                raise UserError(f"operation {index} ({operation.kind}, {operation.where}): {problem}") from None
+        result = Plan(self.name, tuple(bound), self.outputs)
+        self._bound.update(rows=key, plan=result)
+        return result
+
+    @cached_property
+    def _bound(self) -> dict[str, Any]:
+        """The rows and the result of the last call of `bind`."""
+        return {}
 
     def dump(self) -> str:
         """The plan as readable text, one operation per line."""
@@ -197,21 +205,35 @@ class Plan:
         return "\n".join(lines)
 
 
-def _checked(where: str, row: _Row, before: Sequence[Operation]) -> Operation:
+def _checked(where: str, row: _Row, before: Sequence[Operation], known: dict[_TypeKey, Type]) -> Operation:
+    """The operation of a row, with its type inferred; `known` are the types read so far, by their text."""
     if not row.where.isprintable():
         raise UserError(f"{where}: the name of its source line has control characters, which could hide what is shown")
-    if any(not 0 <= operand < len(before) for operand in row.operands):
+    if row.operands and not (min(row.operands) >= 0 and max(row.operands) < len(before)):
         raise UserError(f"{where}: operands must be earlier operations")
+    key = (row.dtype, row.shape, row.secret)
+    stated = known.get(key)
+    if stated is None:
+        stated = known[key] = _stated(where, row)
+    operation = Operation(row.kind, row.operands, row.attributes, stated, row.where)
+    try:
+        inferred = _infer(operation, before)
+    except UserError as problem:
+        raise UserError(f"{where}: {problem}") from None
+    if inferred == stated:
+        return operation
+    if not inferred.parts or Type(inferred.dtype, inferred.shape, inferred.secret) != stated:
+        raise UserError(f"{where}: stated as {stated}, but it is {inferred}")
+    return Operation(row.kind, row.operands, row.attributes, inferred, row.where)
+
+
+def _stated(where: str, row: _Row) -> Type:
+    """The type of a row, without the parts of a bundle. Raises `UserError` if it is none."""
     try:
         dtype = BUNDLE if row.dtype == str(BUNDLE) else DType.parse(row.dtype)
-        stated = Type(dtype, tuple(parse_size(size) for size in row.shape), row.secret)
+        return Type(dtype, tuple(parse_size(size) for size in row.shape), row.secret)
     except ValueError:
         raise UserError(f"{where}: {row.dtype[:40]!r} is not a data type") from None
-    operation = Operation(row.kind, row.operands, row.attributes, stated, row.where)
-    inferred = _infer(where, operation, before)
-    if replace(inferred, parts=()) != stated:
-        raise UserError(f"{where}: stated as {stated}, but it is {inferred}")
-    return replace(operation, type=inferred)
 
 
 def _shapes(type_: Type) -> list[Any]:
@@ -223,18 +245,34 @@ def _text(shapes: Sequence[Sequence[Any]]) -> str:
     return ", ".join(str(list(shape)) for shape in shapes)
 
 
-def _infer(where: str, operation: Operation, before: Sequence[Operation]) -> Type:
+def _infer(operation: Operation, before: Sequence[Operation]) -> Type:
     from quorate.lang.operations import kind_of
 
     types = [before[operand].type for operand in operation.operands]
-    try:
-        return kind_of(operation.kind).type_of(types, operation.attributes, operation.type)
-    except UserError as problem:
-        raise UserError(f"{where}: {problem}") from None
+    return kind_of(operation.kind).type_of(types, operation.attributes, operation.type)
+
+
+def _bound(operation: Operation, rows: Mapping[str, int], before: Sequence[Operation]) -> Operation:
+    """The operation with all sizes as integers. Raises `UserError`, without the operation's place."""
+    attributes = _bound_attributes(operation.attributes, rows)
+    type_ = operation.type.bind(rows)
+    declared = Operation(operation.kind, operation.operands, attributes, type_, operation.where)
+    shapes = _shapes(type_)
+    if any(math.prod(shape) > LARGEST_VALUE for shape in shapes):
+        raise UserError(f"a value of shape {_text(shapes)} has more than {LARGEST_VALUE} elements")
+    inferred = _shapes(_infer(declared, before))
+    if inferred != shapes or (operation.kind == "input" and shapes != [(rows.get(attributes["input"]),)]):
+        raise UserError(
+            f"has shape {_text(inferred)} with {dict(rows)} rows where the plan needs {_text(shapes)}; an input has "
+            "too few rows, or the plan was made for another number"
+        )
+    return declared
 
 
 def _bound_attributes(attributes: Attributes, rows: Mapping[str, int]) -> Attributes:
     """Attributes with symbolic sizes, marked {"size": text}, replaced by integers."""
+    if not any(isinstance(value, dict) for value in attributes.values()):
+        return attributes
     return {
         key: bind_size(parse_size(value["size"]), rows) if isinstance(value, dict) and "size" in value else value
         for key, value in attributes.items()

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -222,6 +222,8 @@ def always(operation: Operation, types: Sequence[Type]) -> bool:
 
 def broadcast_shapes(*shapes: Shape) -> Shape:
     """NumPy's rule, where a row count matches only the same row count or one. Raises `UserError`."""
+    if all(shape == shapes[0] for shape in shapes[1:]):
+        return shapes[0] if shapes else ()
     result: list[Size] = []
     for position in range(1, max((len(shape) for shape in shapes), default=0) + 1):
         sizes = {shape[-position] for shape in shapes if len(shape) >= position} - {1}
@@ -238,10 +240,10 @@ def shape_text(shape: Shape) -> str:
 
 def concrete(shape: Shape) -> tuple[int, ...]:
     """A shape of a bound plan."""
-    sizes = [size for size in shape if isinstance(size, int)]
-    if len(sizes) != len(shape):
-        raise UserError(f"the shape {shape_text(shape)} is not bound; call plan.bind(rows) first")
-    return tuple(sizes)
+    for size in shape:
+        if not isinstance(size, int):
+            raise UserError(f"the shape {shape_text(shape)} is not bound; call plan.bind(rows) first")
+    return cast("tuple[int, ...]", shape)
 
 
 def spread(share: AnyShare, shape: tuple[int, ...]) -> AnyShare:
