@@ -3,10 +3,13 @@
 import numpy as np
 import pytest
 
+from quorate.circuits import histogram as module
 from quorate.circuits import prices, strips
 from quorate.circuits.histogram import below, histogram
 from quorate.engine.exchange import parallel
 from quorate.engine.network import LAN, Network
+from quorate.engine.session import Session
+from quorate.protocols.registry import make
 from quorate.testing.circuit_conformance import check_circuit
 from quorate.testing.world import CONFIGURATIONS, World
 
@@ -47,7 +50,7 @@ def test_against_numpy(configuration):
 @pytest.mark.parametrize("configuration", [REP3, ("shamir", 3, 1), ("semi2k", 2, 1)], ids=str)
 @pytest.mark.parametrize("way", range(7))
 def test_every_way_of_comparing(configuration, way, monkeypatch):
-    monkeypatch.setattr(prices, "quickest", lambda *_: way)
+    monkeypatch.setattr(module, "quickest", lambda *_: way)
     x, edges = np.arange(-3, 31), list(range(-4, 33))
     check_circuit(
         configuration,
@@ -55,6 +58,19 @@ def test_every_way_of_comparing(configuration, way, monkeypatch):
         [x],
         np.array([x < edge for edge in edges]),
     )
+
+
+@pytest.mark.parametrize("bits", [1, 7, 20, 33])
+@pytest.mark.parametrize("width", [2, 5, 8])
+def test_digits_cost_what_the_planner_thinks(bits, width):
+    p = make("rep3", Session(0, 3, ("a", "b", "c"), None, True), 1)
+    edges = module._Edges((1, 2, 3), 0, 2**bits - 1)
+    price = module.with_ands(p, module.digits_price(p, bits), *module._digit_ands(bits, width, 3))
+
+    def way(p, at):
+        return module._by_digits(p, at, p.empty((prices.SAMPLE,)), edges=edges, width=width)
+
+    assert prices.price(p, way, ("digits of a number", bits, width)) == price
 
 
 CASES = {

@@ -1,11 +1,14 @@
 """One-hot vectors, and tables at secret positions."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
 from quorate.circuits import lookup, onehot, prices, strips
 from quorate.circuits.lookup import read, read_bits, read_public, write, write_bits
 from quorate.circuits.onehot import one_hot
+from quorate.circuits.prices import SAMPLE, Price
 from quorate.engine.exchange import parallel
 from quorate.engine.network import LAN, Network
 from quorate.engine.session import Session
@@ -44,7 +47,7 @@ def test_one_hot(configuration):
 @pytest.mark.parametrize("configuration", [REP3, ("shamir", 3, 1), ("semi2k", 3, 2)], ids=str)
 @pytest.mark.parametrize("way", [0, 1])
 def test_both_ways_give_every_position(configuration, way, monkeypatch):
-    monkeypatch.setattr(prices, "quickest", lambda *_: way)
+    monkeypatch.setattr(onehot, "quickest", lambda *_: way)
     for size in (2, 7, 16, 17):
         index = np.arange(size)
         check_circuit(configuration, lambda p, at, x, n=size: one_hot(p, at, x, n), [index], hot(index, size))
@@ -59,16 +62,30 @@ def test_shapes_and_strips_of_one_hot(monkeypatch):
     check_circuit(REP3, lambda p, at, x: one_hot(p, at, x, 6), [index], hot(index, 6))
 
 
-def test_a_far_network_compares_with_every_position():
-    def rounds(network, size, count):
-        p = counting(network)
-        ways = [
-            prices.price(p, lambda p, at, w=way: onehot._sample(w, size, p, at), (way.__name__, size))
-            for way in (onehot._by_bits, onehot._by_equality)
-        ]
-        return ways[prices.quickest(p, ways, count)].rounds
+@pytest.mark.parametrize("size", [2, 3, 8, 21])
+def test_both_ways_cost_what_the_planner_thinks(size):
+    p, width = counting(), (size - 1).bit_length()
+    by_bits = onehot.with_ands(p, onehot.digits_price(p, width), *onehot.expansion(size))
+    each = prices.equality(p, width)
+    for way, price in ((onehot._by_bits, by_bits), (onehot._by_equality, Price(each.rounds, each.size * size))):
+        step = partial(sample, way, size)
+        assert prices.price(p, step, (way.__name__, size)) == price
 
-    assert rounds(FAR, 8, 100) < rounds(LAN, 8, 10**6)
+
+def sample(way, size, p, at):
+    return way(p, at, p.empty((SAMPLE,)), size=size)
+
+
+def test_a_far_network_compares_with_every_position():
+    rounds = []
+    for network in (LAN, FAR):
+
+        def program(p, at, network=network):
+            p.session.network = network
+            return one_hot(p, at, p.public(np.zeros(15_000, np.int64)), 20)
+
+        rounds.append(World("rep3").count(program).rounds[0])
+    assert rounds[1] < rounds[0]
 
 
 def counting(network=LAN):

@@ -16,8 +16,8 @@ import numpy.typing as npt
 
 from quorate.circuits import prices
 from quorate.circuits.compare import less
-from quorate.circuits.onehot import digits_of, expanded
-from quorate.circuits.prices import SAMPLE
+from quorate.circuits.onehot import digits_of, digits_price, expanded, expansion, with_ands
+from quorate.circuits.prices import Price, quickest
 from quorate.circuits.reduce import ones
 from quorate.circuits.strips import flattened, strip_width, strips, taken
 from quorate.engine.exchange import Step, parallel
@@ -75,15 +75,23 @@ def _decided(edges: Sequence[int], high: int, count: int) -> npt.NDArray[np.uint
 
 def _way(p: Protocol, edges: _Edges, count: int) -> Way:
     """The quickest way to compare so many numbers with the edges: (n,) to [(edges, n)]."""
+    each = prices.comparison(p, edges.bits)
     ways: list[Way] = [partial(_one_by_one, edges=edges)]
     ways += [partial(_by_digits, edges=edges, width=width) for width in DIGITS]
-    key = ("below", len(edges.values), edges.bits)
-    samples = [prices.price(p, partial(_sample, way), (*key, k)) for k, way in enumerate(ways)]
-    return ways[prices.quickest(p, samples, count)]
+    start, edge_count = digits_price(p, edges.bits), len(edges.values)
+    by_digits = [with_ands(p, start, *_digit_ands(edges.bits, width, edge_count)) for width in DIGITS]
+    return ways[quickest(p, [Price(each.rounds, each.size * edge_count), *by_digits], count)]
 
 
-def _sample(way: Way, p: Protocol, at: Scope) -> Step[list[Boolean]]:
-    return way(p, at, p.empty((SAMPLE,)))
+def _digit_ands(bits: int, width: int, edges: int) -> tuple[int, int]:
+    """Rounds of ands, and ands of bits per number, of `_by_digits` once the bits are there."""
+    sizes = [1 << min(width, bits - start) for start in range(0, bits, width)]
+    expansions = [expansion(size) for size in sizes]
+    levels = max(levels for levels, _ in expansions)
+    ands, digits = sum(ands for _, ands in expansions), len(sizes)
+    while digits > 1:
+        levels, ands, digits = levels + 1, ands + edges * (digits // 2 * 2 - 1), digits - digits // 2
+    return levels, ands
 
 
 def _one_by_one(p: Protocol, at: Scope, x: Arithmetic, *, edges: _Edges) -> Step[list[Boolean]]:

@@ -8,7 +8,6 @@ index is dealt n times. Nothing is opened. An index out of range gives no guaran
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -17,14 +16,14 @@ from quorate.circuits import prices
 from quorate.circuits.compare import is_zero
 from quorate.circuits.convert import bits_at, to_bits, to_boolean
 from quorate.circuits.logic import not_
-from quorate.circuits.prices import SAMPLE
+from quorate.circuits.prices import SAMPLE, Price, quickest
 from quorate.circuits.strips import flattened, strip_width, strips, taken
 from quorate.engine.exchange import Step, parallel
 from quorate.engine.names import Scope
 from quorate.protocols.base import Protocol
 from quorate.sharing.share import Arithmetic, Boolean, concatenate
 
-__all__ = ["digits_of", "expanded", "one_hot"]
+__all__ = ["digits_of", "digits_price", "expanded", "expansion", "one_hot", "with_ands"]
 
 
 def digits_of(p: Protocol, at: Scope, index: Arithmetic, width: int) -> Step[Boolean]:
@@ -40,16 +39,14 @@ def one_hot(p: Protocol, at: Scope, index: Arithmetic, size: int) -> Step[Boolea
     """Bit k of the first axis tells whether the index is k: any shape to (size, *shape), for 0 <= index < size."""
     if size == 1 or not index.size:
         return p.public_bits(np.ones((size, *index.shape), np.uint8))
-    ways = (_by_bits, _by_equality)
-    samples = [prices.price(p, partial(_sample, way, size), (f"one-hot {k}", size)) for k, way in enumerate(ways)]
-    way = partial(ways[prices.quickest(p, samples, index.size)], size=size)
+    width = (size - 1).bit_length()
+    by_bits = with_ands(p, digits_price(p, width), *expansion(size))
+    by_equality = prices.equality(p, width)
+    ways = [by_bits, Price(by_equality.rounds, by_equality.size * size)]
+    way = partial((_by_bits, _by_equality)[quickest(p, ways, index.size)], size=size)
     flags: Boolean
     (flags,) = yield from strips(p, at, way, [flattened(index)], strip_width(size))
     return flags.map(lambda part: part.reshape(size, *index.shape))
-
-
-def _sample(way: Callable[..., Step[list[Boolean]]], size: int, p: Protocol, at: Scope) -> Step[list[Boolean]]:
-    return way(p, at, p.empty((SAMPLE,)), size=size)
 
 
 def _by_bits(p: Protocol, at: Scope, index: Arithmetic, *, size: int) -> Step[list[Boolean]]:
@@ -78,3 +75,26 @@ def expanded(p: Protocol, at: Scope, digits: Boolean, size: int) -> Step[Boolean
     )
     positions = np.arange(size)
     return (yield from p.and_(at, taken(coarse, positions >> low), taken(fine, positions & ((1 << low) - 1))))
+
+
+# -- what it costs -----------------------------------------------------------------------------------------------------
+
+
+def digits_price(p: Protocol, width: int) -> Price:
+    """The price of `digits_of`."""
+    return prices.price(p, lambda p, at: digits_of(p, at, p.empty((SAMPLE,)), width), ("digits", width))
+
+
+def expansion(size: int) -> tuple[int, int]:
+    """Rounds of ands, and ands of bits per number, of `expanded`."""
+    if size <= 2:
+        return 0, 0
+    low = (size - 1).bit_length() // 2
+    halves = [expansion(1 << low), expansion(-(-size >> low))]
+    return 1 + max(levels for levels, _ in halves), size + sum(ands for _, ands in halves)
+
+
+def with_ands(p: Protocol, start: Price, levels: int, ands: int) -> Price:
+    """The price of something and of so many ands of bits per number after it, in so many rounds of ands."""
+    one = prices.conjunction(p)
+    return Price(start.rounds + levels * one.rounds, start.size + ands * one.size)

@@ -12,12 +12,12 @@ from typing import NamedTuple
 import numpy as np
 
 from quorate.circuits.cheapest import Way, cost
-from quorate.circuits.compare import less
+from quorate.circuits.compare import is_zero, less
 from quorate.kernels.ghost import ghost
 from quorate.protocols.base import Protocol
 from quorate.sharing.share import Arithmetic, Boolean
 
-__all__ = ["SAMPLE", "Price", "comparison", "conjunction", "conversion", "price", "product", "quickest"]
+__all__ = ["SAMPLE", "Price", "comparison", "conjunction", "conversion", "equality", "price", "product", "quickest"]
 
 SAMPLE = 256
 """Elements that are counted; a multiple of eight, since bits travel packed."""
@@ -42,6 +42,11 @@ def price(p: Protocol, way: Way, key: Hashable) -> Price:
 def comparison(p: Protocol, bits: int | None) -> Price:
     """x < y for |x - y| < 2**bits."""
     return price(p, lambda p, at: less(p, at, _numbers(p), _numbers(p), bits=bits), ("less", bits))
+
+
+def equality(p: Protocol, bits: int | None) -> Price:
+    """x == y for |x - y| < 2**bits."""
+    return price(p, lambda p, at: is_zero(p, at, _numbers(p), bits=bits), ("equal", bits))
 
 
 def conversion(p: Protocol) -> Price:
