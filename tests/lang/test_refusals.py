@@ -86,7 +86,7 @@ REFUSED = {
     "nan": (lambda q, x, y, m, t: y + math.nan, "finite"),
     "infinite factor": (lambda q, x, y, m, t: y * math.inf, "finite"),
     "huge integer": (lambda q, x, y, m, t: x + 2**62, "62 bits"),
-    "enormous integer": (lambda q, x, y, m, t: x + 2**80, "numbers"),
+    "enormous integer": (lambda q, x, y, m, t: x + 2**80, "62 bits"),
     "text": (lambda q, x, y, m, t: x + "1", "numbers"),
     "None": (lambda q, x, y, m, t: x == None, "numbers"),  # noqa: E711
     "complex": (lambda q, x, y, m, t: x * 1j, "numbers"),
@@ -167,11 +167,21 @@ def test_secrets_of_one_computation_stay_there():
         ({"a": [1, 2], "b": [1, 2, 3]}, "do not broadcast"),
         ({"a": {"u": [1, 2], "v": [1]}, "b": [1]}, "per row"),
         ({"a": {}, "b": [1]}, "no columns"),
+        ({"a": {"w": [1]}, "b": [1]}, r"did you mean 'W'|has no column 'v'; it has w"),
     ],
 )
 def test_simulation_refuses_bad_data(inputs, hint):
     with pytest.raises(UserError, match=hint):
         quorate.computation(lambda a, b: {"z": (a.v if hasattr(a, "_columns") else a) + b}).simulate(**inputs)
+
+
+def test_an_array_where_columns_are_expected_says_how_to_give_them():
+    with pytest.raises(UserError, match=r"no attribute 'cost'.*give a dictionary or a data frame.*{'cost': \[...\]}"):
+        quorate.computation(lambda a: {"z": a.cost.sum()}).simulate(a=[1, 2])
+    with pytest.raises(UserError, match="did you mean 'reshape'"):
+        quorate.computation(lambda a: {"z": a.Reshape(1)}).simulate(a=[1, 2])
+    with pytest.raises(UserError, match="did you mean 'cost'"):
+        quorate.computation(lambda a: {"z": a.Cost}).simulate(a={"cost": [1, 2]})
 
 
 def test_nothing_shows_values():

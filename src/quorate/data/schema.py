@@ -282,14 +282,7 @@ class BoolColumn(_Base, frozen=True, kw_only=True, tag="bool"):
 
 
 Column = (
-    CategoryColumn
-    | FixedColumn
-    | IntColumn
-    | Int8Column
-    | Int16Column
-    | Int32Column
-    | TimestampColumn
-    | BoolColumn
+    CategoryColumn | FixedColumn | IntColumn | Int8Column | Int16Column | Int32Column | TimestampColumn | BoolColumn
 )
 
 

@@ -20,6 +20,10 @@ def _refusal(what: str, instead: str) -> NoReturn:
     raise UserError(f"{what} would show a secret; {instead}")
 
 
+class _NoAttribute(UserError, AttributeError):
+    """Of a name that arrays do not have: an error of the user's, and one that `hasattr` understands."""
+
+
 class SecretArray(Ordering):
     """A secret (or public) array of the computation that is being recorded."""
 
@@ -52,6 +56,14 @@ class SecretArray(Ordering):
 
     def __reduce__(self) -> NoReturn:
         _refusal("pickling", "return the value from the computation instead")
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        raise _NoAttribute(
+            f"a secret array has no attribute {name!r}{_hint(name, dir(type(self)))}; if it should be a column, the "
+            f"input needs columns: give a dictionary or a data frame to simulate, such as {{{name!r}: [...]}}"
+        )
 
     # -- NumPy's functions --------------------------------------------------------------------------------------------
 

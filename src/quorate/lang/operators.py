@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import numpy as np
 
@@ -32,10 +32,10 @@ class Operators(Indexing):
     def _other(self, other: Any, dtype: DType | None = None) -> Self:
         """The operand as an array of this computation; constants take a type that fits, or `dtype`."""
         if isinstance(other, Recorded):
-            return self if other is self else type(self)(other.trace, other.position)
+            return cast(Self, other)
         if isinstance(other, Dim):
-            return type(self)(self.trace, self.trace.rows(other).position)
-        return self.constant(as_public(other), constant_type(other, self.dtype) if dtype is None else dtype)
+            return cast(Self, self.trace.rows(other))
+        return self.constant(other, constant_type(other, self.dtype) if dtype is None else dtype)
 
     def _numbers(self) -> Self:
         return self.astype(INT) if self.dtype == BOOL else self
@@ -49,6 +49,8 @@ class Operators(Indexing):
         if public and self.dtype.kind == "fixed" and as_public(other).dtype.kind in "iuf":
             return self, self._other(other, self.dtype)
         right = self._other(other)
+        if self.dtype == right.dtype and not (numbers and self.dtype == BOOL):
+            return self, right
         common = promote(self.dtype, right.dtype)
         if numbers and common == BOOL:
             common = INT
@@ -69,7 +71,7 @@ class Operators(Indexing):
         return self if self.dtype.kind == "fixed" else self.astype(fixed(DEFAULT_SCALE))
 
     def _both_bool(self, other: Any) -> bool:
-        if self.dtype != BOOL or isinstance(other, Dim):
+        if self.dtype.kind != "bool" or isinstance(other, Dim):
             return False
         return other.dtype == BOOL if isinstance(other, Recorded) else as_public(other).dtype.kind == "b"
 

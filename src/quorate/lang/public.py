@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from quorate.errors import UserError
 from quorate.lang.recorded import Recorded
-from quorate.sharing.dtype import BOOL, DEFAULT_SCALE, INT, DType, fixed, of_numpy
+from quorate.sharing.dtype import DEFAULT_SCALE, INT, DType, fixed, of_numpy
 
 __all__ = ["as_public", "constant_type", "factor", "ratio"]
 
@@ -43,12 +43,9 @@ def constant_type(values: Any, like: DType) -> DType:
     As in NumPy, a Python integer takes the type of the integers beside it, an array keeps its own. Numbers with a
     fraction take the scale of the operand beside them.
     """
-    array = as_public(values)
-    if array.dtype.kind == "b":
-        return BOOL
-    if array.dtype.kind in "iu" and like.kind == "int" and isinstance(values, int):
+    if type(values) is int and like.kind == "int":
         return like
-    return of_numpy(array.dtype, like.scale if like.kind == "fixed" else DEFAULT_SCALE)
+    return of_numpy(as_public(values).dtype, like.scale if like.kind == "fixed" else DEFAULT_SCALE)
 
 
 def factor(values: Public, like: DType) -> tuple[Public, DType]:

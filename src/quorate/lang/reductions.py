@@ -58,6 +58,9 @@ class Reductions(Operators):
 
     def sum(self, axis: Axis = None, *, dtype: Any = None, keepdims: bool = False, where: Any = None) -> Self:
         """The sum; of integers of any width as int64, unless `dtype` says otherwise."""
+        if self.dtype == BOOL and dtype is None and self.ndim and axis != ():
+            chosen = self if where is None else self & self._mask(where)
+            return chosen._reduced("count", axis, keepdims)
         total = self.astype(INT if self._integers() else self.dtype) if dtype is None else self.astype(dtype)._numbers()
         if where is not None:
             total = total._zeroed(self._mask(where))
@@ -105,13 +108,13 @@ class Reductions(Operators):
 
     def min(self, axis: Axis = None, *, keepdims: bool = False, initial: Any = None, where: Any = None) -> Self:
         """The smallest value, at most `initial`; `where` needs an `initial`, for the case that nothing is chosen."""
-        return self._least("min", "minimum", axis, keepdims, initial, where)
+        return self._least("min", axis, keepdims, initial, where)
 
     def max(self, axis: Axis = None, *, keepdims: bool = False, initial: Any = None, where: Any = None) -> Self:
         """The largest value, at least `initial`; `where` needs an `initial`, for the case that nothing is chosen."""
-        return self._least("max", "maximum", axis, keepdims, initial, where)
+        return self._least("max", axis, keepdims, initial, where)
 
-    def _least(self, kind: str, pairwise: str, axis: Axis, keepdims: bool, initial: Any, where: Any) -> Self:
+    def _least(self, kind: str, axis: Axis, keepdims: bool, initial: Any, where: Any) -> Self:
         values = self
         if where is not None:
             if initial is None:
@@ -122,8 +125,13 @@ class Reductions(Operators):
             values = self.chosen(self._mask(where), initial)
         if initial is None:
             self._refuse_empty(kind, axis)
-        found = values._reduced(kind, axis, keepdims)
-        return found if initial is None else found._extreme(pairwise, initial)
+            return values._reduced(kind, axis, keepdims)
+        return values._kept(values._merged(axis)._with(initial).record(kind, axis=0), axis, keepdims)
+
+    def _with(self, initial: Any) -> Self:
+        """One more row of this value."""
+        rows, value = self._together(initial, numbers=False)
+        return rows.record("concat", value.broadcast_to((1, *self.shape[1:])), axis=0)
 
     def argmin(self, axis: int | None = None, *, keepdims: bool = False) -> Self:
         """The position of the first smallest value along an axis, or in the flattened array."""
@@ -135,9 +143,9 @@ class Reductions(Operators):
 
     def _position(self, kind: str, axis: int | None, keepdims: bool) -> Self:
         self._refuse_empty(kind, axis)
-        if axis is None:
-            return self._kept(self.reshape(-1).record(kind, axis=0), None, keepdims)
-        return self._kept(self.record(kind, axis=axis_of(axis, self.ndim)), axis, keepdims)
+        values = self._numbers() if axis is not None else self._numbers().reshape(-1)
+        found = values.record(kind, axis=axis_of(0 if axis is None else axis, values.ndim))
+        return self._kept(found, axis, keepdims)
 
     def _refuse_empty(self, kind: str, axis: Axis) -> None:
         if any(self.shape[k] == 0 for k in axes_of(axis, self.ndim)):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from quorate.errors import UserError
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Trace"]
 
-_HERE = str(Path(__file__).parent)
+_HERE = __file__.rpartition("/")[0]
 
 
 class Trace:
@@ -29,7 +28,8 @@ class Trace:
     def __init__(self, name: str) -> None:
         self.name = name
         self.operations: list[Operation] = []
-        self._known: dict[str, int] = {}
+        self._known: dict[object, int] = {}
+        self._scalars: dict[tuple[type, int | float, DType], int] = {}
 
     def record(self, kind: str, operands: Sequence[Recorded], **attributes: Any) -> SecretArray:
         """Add an operation and return its result; what depends on constants alone is computed at once.
@@ -40,10 +40,12 @@ class Trace:
         for operand in operands:
             if operand.trace is not self:
                 raise UserError("a secret array of another computation cannot be used here")
-        positions = tuple(operand.position for operand in operands)
-        constant = folded(kind, [self.operations[position] for position in positions], attributes)
-        if constant is not None:
-            return self._add("constant", (), constant)
+        positions = tuple([operand.position for operand in operands])
+        used = [self.operations[position] for position in positions]
+        if used and all(operation.kind == "constant" for operation in used):
+            constant = folded(kind, used, attributes)
+            if constant is not None:
+                return self._add("constant", (), constant)
         return self._add(kind, positions, attributes)
 
     def unpack(self, bundle: Recorded) -> list[SecretArray]:
@@ -59,9 +61,15 @@ class Trace:
 
     def constant(self, values: Any, dtype: DType) -> SecretArray:
         """Public values."""
+        scalar = (type(values), values, dtype) if isinstance(values, int | float) else None
+        if scalar in self._scalars:
+            return self._array(self._scalars[scalar])
         raw = dtype.encode(values)
         attributes = {"values": raw.reshape(-1).tolist(), "shape": list(raw.shape), "dtype": str(dtype)}
-        return self._add("constant", (), attributes)
+        made = self._add("constant", (), attributes)
+        if scalar is not None:
+            self._scalars[scalar] = made.position
+        return made
 
     def rows(self, size: Size) -> SecretArray:
         """A size as a public value."""
@@ -89,16 +97,20 @@ class Trace:
     def _add(
         self, kind: str, operands: tuple[int, ...], attributes: dict[str, Any], stated: Type | None = None
     ) -> SecretArray:
-        from quorate.lang.array import SecretArray
-
-        key = repr((kind, operands, sorted(attributes.items(), key=lambda item: item[0])))
-        if key not in self._known:
+        key = (kind, operands, repr(sorted(attributes.items()))) if attributes else (kind, operands)
+        position = self._known.get(key)
+        if position is None:
             types = [self.operations[operand].type for operand in operands]
             type_ = kind_of(kind).type_of(types, attributes, stated or Type(INT, ()))
-            self._known[key] = len(self.operations)
-            where = "" if kind == "input" or "rows" in attributes else _author_line()
+            position = self._known[key] = len(self.operations)
+            where = "" if kind == "input" or (kind == "constant" and "rows" in attributes) else _author_line()
             self.operations.append(Operation(kind, operands, attributes, type_, where))
-        return SecretArray(self, self._known[key])
+        return self._array(position)
+
+    def _array(self, position: int) -> SecretArray:
+        from quorate.lang.array import SecretArray
+
+        return SecretArray(self, position)
 
 
 def _author_line() -> str:
@@ -106,4 +118,4 @@ def _author_line() -> str:
     frame = sys._getframe(1)
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_HERE):
         frame = frame.f_back
-    return f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
+    return f"{frame.f_code.co_filename.rpartition('/')[2]}:{frame.f_lineno}"

@@ -138,24 +138,37 @@ register(
 
 
 def reshaped(shape: Shape, wanted: Sequence[Size]) -> Shape:
-    """The shape after `reshape`; one entry may be -1. A row count must stay in one piece. Raises `UserError`."""
+    """The shape after `reshape`; one entry may be -1. The product of sizes, row counts included, must stay the same.
+
+    Raises:
+        UserError: it does not, or what -1 stands for is no size.
+    """
     if any(not isinstance(size, Dim) and (type(size) is not int or size < -1) for size in wanted):
         raise UserError(f"reshape takes whole numbers and row counts, one of them -1 at most, not {list(wanted)}")
-    symbolic = [size for size in shape if isinstance(size, Dim)]
-    count = math.prod(size for size in shape if isinstance(size, int))
-    given = [size for size in wanted if isinstance(size, int) and size != -1]
-    left = [size for size in wanted if isinstance(size, Dim)]
-    product = math.prod(given)
-    if list(wanted).count(-1) == 1 and product and count % product == 0:
-        missing = [size for size in symbolic if size not in left]
-        rest = count // product
-        filled: Size = rest if not missing else missing[0] * rest
-        wanted = [filled if size == -1 else size for size in wanted]
-        if len(missing) <= 1 and len(missing) + len(left) == len(symbolic):
-            return tuple(wanted)
-    if -1 not in wanted and sorted(map(str, symbolic)) == sorted(map(str, left)) and product == count:
+    count, rows = _product(shape)
+    given, left = _product([size for size in wanted if size != -1])
+    missing = [size for size in rows if size not in left]
+    open_ = list(wanted).count(-1)
+    if not open_ and (count, sorted(map(str, rows))) == (given, sorted(map(str, left))):
         return tuple(wanted)
+    if open_ == 1 and given and count % given == 0 and len(missing) == len(rows) - len(left) <= 1:
+        filled = missing[0] * (count // given) if missing else count // given
+        return tuple(filled if size == -1 else size for size in wanted)
     raise UserError(f"an array of shape {shape_text(shape)} cannot be reshaped to {shape_text(tuple(wanted))}")
+
+
+def _product(sizes: Sequence[Size]) -> tuple[int, list[Dim]]:
+    """The product of sizes as a number and row counts without common factors."""
+    number, rows = 1, []
+    for size in sizes:
+        if isinstance(size, int):
+            number *= size
+        else:
+            common = math.gcd(*(factor for _, factor in size.terms), size.constant)
+            number *= common
+            terms = tuple((name, factor // common) for name, factor in size.terms)
+            rows.append(Dim(terms, size.constant // common))
+    return number, rows
 
 
 def _sizes(attributes: Attributes) -> Shape:
