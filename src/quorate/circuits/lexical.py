@@ -25,7 +25,7 @@ from quorate.engine.exchange import Step, parallel
 from quorate.engine.names import Scope
 from quorate.kernels import bits
 from quorate.kernels.order import Rows as Indices
-from quorate.kernels.order import compared, tree_order
+from quorate.kernels.order import compared, table_of
 from quorate.protocols.base import Integers, Protocol
 from quorate.protocols.groups import total
 from quorate.sharing.share import Arithmetic, Array, Boolean
@@ -122,24 +122,28 @@ def _moved(part: Array, by: int) -> Array:
 
 @dataclass(frozen=True)
 class Rows:
-    """Packed keys in the order of the carry tree, from which any two rows can be compared.
+    """Packed keys from which any two rows can be compared.
 
     Attributes:
-        plain: the words, most significant first, 1-D.
-        gray: the Gray code of the number that they are.
-        ones: a word of ones of each width, shared; shape (1,).
+        table: parts of the words and of the Gray code of the number that they are, see `kernels.order.table_of`.
+        flips: parts of a one in every bit, for all columns of words.
+        widths: bits of the words, most significant first.
+        scheme: of the sharing.
     """
 
-    plain: list[Boolean]
-    gray: list[Boolean]
-    ones: list[Boolean]
+    table: Array
+    flips: Array
+    widths: tuple[int, ...]
+    scheme: str
 
 
 def comparable(p: Protocol, words: Sequence[Boolean]) -> Rows:
     """Packed keys made ready for `greater`; local."""
     gray = [_gray(word, words[k - 1] if k else None) for k, word in enumerate(words)]
     ones = [p.public_bits(np.full(1, (1 << word.width) - 1, word_type(word.width)), word.width) for word in words]
-    return Rows([word.map(tree_order) for word in words], [word.map(tree_order) for word in gray], ones)
+    flips = np.concatenate([part.astype(np.uint64) for one in ones for part in one.parts])
+    table = table_of([part for word in (*words, *gray) for part in word.parts])
+    return Rows(table, flips, tuple(word.width for word in words), words[0].scheme)
 
 
 def _gray(word: Boolean, above: Boolean | None) -> Boolean:
@@ -160,12 +164,12 @@ def greater(
 
     `left` and `right` are public int32, (n,); the two rows of a pair must differ. Nothing else is opened.
     """
-    operands = [_operands(rows, k, left, right) for k in range(len(rows.plain))]
+    operands = _operands(rows, left, right)
     trees = [_two_positions(p, at.child(f"word {k}"), *operand) for k, operand in enumerate(operands)]
     pairs = yield from parallel(trees)
     if len(pairs) == 1:
         (g, t), here = pairs[0], at.child("last")
-        x, y = _columns(g, [bits.carry_last(a, b) for a, b in zip(g.parts, t.parts, strict=True)])
+        x, y = _columns(g.scheme, [bits.carry_last(a, b) for a, b in zip(g.parts, t.parts, strict=True)])
         opened = yield from p.and_open(here, x, y, to, plus=_later(g))
     else:
         (high, through), (low, _) = yield from _joined(p, at.child("joint"), pairs)
@@ -173,9 +177,12 @@ def greater(
     return None if opened is None else bits.carry_bits(opened, len(left))
 
 
-def _operands(rows: Rows, k: int, left: Indices, right: Indices) -> Pair:
-    columns = zip(rows.gray[k].parts, rows.plain[k].parts, rows.ones[k].parts, strict=True)
-    return _columns(rows.gray[k], [compared(gray, plain, ones, left, right) for gray, plain, ones in columns])
+def _operands(rows: Rows, left: Indices, right: Indices) -> list[Pair]:
+    """g and t of every word."""
+    parts = rows.flips.size // len(rows.widths)
+    high, low = compared(rows.table, rows.flips, parts, word_type(rows.widths[-1]), left, right)
+    blocks = [high[k : k + parts] for k in range(0, high.shape[0], parts)] + [low]
+    return [_columns(rows.scheme, [(block[k, 0], block[k, 1]) for k in range(parts)]) for block in blocks]
 
 
 def _two_positions(p: Protocol, at: Scope, g: Boolean, t: Boolean) -> Step[Pair]:
@@ -189,7 +196,7 @@ def _two_positions(p: Protocol, at: Scope, g: Boolean, t: Boolean) -> Step[Pair]
 
 def _level(p: Protocol, at: Scope, g: Boolean, t: Boolean, positions: int) -> Step[Pair]:
     z = yield from p.carry_level(at.child(f"level {positions}"), g, t, positions)
-    return _columns(g, [bits.carry_combine(a, b, positions) for a, b in zip(g.parts, z.parts, strict=True)])
+    return _columns(g.scheme, [bits.carry_combine(a, b, positions) for a, b in zip(g.parts, z.parts, strict=True)])
 
 
 def _joined(p: Protocol, at: Scope, pairs: list[Pair]) -> Step[list[Pair]]:
@@ -219,11 +226,11 @@ def _later(g: Boolean) -> Boolean:
     return g.map(lambda part: bits.carry_finish(part, bits.fold(np.zeros_like(part), 1)))
 
 
-def _columns(like: Boolean, rows: Sequence[tuple[Array, Array]]) -> Pair:
+def _columns(scheme: str, rows: Sequence[tuple[Array, Array]]) -> Pair:
     """From (first, second) per part to two sharings."""
     width = rows[0][0].dtype.itemsize * 8
     first, second = (tuple(row[k] for row in rows) for k in range(2))
-    return Boolean(like.scheme, first, width), Boolean(like.scheme, second, width)
+    return Boolean(scheme, first, width), Boolean(scheme, second, width)
 
 
 # -- equality ----------------------------------------------------------------------------------------------------------
@@ -249,7 +256,7 @@ def _all_ones(p: Protocol, at: Scope, words: Boolean) -> Step[Boolean]:
     while width > 1:
         width //= 2
         halves = [(_half(part, width, width), _half(part, 0, width)) for part in words.parts]
-        words = yield from p.and_(at.child(f"{width} bits"), *_columns(words, halves))
+        words = yield from p.and_(at.child(f"{width} bits"), *_columns(words.scheme, halves))
     return words
 
 

@@ -8,7 +8,7 @@ Deviation: there quicksort, whose messages depend on chance; here the fixed sche
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -18,7 +18,6 @@ import numpy.typing as npt
 from quorate.circuits.lexical import Rows, comparable, greater
 from quorate.circuits.prices import SAMPLE, Price, price
 from quorate.circuits.rank import Level, plan
-from quorate.circuits.tiles import LANES, TILE
 from quorate.engine.exchange import Fork, Step
 from quorate.engine.names import Scope
 from quorate.kernels import order as kernels
@@ -29,6 +28,12 @@ from quorate.sharing.share import Boolean
 from quorate.sharing.wire import word_type
 
 __all__ = ["order_cost", "order_of"]
+
+TILE = 1 << 16
+"""Comparisons per tile."""
+LANES = 6
+
+Outcomes = npt.NDArray[np.uint8]
 
 
 def order_of(p: Protocol, at: Scope, words: Sequence[Boolean], active: int | None = None) -> Step[Indices]:
@@ -59,35 +64,44 @@ def _insertion(p: Protocol, at: Scope, rows: Rows, order: Indices, level: Level,
     before, after = min(level.before, last), min(level.after, last)
     places: Indices = p.session.blank((after - before,), np.int32)
     places[...] = 0
-    order, rest = order[:before], sum(level.digits)
-    for k, digit in enumerate(level.digits):
-        rest -= digit
-        size = (level.after - level.before) * ((1 << digit) - 1)
-        left, right = kernels.search_pairs(order, places, before, digit, rest, size)
-        outcomes = yield from _outcomes(p, at.child(f"search {k}"), rows, left, right)
-        places = kernels.narrowed(places, outcomes, digit, rest)
+    planned = level.after - level.before if level.digits else 0
+
+    def search(piece: slice) -> Step[None]:
+        rest = sum(level.digits)
+        here = at.child(f"search from {piece.start}")
+        for k, digit in enumerate(level.digits):
+            rest -= digit
+            size = (piece.stop - piece.start) * ((1 << digit) - 1)
+            left, right = kernels.search_pairs(order, places[piece], before + piece.start, digit, rest, size)
+            outcomes = yield from _opened(p, here.child(f"step {k}"), rows, left, right)
+            places[piece] = kernels.narrowed(places[piece], outcomes, digit, rest)
+
+    yield from _in_pieces(search, planned, TILE >> (max(level.digits, default=1) - 1))
     left, right = kernels.gap_pairs(places, before + 1, before, level.pairs)
-    outcomes = yield from _outcomes(p, at.child("gaps"), rows, left, right)
-    return kernels.inserted(order, places, before, outcomes)
+    outcomes: Outcomes = p.session.blank((level.pairs,), np.uint8)
+
+    def compare(piece: slice) -> Step[None]:
+        here = at.child(f"gaps from {piece.start}")
+        outcomes[piece] = yield from _opened(p, here, rows, left[piece], right[piece])
+
+    yield from _in_pieces(compare, level.pairs, TILE)
+    return kernels.inserted(order[:before], places, before, outcomes)
 
 
-def _outcomes(p: Protocol, at: Scope, rows: Rows, left: Indices, right: Indices) -> Step[npt.NDArray[np.uint8]]:
-    """Whether left rows are greater than right ones, opened to all parties, in tiles."""
-    size, to = len(left), tuple(range(p.parties))
-    outcomes: Any = p.session.blank((size,), np.uint8)
-    pieces = -(-size // TILE)
-
-    def tile(k: int) -> Step[None]:
-        piece = slice(size * k // pieces, size * (k + 1) // pieces)
-        opened = yield from greater(p, at.child(f"tile {k}"), rows, left[piece], right[piece], to)
-        if opened is not None:
-            outcomes[piece] = opened
-
+def _in_pieces(step: Callable[[slice], Step[None]], count: int, most: int) -> Step[None]:
+    """The step for equal pieces of `most` elements at most: while one waits for the network, others compute."""
+    pieces = -(-count // most)
+    steps = [step(slice(count * k // pieces, count * (k + 1) // pieces)) for k in range(pieces)]
     if pieces == 1:
-        yield from tile(0)
-    elif pieces:
-        yield Fork([tile(k) for k in range(pieces)], LANES)
-    return outcomes
+        yield from steps[0]
+    elif steps:
+        yield Fork(steps, LANES)
+
+
+def _opened(p: Protocol, at: Scope, rows: Rows, left: Indices, right: Indices) -> Step[Outcomes]:
+    """Whether left rows are greater than right ones, opened to all parties; a ghost at whoever is none."""
+    opened = yield from greater(p, at, rows, left, right, range(p.parties))
+    return ghost(left.shape, np.uint8) if opened is None else opened
 
 
 def order_cost(p: Protocol, count: int, widths: Sequence[int]) -> tuple[int, int]:

@@ -7,18 +7,44 @@ among the arguments nothing is computed and ghosts of these sizes are returned.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
 
 from quorate.errors import InternalError
-from quorate.kernels._jit import Array, kernel
-from quorate.kernels.ghost import ghost, is_ghost
+from quorate.kernels._jit import Array, Words, kernel
+from quorate.kernels.ghost import contiguous, ghost, is_ghost
 
-__all__ = ["Rows", "compared", "gap_pairs", "inserted", "narrowed", "running_sums", "search_pairs", "tree_order"]
+__all__ = ["Rows", "compared", "gap_pairs", "inserted", "narrowed", "running_sums", "search_pairs", "table_of"]
 
 Rows = npt.NDArray[np.int32]
+LINE = 64
+"""Bytes of a cache line."""
+AHEAD = 16
+"""By how many pairs rows are fetched before they are compared: they lie anywhere, so memory would be waited for."""
+
+
+def _prefetch_code(typing: Any, array: Any, offset: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        byte, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+        data = context.make_array(signature.args[0])(context, builder, args[0]).data
+        address = builder.bitcast(builder.gep(data, [args[1]]), byte)
+        kind = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
+        fetch = builder.module.declare_intrinsic("llvm.prefetch", [byte], kind)
+        builder.call(fetch, [address, number(0), number(3), number(1)])  # for reading, to stay in the cache, data
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), generate
+
+
+_prefetch = cast(Callable[[Array, int], None], intrinsic(_prefetch_code))
+"""``_prefetch(array, offset)``: start loading the element; only a hint."""
 
 
 def search_pairs(order: Rows, places: Rows, start: int, digit: int, rest: int, size: int) -> tuple[Rows, Rows]:
@@ -77,29 +103,43 @@ def inserted(order: Rows, places: Rows, start: int, outcomes: npt.NDArray[np.uin
     return out
 
 
-def compared(
-    gray: Array, plain: Array, mask: Array, left: Rows, right: Rows, out: tuple[Array, Array] | None = None
-) -> tuple[Array, Array]:
-    """One part of the operands of a comparison: gray[left] and plain[left] ^ plain[right] ^ mask, shape of ``left``.
+def table_of(columns: Sequence[Array]) -> Words:
+    """Columns of unsigned words, (n,) each, side by side as uint64: a row's words lie together in memory, (n, columns).
 
-    ``gray`` and ``plain`` are (n,) and of one unsigned dtype, ``mask`` is one such word, (1,). Indices are not checked.
+    The bits of every word are in the order of the carry tree: position i is moved to bit i with its digits backwards.
     """
-    dtype = gray.dtype
-    if is_ghost(gray, plain, mask, left, right):
-        return ghost(left.shape, dtype), ghost(left.shape, dtype)
-    if not (dtype == plain.dtype == mask.dtype) or left.shape != right.shape or gray.shape != plain.shape:
-        raise InternalError(f"sort: words {gray.dtype} {gray.shape}, {plain.dtype} {plain.shape}, pairs {left.shape}")
-    g, t = (np.empty(left.shape, dtype), np.empty(left.shape, dtype)) if out is None else out
-    _compared(g, t, gray, plain, mask, left, right)
-    return g, t
+    count = len(columns[0])
+    if is_ghost(*columns):
+        return ghost((count, len(columns)), np.uint64)
+    space = np.empty(count * len(columns) + LINE // 8, np.uint64)
+    start = -space.ctypes.data % LINE // 8
+    out = space[start : start + count * len(columns)]
+    for kind in {column.dtype for column in columns}:
+        these = [k for k, column in enumerate(columns) if column.dtype == kind]
+        masks, shifts = _exchanges(kind.itemsize * 8)
+        alike = tuple(contiguous(columns[k]) for k in these)
+        _fill(out, alike, masks, shifts, np.array(these, np.int64), len(columns))
+    return out.reshape(count, len(columns))
 
 
-def tree_order(words: Array) -> Array:
-    """The bits of words of 8, 16, 32 or 64 bits in the order of the carry tree: position i at bit i read backwards."""
-    levels = {8: 3, 16: 4, 32: 5, 64: 6}[words.dtype.itemsize * 8]
-    for low in range(levels // 2):
-        words = _exchanged(words, low, levels - 1 - low)
-    return words
+def compared(
+    table: Words, flips: Words, parts: int, last: np.dtype[Any], left: Rows, right: Rows
+) -> tuple[Words, Array]:
+    """The operands of comparisons: (k - parts, 2, m) uint64, and (parts, 2, m) of dtype ``last`` for the last words.
+
+    ``table`` is (n, 2 k): first k columns of plain words, ``parts`` for each word, then as many of Gray codes. Of every
+    column and pair of rows the operands are gray[left] and plain[left] ^ plain[right] ^ flip. Indices are not checked.
+    """
+    k, m = table.shape[1] // 2, len(left)
+    shapes = (k - parts, 2, m), (parts, 2, m)
+    if is_ghost(table, flips, left, right):
+        return ghost(shapes[0], np.uint64), ghost(shapes[1], last)
+    if flips.shape != (k,) or left.shape != right.shape or k < parts:
+        raise InternalError(f"sort: table {table.shape}, flips {flips.shape}, pairs {left.shape}, {right.shape}")
+    high, low = np.empty(shapes[0], np.uint64), np.empty(shapes[1], last)
+    lengths = (0,) * (k - parts), (0,) * parts
+    _compared(high.reshape(-1), low.reshape(-1), table.reshape(-1), flips, *lengths, left, right)
+    return high, low
 
 
 def running_sums(x: Array, modulus: int) -> Array:
@@ -115,17 +155,16 @@ def running_sums(x: Array, modulus: int) -> Array:
     return out
 
 
-def _exchanged(words: Array, low: int, high: int) -> Array:
-    """Exchange the bits at positions that differ in the binary digits ``low`` and ``high`` of the position."""
-    kind = words.dtype.type
-    width = words.dtype.itemsize * 8
-    shift = kind((1 << high) - (1 << low))
-    mask = kind(sum(1 << i for i in range(width) if i >> low & 1 and not i >> high & 1))
-    if is_ghost(words):
-        return words
-    out = np.empty(words.shape, words.dtype)
-    _exchange(out.reshape(-1), words.reshape(-1), mask, shift)
-    return out
+@lru_cache(maxsize=4)
+def _exchanges(width: int) -> tuple[Words, Words]:
+    """Masks and shifts that exchange bits whose positions differ in the first and last digit, and so on inwards."""
+    digits = width.bit_length() - 1
+    masks, shifts = [], []
+    for low in range(digits // 2):
+        high = digits - 1 - low
+        masks.append(sum(1 << i for i in range(width) if i >> low & 1 and not i >> high & 1))
+        shifts.append((1 << high) - (1 << low))
+    return np.array(masks, np.uint64), np.array(shifts, np.uint64)
 
 
 def _dummies(size: int) -> tuple[Rows, Rows]:
@@ -141,10 +180,15 @@ def _by_gap(places: Rows, gaps: int) -> tuple[Rows, npt.NDArray[np.int64]]:
 
 
 @kernel
-def _exchange(out: Array, words: Array, mask: Any, shift: Any) -> None:
-    for i in range(out.size):
-        moved = (words[i] ^ (words[i] >> shift)) & mask
-        out[i] = words[i] ^ moved ^ (moved << shift)
+def _fill(out: Words, words: Any, masks: Words, shifts: Words, columns: npt.NDArray[np.int64], width: int) -> None:
+    """Write a tuple of arrays to these columns of rows of so many words."""
+    for i in range(words[0].size):
+        for j in range(len(words)):
+            word = np.uint64(words[j][i])
+            for k in range(masks.size):
+                moved = (word ^ (word >> shifts[k])) & masks[k]
+                word ^= moved ^ (moved << shifts[k])
+            out[i * width + columns[j]] = word
 
 
 @kernel
@@ -230,9 +274,22 @@ def _inserted(
 
 
 @kernel
-def _compared(out_g: Array, out_t: Array, gray: Array, plain: Array, mask: Array, left: Rows, right: Rows) -> None:
-    flip = mask[0]
-    for i in range(left.size):
-        row = left[i]
-        out_g[i] = gray[row]
-        out_t[i] = plain[row] ^ plain[right[i]] ^ flip
+def _compared(
+    out_high: Words, out_low: Array, table: Words, flips: Words, high: Any, low: Any, left: Rows, right: Rows
+) -> None:
+    """``high`` and ``low``: tuples with an element per column. The compiler knows their lengths, and unrolls loops."""
+    columns, parts = np.uint64(len(high) + len(low)), np.uint64(len(low))
+    pairs, ahead = np.uint64(left.size), np.uint64(AHEAD)
+    for i in range(pairs):
+        if i + ahead < pairs:
+            _prefetch(table, np.intp(left[i + ahead]) * (2 * (len(high) + len(low))))
+            _prefetch(table, np.intp(right[i + ahead]) * (2 * (len(high) + len(low))))
+        row, other = np.uint64(left[i]) * (columns + columns), np.uint64(right[i]) * (columns + columns)
+        for k in range(columns - parts):
+            to = (k + k) * pairs + i
+            out_high[to] = table[row + columns + k]
+            out_high[to + pairs] = table[row + k] ^ table[other + k] ^ flips[k]
+        for k in range(columns - parts, columns):
+            to = (k - (columns - parts)) * (pairs + pairs) + i
+            out_low[to] = table[row + columns + k]
+            out_low[to + pairs] = table[row + k] ^ table[other + k] ^ flips[k]
