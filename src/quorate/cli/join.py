@@ -15,6 +15,7 @@ from quorate.cli.common import (
     federation_beside,
     print_outcome,
 )
+from quorate.cli.rehearse import print_part
 
 __all__ = ["join"]
 
@@ -27,21 +28,34 @@ def join(
     timeout: Annotated[
         float | None, typer.Option(metavar="SECONDS", help="Give up when no session starts within this time.")
     ] = None,
+    rehearse: Annotated[
+        bool, typer.Option("--rehearse", help="Take part in a rehearsal, with made-up data, and in nothing else.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Take part in a computation as an outside data owner or recipient.
 
     Checks your data, waits until the coordinator starts a session of your copy of the spec, and prints what you learn.
     """
+    from quorate.errors import UserError
     from quorate.node.approval import load, parse_data
     from quorate.node.identity import Identity
     from quorate.node.participant import Participant
 
     loaded = federation_beside(spec, federation)
     approved = load(spec, loaded)
-    participant = Participant.ready(Identity(loaded, name), approved, parse_data(data or []))
+    if rehearse and data:
+        raise UserError("a rehearsal takes no data: leave out --data, or leave out --rehearse to take part with it")
+    identity = Identity(loaded, name)
+    if rehearse:
+        participant = Participant.rehearsing(identity, approved)
+    else:
+        participant = Participant.ready(identity, approved, parse_data(data or []))
     with Meter(quiet=json) as meter:
         participant.on_wait = meter.say
         participant.progress = lambda done, total: meter.progress(name, done, total)
         outcome, report = participant.join(timeout)
+    if rehearse:
+        print_part(report, as_json=json)
+        return
     print_outcome(approved.spec.name, report.session, outcome.values, {name: report}, as_json=json)

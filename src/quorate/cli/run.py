@@ -1,4 +1,4 @@
-"""quorate run: run a computation as its coordinator, or try it out in this process."""
+"""quorate run: run a computation as its coordinator, try it out in this process, or rehearse it without data."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from quorate.cli.approved import Rows
 from quorate.cli.common import (
     AsMember,
     DataFiles,
@@ -17,6 +18,9 @@ from quorate.cli.common import (
     federation_beside,
     print_outcome,
 )
+from quorate.cli.conditions import Bandwidth, Measured, Rtt
+from quorate.cli.rehearse import Rehearsal
+from quorate.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,30 +39,52 @@ def run(
     simulate: Annotated[
         bool, typer.Option("--simulate", help="Run all participants here, with --data for every input; no network.")
     ] = False,
+    rehearse: Annotated[
+        bool,
+        typer.Option("--rehearse", help="The same on made-up data: nobody's files are read, no result is kept."),
+    ] = False,
+    rows: Rows = None,
+    rtt: Rtt = None,
+    bandwidth: Bandwidth = None,
+    measured: Measured = None,
     json: Json = False,
 ) -> None:
     """Run a computation: prepare it at all nodes, start it, and print what every participant needed.
 
     If you own an input or receive a result, you take part in the same process. --as is by default the only member with
-    the role coordinator.
+    the role coordinator. --rows, --rtt, --bandwidth and --measured are for --rehearse, which compares with the quote.
     """
     from quorate.node.approval import load, parse_data
 
     loaded = federation_beside(spec, federation)
     approved = load(spec, loaded)
     files = parse_data(data or [])
+    _check_options(
+        rehearse, bool(files), {"--rows": rows, "--rtt": rtt, "--bandwidth": bandwidth, "--measured": measured}
+    )
+    coordinator = None if simulate else name or coordinator_of(loaded)
     with Meter(quiet=json) as meter:
-        if simulate:
+        if rehearse:
+            Rehearsal(approved, loaded, coordinator, rows, rtt, bandwidth, measured).run(meter, as_json=json)
+        elif coordinator is None:
             _simulate(approved, files, meter, as_json=json)
         else:
-            _submit(approved, loaded, name or coordinator_of(loaded), files, meter, as_json=json)
+            _submit(approved, loaded, coordinator, files, meter, as_json=json)
+
+
+def _check_options(rehearse: bool, with_data: bool, others: Mapping[str, object]) -> None:
+    given = [option for option, value in others.items() if value is not None]
+    if rehearse and with_data:
+        raise UserError("a rehearsal takes no data: leave out --data, or leave out --rehearse to run on the data")
+    if given and not rehearse:
+        raise UserError(f"{' and '.join(given)}: only for --rehearse; a run takes the rows that its owners bring")
 
 
 def _simulate(approved: Approved, files: Mapping[str, str], meter: Meter, *, as_json: bool) -> None:
-    from quorate.node.rehearsal import rehearse
+    from quorate.node.simulation import simulated
 
-    rehearsal = rehearse(approved, files, lambda done, total: meter.progress("simulation", done, total))
-    print_outcome(approved.spec.name, "simulation", rehearsal.values, rehearsal.reports, as_json=as_json)
+    simulation = simulated(approved, files, lambda done, total: meter.progress("simulation", done, total))
+    print_outcome(approved.spec.name, "simulation", simulation.values, simulation.reports, as_json=as_json)
 
 
 def _submit(

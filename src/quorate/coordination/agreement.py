@@ -21,12 +21,20 @@ from quorate.engine.names import Scope
 from quorate.engine.session import Session
 from quorate.errors import AgreementError
 
-__all__ = ["Statement", "agree", "software"]
+__all__ = ["REHEARSAL", "RUN", "Statement", "agree", "software"]
 
 Bytes = npt.NDArray[np.uint8]
-FIELDS = {"spec": "spec", "plan": "plan", "software": "software", "certificates": "list of certificates"}
+FIELDS = {
+    "spec": "spec",
+    "plan": "plan",
+    "software": "software",
+    "certificates": "list of certificates",
+    "purpose": "purpose (a run, or a rehearsal without real data)",
+}
 DIGEST = 32
 UNKNOWN = -1
+RUN, REHEARSAL = "run", "rehearsal"
+"""What a session is for."""
 ROW = 8 + DIGEST
 
 
@@ -46,6 +54,7 @@ class Statement:
         commitments: input -> digest that commits its owner to the data, 64 hexadecimal characters.
         software: name and version of the program.
         certificates: participant -> fingerprint that is pinned for it; empty in a simulation.
+        purpose: `RUN`, or `REHEARSAL` if all data is made up; nobody takes part in the one with the data of the other.
     """
 
     spec: str
@@ -54,6 +63,7 @@ class Statement:
     commitments: dict[str, str] = field(default_factory=dict)
     software: str = field(default_factory=software)
     certificates: Mapping[str, str] = field(default_factory=dict)
+    purpose: str = RUN
 
 
 def agree(
@@ -91,7 +101,11 @@ def agree(
 
 def _header(mine: Statement) -> Bytes:
     pinned = canonical_json(dict(mine.certificates))
-    made = (hex_digest(mine.software.encode(), "software"), hex_digest(pinned, "quorate/certificates/1"))
+    made = (
+        hex_digest(mine.software.encode(), "software"),
+        hex_digest(pinned, "quorate/certificates/1"),
+        hex_digest(mine.purpose.encode(), "quorate/purpose/1"),
+    )
     digests = [bytes.fromhex(value) for value in (mine.spec, mine.plan, *made)]
     return np.frombuffer(b"".join(digests), np.uint8)
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from quorate.coordination.agreement import Statement, agree
+from quorate.coordination.agreement import REHEARSAL, RUN, Statement, agree
 from quorate.coordination.roster import Roster, roster
 from quorate.coordination.spec import Spec
 from quorate.crypto.entropy import Entropy, SystemEntropy
@@ -24,6 +24,7 @@ from quorate.engine.session import Session
 from quorate.errors import AgreementError, UserError
 from quorate.lang.execute import KEEP, STORED, Results, execute
 from quorate.lang.plan import Plan
+from quorate.protocols.base import Protocol
 from quorate.protocols.registry import make
 from quorate.sharing.share import Share
 
@@ -53,6 +54,7 @@ class Job:
         stored: shares kept from earlier sessions, for stored inputs (parties only).
         rows: row counts assumed when only counting; not used otherwise.
         certificates: participant -> pinned fingerprint; all must hold the same. Empty in a simulation.
+        rehearsal: for a rehearsal, the rows of every input; `inputs` are made up then, and kept shares are not used.
     """
 
     spec: Spec
@@ -63,6 +65,7 @@ class Job:
     rows: Mapping[str, int] = field(default_factory=dict)
     progress: Progress | None = None
     certificates: Mapping[str, str] = field(default_factory=dict)
+    rehearsal: Mapping[str, int] | None = None
 
     @property
     def roster(self) -> Roster:
@@ -107,7 +110,7 @@ def session_program(job: Job, session: Session, at: Scope) -> Step[Outcome]:
             at.child("plan"),
             inputs={(name, column): raw for name, item in job.inputs.items() for column, raw in item.columns.items()},
             owners={name: who.owners.get(name, STORED) for name in names},
-            stored=dict(job.stored.shares),
+            stored=dict(job.stored.shares) if job.rehearsal is None else _made_up(job, protocol),
             outputs=_destinations(job.spec, who),
             bounds=raw_bounds(job.spec),
             progress=job.progress,
@@ -164,7 +167,23 @@ def _statement(job: Job) -> Statement:
         rows={name: item.rows for name, item in job.inputs.items()} | _stored_rows(job),
         commitments={name: item.commitment.digest for name, item in job.inputs.items()} | _origins(job),
         certificates=job.certificates,
+        purpose=RUN if job.rehearsal is None else REHEARSAL,
     )
+
+
+def _made_up(job: Job, protocol: Protocol) -> dict[tuple[str, str], Share]:
+    """In place of kept shares, shares of the smallest value that each column may have."""
+    stored: dict[tuple[str, str], Share] = {}
+    for item in job.spec.inputs:
+        if item.stored is None or job.rehearsal is None or job.me >= protocol.parties:
+            continue
+        for column in item.columns:
+            low = int(column.dtype.encode(np.array(column.bounds))[0])
+            values = np.full(job.rehearsal[item.name], low, np.int64)
+            bits = column.dtype.kind == "bool"
+            made = protocol.public_bits(values.astype(np.uint8)) if bits else protocol.public(values)
+            stored[item.name, column.name] = made
+    return stored
 
 
 def _origins(job: Job) -> dict[str, str]:
@@ -173,6 +192,9 @@ def _origins(job: Job) -> dict[str, str]:
 
 
 def _stored_rows(job: Job) -> dict[str, int]:
+    if job.rehearsal is not None:
+        inside = job.me < job.roster.parties
+        return {item.name: job.rehearsal[item.name] for item in job.spec.inputs if item.stored is not None and inside}
     return {name: share.shape[0] for (name, _), share in job.stored.shares.items()}
 
 

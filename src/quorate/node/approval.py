@@ -12,6 +12,7 @@ from quorate.coordination.federation import Federation
 from quorate.coordination.program import Stored, check_plan
 from quorate.coordination.roster import Roster
 from quorate.coordination.spec import Spec, decode_spec, differences, load_spec
+from quorate.coordination.synthetic import synthetic
 from quorate.data.prepare import Prepared, prepare
 from quorate.errors import AgreementError, DataError, EnvironmentFault, QuorateError, UserError
 from quorate.files import read_bytes
@@ -20,7 +21,17 @@ from quorate.node.messages import Prepare
 from quorate.node.vault import Owner, Vault
 from quorate.sharing.share import Share
 
-__all__ = ["Approved", "compare", "find", "load", "owner_of", "parse_data", "prepare_inputs", "stored_inputs"]
+__all__ = [
+    "Approved",
+    "compare",
+    "find",
+    "load",
+    "made_up_inputs",
+    "owner_of",
+    "parse_data",
+    "prepare_inputs",
+    "stored_inputs",
+]
 
 PLAN_LIMIT = 64 << 20
 
@@ -135,6 +146,11 @@ def prepare_inputs(spec: Spec, member: str, data: Mapping[str, str]) -> dict[str
         except (UserError, EnvironmentFault) as problem:  # names a path of this machine
             raise DataError(str(problem)) from problem
     return prepared
+
+
+def made_up_inputs(spec: Spec, member: str, rows: Mapping[str, int]) -> dict[str, Prepared]:
+    """Random data for all inputs that `member` owns, for a rehearsal; no file is opened."""
+    return {item.name: synthetic(item, rows[item.name]) for item in spec.inputs if item.owner == member}
 
 
 def stored_inputs(spec: Spec, roster: Roster, me: int, vault: Vault) -> Stored:

@@ -6,7 +6,7 @@ import contextlib
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -152,8 +152,12 @@ def root_cause(failures: dict[str, Failure]) -> QuorateError:
     return failure.from_peer(name)
 
 
-def submit(identity: Identity, approved: Approved, session: str | None = None) -> Submission:
+def submit(
+    identity: Identity, approved: Approved, session: str | None = None, rehearsal: Mapping[str, int] | None = None
+) -> Submission:
     """Prepare a session at the nodes of all parties and the dealer, and start it once all have accepted.
+
+    With `rehearsal`, the rows of every input, it is one without real data.
 
     Raises:
         IdentityError: a node is not who it should be, or we are not who may start sessions.
@@ -169,7 +173,7 @@ def submit(identity: Identity, approved: Approved, session: str | None = None) -
     members = [identity.federation.member(name) for name in hosts(approved.spec)]
     controls = _connect(identity, members)
     try:
-        _prepare(controls, _request(approved, session), session)
+        _prepare(controls, _request(approved, session, rehearsal), session)
         _start(controls, session)
     except BaseException:
         for control in controls.values():
@@ -178,13 +182,14 @@ def submit(identity: Identity, approved: Approved, session: str | None = None) -
     return Submission(session, approved.spec, controls)
 
 
-def _request(approved: Approved, session: str) -> Prepare:
+def _request(approved: Approved, session: str, rehearsal: Mapping[str, int] | None) -> Prepare:
     return Prepare(
         session=session,
         spec=encode_spec(approved.spec).decode(),
         spec_digest=approved.digest,
         plan_digest=approved.plan.digest,
         software=software(),
+        rehearsal=None if rehearsal is None else dict(rehearsal),
     )
 
 

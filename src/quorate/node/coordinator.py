@@ -36,6 +36,7 @@ def coordinate(
     data: Mapping[str, str],
     on_progress: OnProgress | None = None,
     say: Callable[[str], None] = lambda _: None,
+    rehearsal: Mapping[str, int] | None = None,
 ) -> Finished:
     """Run a spec on the nodes; blocks until its end. An interrupt cancels the session at all nodes.
 
@@ -45,14 +46,16 @@ def coordinate(
         data: input -> path, for inputs that this member owns without being a party.
         on_progress: called with (member, operations done, operations in all).
         say: called with sentences for people.
+        rehearsal: the rows of every input, for a rehearsal with made-up data; `data` is not looked at then.
 
     Raises:
         QuorateError: as `submit` and `Submission.wait`, and as the member's own part ends.
     """
-    participant = _outside_part(identity, approved, data)  # own data is checked before anybody is bothered
-    submission = submit(identity, approved)
+    participant = _outside_part(identity, approved, data, rehearsal)  # own data is checked before anybody is bothered
+    submission = submit(identity, approved, rehearsal=rehearsal)
     try:
-        say(f"session {submission.session} started at {', '.join(hosts(approved.spec))}")
+        what = "session" if rehearsal is None else "REHEARSAL, without real data, as session"
+        say(f"{what} {submission.session} started at {', '.join(hosts(approved.spec))}")
         if participant is None:
             reports = submission.wait(on_progress)
             return Finished(submission.session, {}, reports)
@@ -64,10 +67,14 @@ def coordinate(
         submission.close()
 
 
-def _outside_part(identity: Identity, approved: Approved, data: Mapping[str, str]) -> Participant | None:
+def _outside_part(
+    identity: Identity, approved: Approved, data: Mapping[str, str], rehearsal: Mapping[str, int] | None
+) -> Participant | None:
     takes_part = identity.name in roster(approved.spec).participants
     if not takes_part or identity.name in hosts(approved.spec):
         return None
+    if rehearsal is not None:
+        return Participant.rehearsing(identity, approved, rehearsal)
     return Participant.ready(identity, approved, data)
 
 

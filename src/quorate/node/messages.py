@@ -117,6 +117,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         seconds, connect_seconds, compute_seconds: from the start signal to the end, and its two parts.
         peak_mb: most memory of the process, in MiB.
         rows, commitments: of every input, as agreed by all.
+        rehearsal: whether all data was made up.
     """
 
     member: str
@@ -131,6 +132,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     peak_mb: float
     rows: dict[str, int]
     commitments: dict[str, str]
+    rehearsal: bool = False
 
 
 # ---- requests
@@ -143,13 +145,17 @@ class Hello(_Message, frozen=True):
 
 
 class Prepare(_Message, frozen=True):
-    """Get ready for a session of this spec (canonical JSON); answered once everything is checked."""
+    """Get ready for a session of this spec (canonical JSON); answered once everything is checked.
+
+    With `rehearsal`, the rows of every input, it is a rehearsal: no data is read and no result is kept.
+    """
 
     session: str
     spec: str
     spec_digest: str
     plan_digest: str
     software: str
+    rehearsal: dict[str, int] | None = None
 
 
 class Start(_Message, frozen=True):
@@ -171,11 +177,15 @@ class Watch(_Message, frozen=True):
 
 
 class Await(_Message, frozen=True):
-    """Wait up to `seconds` for a session of a spec in which the caller takes part and has not been told of yet."""
+    """Wait up to `seconds` for a session of a spec in which the caller takes part and has not been told of yet.
+
+    Whoever waits for a run is told of no rehearsal, and the other way round.
+    """
 
     spec_name: str
     spec_digest: str
     seconds: float = 20.0
+    rehearsal: bool = False
 
 
 class Ballast(_Message, frozen=True):
@@ -215,9 +225,10 @@ class Refused(_Message, frozen=True):
 
 
 class Found(_Message, frozen=True):
-    """The session to join; None: none yet, ask again."""
+    """The session to join; None: none yet, ask again. Of a rehearsal, with the rows of every input."""
 
     session: str | None
+    rehearsal: dict[str, int] | None = None
 
 
 class Differs(_Message, frozen=True):

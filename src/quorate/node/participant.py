@@ -10,9 +10,10 @@ from quorate.coordination.federation import Member
 from quorate.coordination.program import Outcome
 from quorate.coordination.roster import roster
 from quorate.coordination.spec import decode_spec, differences
+from quorate.coordination.synthetic import check_rows
 from quorate.data.prepare import Prepared
 from quorate.errors import AgreementError, EnvironmentFault, PeerError, UserError
-from quorate.node.approval import Approved, prepare_inputs
+from quorate.node.approval import Approved, made_up_inputs, prepare_inputs
 from quorate.node.client import hosts
 from quorate.node.control import Control, call, dial
 from quorate.node.identity import Identity
@@ -37,6 +38,8 @@ class Participant:
         on_wait: called with a sentence for people when there is something to wait for.
         progress: called with (operations done, operations in all).
         pulse: called about once a second during the session; ends it by raising.
+        rehearses: it takes part in rehearsals only, with made-up data; otherwise in none.
+        rehearsal: the rows of every input in the rehearsal, once they are known.
     """
 
     identity: Identity
@@ -45,6 +48,8 @@ class Participant:
     on_wait: Callable[[str], None] | None = None
     progress: Callable[[int, int], None] | None = None
     pulse: Callable[[], None] | None = None
+    rehearses: bool = False
+    rehearsal: Mapping[str, int] | None = None
 
     @classmethod
     def ready(cls, identity: Identity, approved: Approved, data: Mapping[str, str]) -> Participant:
@@ -56,6 +61,19 @@ class Participant:
         """
         check_outside(identity.name, approved)
         return cls(identity, approved, prepare_inputs(approved.spec, identity.name, data))
+
+    @classmethod
+    def rehearsing(cls, identity: Identity, approved: Approved, rows: Mapping[str, int] | None = None) -> Participant:
+        """Check the role; the data is made up, for `rows` or what the coordinator says. Raises as `ready`."""
+        check_outside(identity.name, approved)
+        made = cls(identity, approved, {}, rehearses=True)
+        if rows is not None:
+            made._make_up(rows)
+        return made
+
+    def _make_up(self, rows: Mapping[str, int]) -> None:
+        self.rehearsal = check_rows(self.approved.spec, rows)
+        self.inputs = made_up_inputs(self.approved.spec, self.identity.name, rows)
 
     def join(self, patience: float | None = None) -> tuple[Outcome, Report]:
         """Wait for a session (at most `patience` seconds) and take part in it.
@@ -70,9 +88,10 @@ class Participant:
     def take_part(self, session: str) -> tuple[Outcome, Report]:
         """Take part in a session that is known to be started."""
         seat = Seat(self.identity, self.approved, session, self.inputs)
-        seat.progress, seat.pulse = self.progress, self.pulse
+        seat.progress, seat.pulse, seat.rehearsal = self.progress, self.pulse, self.rehearsal
         result = seat.take_part(None)
-        write_openings(default_home(self.approved.path), self.identity.name, session, self.inputs)
+        if not self.rehearses:
+            write_openings(default_home(self.approved.path), self.identity.name, session, self.inputs)
         return result
 
     def await_session(self, patience: float | None = None) -> str:
@@ -105,14 +124,24 @@ class Participant:
         return self.identity.federation.member(hosts(self.approved.spec)[0])
 
     def _ask(self, control: Control[Response], deadline: float | None) -> str | None:
-        self._wait(f"waiting for the coordinator to start {self.approved.spec.name!r} ...")
+        what = "rehearse" if self.rehearses else "start"
+        self._wait(f"waiting for the coordinator to {what} {self.approved.spec.name!r} ...")
         left = _POLL_SECONDS if deadline is None else max(0.1, min(_POLL_SECONDS, deadline - time.monotonic()))
-        question = Await(spec_name=self.approved.spec.name, spec_digest=self.approved.digest, seconds=left)
+        question = Await(
+            spec_name=self.approved.spec.name,
+            spec_digest=self.approved.digest,
+            seconds=left,
+            rehearsal=self.rehearses,
+        )
         answer = call(control, question, left + _POLL_SECONDS)
         if isinstance(answer, Differs):
             raise AgreementError(self._difference(control.peer, answer))
         if not isinstance(answer, Found):
             raise PeerError(f"{control.peer} gave an answer that does not fit the question; compare releases")
+        if answer.session is not None and self.rehearses != (answer.rehearsal is not None):
+            raise PeerError(f"{control.peer} named a rehearsal where a run was asked for, or the other way round")
+        if answer.rehearsal is not None:
+            self._make_up(answer.rehearsal)
         return answer.session
 
     def _difference(self, peer: str, answer: Differs) -> str:

@@ -6,7 +6,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from quorate.coordination.program import Job, Outcome, Stored, session_program
 from quorate.coordination.roster import roster
@@ -36,6 +36,7 @@ class Seat:
         approved: our own copy of the spec and plan.
         session: the session's id.
         inputs, stored: our data, see `Job`.
+        rehearsal: see `Job`; what comes out of a rehearsal is dropped here.
         progress: called with (operations done, operations in all).
         pulse: see `Pulse`.
     """
@@ -47,6 +48,7 @@ class Seat:
     stored: Stored = field(default_factory=Stored)
     progress: Callable[[int, int], None] | None = None
     pulse: Pulse | None = None
+    rehearsal: Mapping[str, int] | None = None
 
     def take_part(self, doorway: Doorway | None) -> tuple[Outcome, Report]:
         """Connect to the other participants, run the session, and close all connections.
@@ -63,7 +65,16 @@ class Seat:
         links = connect(self.identity, who, me, self.session, doorway, spec.timeouts.join)
         connected = time.monotonic()
         pinned = {name: self.identity.federation.member(name).fingerprint for name in who.participants}
-        job = Job(spec, self.approved.plan, me, self.inputs, self.stored, progress=self.progress, certificates=pinned)
+        job = Job(
+            spec,
+            self.approved.plan,
+            me,
+            self.inputs,
+            self.stored,
+            progress=self.progress,
+            certificates=pinned,
+            rehearsal=self.rehearsal,
+        )
         root = Scope.root()
         party = Party(session_program(job, job.session(), root))
         outcome: Outcome = conduct(
@@ -75,6 +86,8 @@ class Seat:
             session_timeout=spec.timeouts.session,
             on_progress=self._beat,
         )
+        if self.rehearsal is not None:
+            outcome = replace(outcome, values={}, kept={})  # of no meaning, and not to be taken for results
         return outcome, self._report(party, links, outcome, (begun, connected, time.monotonic()))
 
     def _beat(self, _: Party) -> None:
@@ -101,6 +114,7 @@ class Seat:
             peak_mb=peak_mb(),
             rows=outcome.rows,
             commitments=outcome.commitments,
+            rehearsal=self.rehearsal is not None,
         )
 
 

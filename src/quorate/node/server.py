@@ -252,7 +252,7 @@ class Node:
                 key=str(identity.key),
                 specs=str(settings.specs),
                 home=str(settings.home),
-                data=dict(settings.data),
+                data={} if request.rehearsal is not None else dict(settings.data),  # a rehearsal needs no path
                 prepare=request,
             ),
             caller,
@@ -260,12 +260,12 @@ class Node:
 
     def _await(self, caller: str, request: Await) -> Response:
         patience = min(max(0.0, request.seconds), _LONGEST_WAIT)
-        entry = self._sessions.await_one(request.spec_name, request.spec_digest, caller, patience)
+        entry = self._sessions.await_one(request, caller, patience)
         if entry is None or entry.ready is None:
             return Found(session=None)
         if entry.ready.spec_digest != request.spec_digest:
             return Differs(spec=entry.ready.spec)
-        return Found(session=entry.session)
+        return Found(session=entry.session, rehearsal=entry.ready.rehearsal)
 
     def _events(self, caller: str, request: Watch) -> Iterator[Response]:
         entry = self._sessions.get(check_session(request.session))

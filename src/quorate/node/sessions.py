@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 from quorate.errors import EnvironmentFault, IdentityError, UserError
 from quorate.node.channel import Channel, pair
-from quorate.node.messages import Event, Failure, Finished, Progress
+from quorate.node.messages import Await, Event, Failure, Finished, Progress
 from quorate.node.nursery import Exited, Nursery
 from quorate.node.process import status_text
 from quorate.node.worker import Assignment, FromWorker, Go, Ready
@@ -189,17 +189,17 @@ class Sessions:
             if seen is not None:
                 yield seen
 
-    def await_one(self, spec_name: str, digest: str, member: str, patience: float) -> Entry | None:
-        """A started session of that spec in which `member` takes part and of which it has not been told.
+    def await_one(self, asked: Await, member: str, patience: float) -> Entry | None:
+        """A started session as asked for, in which `member` takes part and of which it has not been told.
 
-        It counts as told if `digest` is that of the session's spec.
+        It counts as told if its digest is that of the session's spec.
         """
         deadline = time.monotonic() + patience
         with self._changed:
             while True:
                 for entry in self._entries.values():
-                    if self._waits_for(entry, spec_name, member):
-                        if entry.ready is not None and entry.ready.spec_digest == digest:
+                    if self._waits_for(entry, asked, member):
+                        if entry.ready is not None and entry.ready.spec_digest == asked.spec_digest:
                             entry.told.add(member)
                         return entry
                 left = deadline - time.monotonic()
@@ -207,11 +207,13 @@ class Sessions:
                     return None
 
     @staticmethod
-    def _waits_for(entry: Entry, spec_name: str, member: str) -> bool:
+    def _waits_for(entry: Entry, asked: Await, member: str) -> bool:
         ready = entry.ready
         if ready is None or not entry.started or entry.end is not None or member in entry.told:
             return False
-        return ready.spec_name == spec_name and member in ready.participants
+        if asked.rehearsal != (ready.rehearsal is not None):
+            return False
+        return ready.spec_name == asked.spec_name and member in ready.participants
 
     # ---- what the processes say
 

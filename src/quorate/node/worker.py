@@ -12,9 +12,10 @@ import msgspec
 
 from quorate.coordination.federation import Federation
 from quorate.coordination.roster import roster
+from quorate.coordination.synthetic import check_rows
 from quorate.errors import EnvironmentFault, InternalError, PeerTimeout
 from quorate.node import messages
-from quorate.node.approval import Approved, compare, find, prepare_inputs, stored_inputs
+from quorate.node.approval import Approved, compare, find, made_up_inputs, prepare_inputs, stored_inputs
 from quorate.node.channel import Channel
 from quorate.node.identity import Identity
 from quorate.node.mesh import Doorway
@@ -61,12 +62,13 @@ class Go(_Message, frozen=True):
 
 
 class Ready(_Message, frozen=True):
-    """Everything is checked; who takes part in what."""
+    """Everything is checked; who takes part in what, and for a rehearsal the rows of every input."""
 
     spec_name: str
     spec_digest: str
     spec: str
     participants: tuple[str, ...]
+    rehearsal: dict[str, int] | None = None
 
 
 ToWorker = Assignment | Go
@@ -99,7 +101,8 @@ class _Worker:
 
     def run(self) -> None:
         task = self._task
-        log.info("session %s: worker %d prepares", self._session, os.getpid())
+        what = "prepares" if task.prepare.rehearsal is None else "prepares a REHEARSAL, without real data"
+        log.info("session %s: worker %d %s", self._session, os.getpid(), what)
         identity = Identity(task.federation, task.member, Path(task.key))
         approved = find(_spec_name(task.prepare), Path(task.specs), task.federation)
         compare(approved, task.prepare)
@@ -107,22 +110,24 @@ class _Worker:
         self._tell_ready(approved)
         self._await_start(approved.spec.timeouts.join)
         outcome, report = seat.take_part(self._doorway)
-        keep_shares(self._vault, approved, roster(approved.spec).index(task.member), self._session, outcome)
-        write_results(self._results, approved.spec.name, self._session, outcome)
-        write_openings(Path(task.home), task.member, self._session, seat.inputs)
+        if seat.rehearsal is None:
+            keep_shares(self._vault, approved, roster(approved.spec).index(task.member), self._session, outcome)
+            write_results(self._results, approved.spec.name, self._session, outcome)
+            write_openings(Path(task.home), task.member, self._session, seat.inputs)
         self._channel.send(Finished(report=report))
 
     def _seat(self, identity: Identity, approved: Approved) -> Seat:
+        seat = Seat(identity, approved, self._session)
+        seat.progress, seat.pulse = throttled(self._tell_progress), self._check_node
+        asked = self._task.prepare.rehearsal
+        if asked is not None:  # no file of data and no kept share is opened on this path
+            seat.rehearsal = check_rows(approved.spec, asked)
+            seat.inputs = made_up_inputs(approved.spec, identity.name, seat.rehearsal)
+            return seat
         who = roster(approved.spec)
-        return Seat(
-            identity,
-            approved,
-            self._session,
-            prepare_inputs(approved.spec, identity.name, self._task.data),
-            stored_inputs(approved.spec, who, who.index(identity.name), self._vault),
-            throttled(self._tell_progress),
-            self._check_node,
-        )
+        seat.inputs = prepare_inputs(approved.spec, identity.name, self._task.data)
+        seat.stored = stored_inputs(approved.spec, who, who.index(identity.name), self._vault)
+        return seat
 
     @property
     def _vault(self) -> Vault:
@@ -140,6 +145,7 @@ class _Worker:
                 spec_digest=approved.digest,
                 spec=self._task.prepare.spec,  # equal to our own copy by now
                 participants=roster(spec).participants,
+                rehearsal=self._task.prepare.rehearsal,
             )
         )
 

@@ -1,4 +1,4 @@
-"""A whole session in this process with local data: to try a spec out before the other organisations take part."""
+"""A whole session in this process: to try a spec out before the other organisations take part."""
 
 from __future__ import annotations
 
@@ -14,25 +14,28 @@ from quorate.coordination.roster import roster
 from quorate.engine.names import Scope
 from quorate.engine.simulate import simulate
 from quorate.errors import UserError
-from quorate.node.approval import Approved, prepare_inputs
+from quorate.node.approval import Approved, made_up_inputs, prepare_inputs
 from quorate.node.messages import Report, Traffic
 from quorate.node.seat import peak_mb
 
-__all__ = ["Rehearsal", "rehearse"]
+__all__ = ["Simulation", "simulated"]
 
 
 @dataclass(frozen=True)
-class Rehearsal:
+class Simulation:
     """What all participants together learned, and what each would have sent; there is no network in it."""
 
     values: dict[str, npt.NDArray[np.generic]] = field(repr=False)
     reports: dict[str, Report]
 
 
-def rehearse(
-    approved: Approved, data: Mapping[str, str], progress: Callable[[int, int], None] | None = None
-) -> Rehearsal:
-    """Run all participants of a spec here. `data` is input -> path, for every input.
+def simulated(
+    approved: Approved,
+    data: Mapping[str, str],
+    progress: Callable[[int, int], None] | None = None,
+    rehearsal: Mapping[str, int] | None = None,
+) -> Simulation:
+    """Run all participants of a spec here. `data` is input -> path, for every input; a rehearsal makes it up.
 
     Raises:
         UserError: an input has no file, or is stored as shares, which only real parties have.
@@ -40,11 +43,18 @@ def rehearse(
     """
     spec, who = approved.spec, roster(approved.spec)
     stored = [item.name for item in spec.inputs if item.stored is not None]
-    if stored:
+    if stored and rehearsal is None:
         raise UserError(f"a simulation has no kept shares for the stored inputs {', '.join(stored)}; run it on nodes")
     begun = time.monotonic()
     jobs = [
-        Job(spec, approved.plan, me, prepare_inputs(spec, name, data), progress=None if me else progress)
+        Job(
+            spec,
+            approved.plan,
+            me,
+            prepare_inputs(spec, name, data) if rehearsal is None else made_up_inputs(spec, name, rehearsal),
+            progress=None if me else progress,
+            rehearsal=rehearsal,
+        )
         for me, name in enumerate(who.participants)
     ]
     parties = simulate([session_program(job, job.session(), Scope.root()) for job in jobs])
@@ -65,5 +75,8 @@ def rehearse(
             peak_mb=peak_mb(),
             rows=outcome.rows,
             commitments=outcome.commitments,
+            rehearsal=rehearsal is not None,
         )
-    return Rehearsal({name: value for outcome in outcomes for name, value in outcome.values.items()}, reports)
+    if rehearsal is not None:
+        return Simulation({}, reports)
+    return Simulation({name: value for outcome in outcomes for name, value in outcome.values.items()}, reports)
