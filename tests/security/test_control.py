@@ -194,7 +194,7 @@ def test_a_worker_that_does_not_heed_is_killed(prepared, monkeypatch):
 def test_an_interrupt_while_the_start_is_announced_cancels_the_session(monkeypatch):
     submission = Submission(SESSION, decode_spec(spec(), "spec"), {})
     cancelled = []
-    monkeypatch.setattr(coordinator, "submit", lambda *_: submission)
+    monkeypatch.setattr(coordinator, "submit", lambda *_, **__: submission)
     monkeypatch.setattr(coordinator, "_outside_part", lambda *_: None)
     monkeypatch.setattr(Submission, "cancel", lambda self, identity: cancelled.append(self.session))
 
