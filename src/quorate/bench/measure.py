@@ -21,9 +21,16 @@ __all__ = ["Measured", "measured", "once", "peak_mb"]
 
 
 class Measured(NamedTuple):
-    """What one participant measured: seconds of each repetition on its clock, and its peak memory before the check."""
+    """What one participant measured.
+
+    Attributes:
+        seconds: of each repetition, on its clock.
+        busy: seconds of processor time of a repetition, on average.
+        peak_mb: peak memory before the check.
+    """
 
     seconds: list[float]
+    busy: float
     peak_mb: float
 
 
@@ -36,6 +43,7 @@ def measured(p: Protocol, at: Scope, workload: Workload, size: int, repeats: int
     operands = yield from workload.operands(p, at.child("operands"), size)
     seconds: list[float] = []
     result: Any = None
+    busy = 0.0
     for k in range(repeats + 1):
         result = None  # its memory serves the next one
         here = at.child(f"repetition {k}")
@@ -44,9 +52,12 @@ def measured(p: Protocol, at: Scope, workload: Workload, size: int, repeats: int
         result = yield from workload.work(p, here.child("work"), size, operands)
         yield from _barrier(p, here.child("end"))
         seconds.append(time.perf_counter() - start)
+        if not k:
+            busy = time.process_time()
+    busy = time.process_time() - busy
     peak = peak_mb()
     yield from workload.check(p, at.child("check"), size, result)
-    return Measured(seconds[1:], peak)
+    return Measured(seconds[1:], busy / repeats, peak)
 
 
 def once(p: Protocol, at: Scope, workload: Workload, size: int) -> Step[None]:

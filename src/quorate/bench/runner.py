@@ -67,7 +67,8 @@ class Record:
 
     `bytes_sent_per_party` is the mean over the parties (set-up excluded, message bodies only); `clear_seconds` is the
     time NumPy needs for the same on plaintext. `rtt` and `bandwidth` are those of the simulated network, if any.
-    `predicted_seconds` is what a quote would say, for TLS.
+    `predicted_seconds` is what a quote would say, for TLS. `cpu_seconds_per_party` is the processor time of a
+    repetition, which depends less than `seconds` on what else the machine does.
     """
 
     name: str
@@ -80,6 +81,7 @@ class Record:
     bandwidth: str | None = None
     seconds: float
     predicted_seconds: float | None = None
+    cpu_seconds_per_party: float | None = None
     per_second: float
     bytes_sent_per_party: float
     rounds: int
@@ -128,6 +130,7 @@ def run(name: str, setting: Setting, size: int, repeats: int = 5) -> Record:
         bandwidth=None if setting.network is None else setting.network.rate,
         seconds=median,
         predicted_seconds=cost.seconds if setting.transport == "tls" else None,
+        cpu_seconds_per_party=statistics.mean(one.busy for one in runs),
         per_second=workload.operations(size) / median,
         bytes_sent_per_party=cost.sent,
         rounds=cost.rounds,
@@ -197,7 +200,10 @@ def _simulated(name: str, setting: Setting, size: int, repeats: int) -> list[Mea
     everybody = range(len(setting.participants))
     finished = simulate([_program(name, setting, size, repeats, me, Scope.root()) for me in everybody])
     each = peak_mb() / len(everybody)
-    return [Measured(party.result.seconds, each) for party in finished[: setting.parties]]
+    return [
+        Measured(party.result.seconds, party.result.busy / len(everybody), each)
+        for party in finished[: setting.parties]
+    ]
 
 
 def _processes(name: str, setting: Setting, size: int, repeats: int) -> list[Measured]:
@@ -234,15 +240,15 @@ def _work(
     found: Measured = conduct(
         party, links, root_scope=root, names=names, round_timeout=PATIENCE, session_timeout=10 * PATIENCE
     )
-    pipe.send_bytes(" ".join(map(repr, [found.peak_mb, *found.seconds])).encode())
+    pipe.send_bytes(" ".join(map(repr, [found.busy, found.peak_mb, *found.seconds])).encode())
 
 
 def _answer(pipe: Connection, who: str) -> Measured:
     try:
-        peak, *seconds = map(float, pipe.recv_bytes().split())
+        busy, peak, *seconds = map(float, pipe.recv_bytes().split())
     except EOFError:
         raise InternalError(f"the benchmark process {who} died; its own message says why") from None
-    return Measured(seconds, peak)
+    return Measured(seconds, busy, peak)
 
 
 def setting_for(

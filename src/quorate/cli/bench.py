@@ -149,7 +149,7 @@ def _table(records: list[Record]) -> None:
     )
     for heading in ("workload", "protocol", "n", "transport"):
         table.add_column(heading)
-    for heading in ("seconds", "predicted", "per second", "bytes/party", "rounds", "peak MB", "× clear"):
+    for heading in ("seconds", "predicted", "CPU/party", "per second", "bytes/party", "rounds", "peak MB", "× clear"):
         table.add_column(heading, justify="right")
     for record in records:
         table.add_row(*_cells(record))
@@ -165,6 +165,7 @@ def _cells(record: Record) -> list[str]:
         record.transport + network,
         f"{record.seconds:.4f}",
         "" if record.predicted_seconds is None else f"{record.predicted_seconds:.4f}",
+        "" if record.cpu_seconds_per_party is None else f"{record.cpu_seconds_per_party:.4f}",
         f"{record.per_second:,.0f}",
         f"{record.bytes_sent_per_party:,.0f}",
         f"{record.rounds:,}",

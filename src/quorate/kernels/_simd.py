@@ -14,10 +14,32 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic, models, register_model
 
-__all__ = ["WIDTH", "add", "bit_and", "bit_xor", "load", "mul", "scaled", "store", "sub", "zero"]
+__all__ = [
+    "WIDTH",
+    "add",
+    "bit_and",
+    "bit_xor",
+    "evens",
+    "load",
+    "load_word",
+    "mul",
+    "odds",
+    "scaled",
+    "shift_left",
+    "splat",
+    "spread_bits",
+    "store",
+    "store_word",
+    "sub",
+    "top_bits",
+    "zero",
+    "zip_high",
+    "zip_low",
+]
 
 WIDTH = 8
 _VECTOR = ir.VectorType(ir.IntType(64), WIDTH)
+_OCTETS = ir.VectorType(ir.IntType(8), 8 * WIDTH)
 _INDEX = ir.IntType(32)
 Lanes = Any
 
@@ -57,14 +79,79 @@ def _store(typing: Any, array: Any, offset: Any, value: Any) -> Any:
     return types.void(array, types.intp, _lanes), generate
 
 
+def _everywhere(builder: Any, number: Any) -> Any:
+    """A uint64 in all lanes."""
+    undefined = ir.Constant(_VECTOR, ir.Undefined)
+    single = builder.insert_element(undefined, number, ir.Constant(_INDEX, 0))
+    return builder.shuffle_vector(single, undefined, ir.Constant(ir.VectorType(_INDEX, WIDTH), [0] * WIDTH))
+
+
 def _scaled(typing: Any, acc: Any, factor: Any, value: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        undefined = ir.Constant(_VECTOR, ir.Undefined)
-        single = builder.insert_element(undefined, args[1], ir.Constant(_INDEX, 0))
-        everywhere = ir.Constant(ir.VectorType(_INDEX, WIDTH), [0] * WIDTH)
-        return builder.add(args[0], builder.mul(builder.shuffle_vector(single, undefined, everywhere), args[2]))
+        return builder.add(args[0], builder.mul(_everywhere(builder, args[1]), args[2]))
 
     return _lanes(_lanes, types.uint64, _lanes), generate
+
+
+def _splat(typing: Any, number: Any) -> Any:
+    return _lanes(types.uint64), lambda context, builder, signature, args: _everywhere(builder, args[0])
+
+
+def _top_bits(typing: Any, value: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        octets = builder.bitcast(args[0], _OCTETS)
+        return builder.bitcast(builder.icmp_signed("<", octets, ir.Constant(_OCTETS, None)), ir.IntType(64))
+
+    return types.uint64(_lanes), generate
+
+
+def _spread_bits(typing: Any, word: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        flags = builder.bitcast(args[0], ir.VectorType(ir.IntType(1), 8 * WIDTH))
+        return builder.bitcast(builder.sext(flags, _OCTETS), _VECTOR)
+
+    return _lanes(types.uint64), generate
+
+
+def _shift_left(typing: Any, value: Any, by: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.shl(args[0], _everywhere(builder, args[1]))
+
+    return _lanes(_lanes, types.uint64), generate
+
+
+def _octets_of(pattern: Callable[[int], int]) -> Callable[[Any, Any, Any], Any]:
+    """64 of the 128 bytes of two values: byte k of the result is byte pattern(k)."""
+    places = ir.Constant(ir.VectorType(_INDEX, 8 * WIDTH), [pattern(k) for k in range(8 * WIDTH)])
+
+    def typed(typing: Any, a: Any, b: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            first, second = (builder.bitcast(arg, _OCTETS) for arg in args)
+            return builder.bitcast(builder.shuffle_vector(first, second, places), _VECTOR)
+
+        return _lanes(_lanes, _lanes), generate
+
+    return typed
+
+
+def _word_address(context: Any, builder: Any, kind: Any, array: Any, offset: Any) -> Any:
+    data = context.make_array(kind)(context, builder, array).data
+    return builder.bitcast(builder.gep(data, [offset]), ir.IntType(64).as_pointer())
+
+
+def _load_word(typing: Any, array: Any, offset: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.load(_word_address(context, builder, signature.args[0], *args), align=1)
+
+    return types.uint64(array, types.intp), generate
+
+
+def _store_word(typing: Any, array: Any, offset: Any, word: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        builder.store(args[2], _word_address(context, builder, signature.args[0], args[0], args[1]), align=1)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, types.uint64), generate
 
 
 def _zero(typing: Any) -> Any:
@@ -84,6 +171,26 @@ store = cast(Callable[[Any, int, Lanes], None], intrinsic(_store))
 """``store(array, offset, lanes)``."""
 scaled = cast(Callable[[Lanes, Any, Lanes], Lanes], intrinsic(_scaled))
 """``scaled(acc, factor, lanes)``: acc + factor * lanes, with one uint64 factor."""
+top_bits = cast(Callable[[Lanes], Any], intrinsic(_top_bits))
+"""``top_bits(lanes)``: the highest bits of 64 bytes as one uint64, the first byte's lowest."""
+spread_bits = cast(Callable[[Any], Lanes], intrinsic(_spread_bits))
+"""``spread_bits(word)``: 64 bytes, all ones where the uint64 word has a one."""
+shift_left = cast(Callable[[Lanes, Any], Lanes], intrinsic(_shift_left))
+"""``shift_left(lanes, by)``: every uint64 shifted by the same number of bits."""
+evens = cast(Callable[[Lanes, Lanes], Lanes], intrinsic(_octets_of(lambda k: 2 * k)))
+"""``evens(a, b)``: bytes 0, 2, 4, ... of a, then those of b."""
+odds = cast(Callable[[Lanes, Lanes], Lanes], intrinsic(_octets_of(lambda k: 2 * k + 1)))
+"""``odds(a, b)``: bytes 1, 3, 5, ... of a, then those of b."""
+zip_low = cast(Callable[[Lanes, Lanes], Lanes], intrinsic(_octets_of(lambda k: k // 2 + 64 * (k % 2))))
+"""``zip_low(a, b)``: the first halves of a and b, byte by byte in turn."""
+zip_high = cast(Callable[[Lanes, Lanes], Lanes], intrinsic(_octets_of(lambda k: 32 + k // 2 + 64 * (k % 2))))
+"""``zip_high(a, b)``: the second halves likewise."""
+load_word = cast(Callable[[Any, int], Any], intrinsic(_load_word))
+"""``load_word(array, offset)``: eight bytes of a uint8 array as a uint64, the first one lowest."""
+store_word = cast(Callable[[Any, int, Any], None], intrinsic(_store_word))
+"""``store_word(array, offset, word)``."""
+splat = cast(Callable[[Any], Lanes], intrinsic(_splat))
+"""``splat(number)``: one uint64 in all lanes."""
 zero = cast(Callable[[], Lanes], intrinsic(_zero))
 add = cast(Callable[[Lanes, Lanes], Lanes], intrinsic(_binary("add")))
 sub = cast(Callable[[Lanes, Lanes], Lanes], intrinsic(_binary("sub")))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from quorate.bench.workloads.base import Workload
+from quorate.bench.workloads.cipher import CIPHER
 from quorate.bench.workloads.learning import LEARNING
 from quorate.bench.workloads.numeric import NUMERIC
 from quorate.bench.workloads.rows import ROWS
@@ -10,7 +11,7 @@ from quorate.bench.workloads.steps import STEPS
 
 __all__ = ["GROWTH", "WORKLOADS", "Workload"]
 
-WORKLOADS: dict[str, Workload] = {workload.name: workload for workload in (*STEPS, *NUMERIC, *ROWS, *LEARNING)}
+WORKLOADS: dict[str, Workload] = {workload.name: workload for workload in (*STEPS, *NUMERIC, *ROWS, *LEARNING, *CIPHER)}
 
 GROWTH: dict[str, tuple[int, ...]] = {
     "product": (10**3, 10**4, 10**5, 10**6, 10**7),
