@@ -26,6 +26,24 @@ from quorate.node.identity import Identity
 from quorate.node.results import write_results
 
 
+def test_mistyped_data_is_noticed_at_the_start(site, bodies):
+    site.total_spec("sum", bodies["rep3"])
+    site.data["o1"] = str(site.folder / "nothing.csv")
+    with pytest.raises(UserError, match=r"--data o1=.*nothing.csv: the file does not exist"), site.up(["p1"]):
+        pass
+    site.data["o1"] = str(site.folder)
+    with pytest.raises(UserError, match="is a folder"), site.up(["p1"]):
+        pass
+    del site.data["o1"]
+    site.data["o4"] = site.data.pop("o2")
+    with site.up(["p1"]):
+        pass
+    log = (site.home / "p1.log").read_text()
+    assert "'o4'" in log
+    assert "check the spelling" in log
+    assert "'o3'" not in log
+
+
 def hello(site, caller="boss", node="p1"):
     control = dial(site.identity(caller), site.federation.member(node))
     try:

@@ -25,6 +25,7 @@ __all__ = [
     "Approved",
     "compare",
     "find",
+    "input_names",
     "load",
     "made_up_inputs",
     "owner_of",
@@ -73,7 +74,7 @@ def find(name: str, folder: Path, federation: Federation) -> Approved:
         UserError: there is none, or more than one; or as `load`.
     """
     found, unreadable = [], []
-    for path in sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")]):
+    for path in _spec_files(folder):
         try:
             document = load_yaml(path)
         except QuorateError:
@@ -91,6 +92,23 @@ def find(name: str, folder: Path, federation: Federation) -> Approved:
         names = " and ".join(path.name for path in found)
         raise UserError(f"the specs {names} are both called {name!r}; its operator has to remove one")
     return load(found[0], federation)
+
+
+def input_names(folder: Path) -> set[str]:
+    """The names of all inputs in the specs that lie in `folder`, as far as these can be read."""
+    names: set[str] = set()
+    for path in _spec_files(folder):
+        try:
+            document = load_yaml(path)
+        except QuorateError:
+            continue
+        inputs = document.get("inputs") if isinstance(document, dict) else None
+        names |= {str(item.get("name")) for item in inputs or [] if isinstance(item, dict)}
+    return names
+
+
+def _spec_files(folder: Path) -> list[Path]:
+    return sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")])
 
 
 def compare(own: Approved, asked: Prepare) -> None:

@@ -19,6 +19,7 @@ from quorate.coordination.federation import Address, Federation
 from quorate.errors import EnvironmentFault, IdentityError, PeerError, PeerTimeout, QuorateError, UserError
 from quorate.files import ensure_folder
 from quorate.node.admission import Admission
+from quorate.node.approval import input_names
 from quorate.node.control import Control
 from quorate.node.identity import Identity
 from quorate.node.messages import (
@@ -87,6 +88,16 @@ def _check_specs(folder: Path) -> None:
         )
 
 
+def _check_data(data: Mapping[str, str], specs: Path) -> None:
+    """Notice a mistyped `--data` now and not in the first session."""
+    for name, path in data.items():
+        if not Path(path).is_file():
+            what = "is a folder" if Path(path).is_dir() else "does not exist"
+            raise UserError(f"--data {name}={path}: the file {what}; correct the path")
+    if data and (strange := set(data) - input_names(specs)):
+        log.warning("--data names %s, an input of no spec in %s so far; check the spelling", sorted(strange), specs)
+
+
 class Node:
     """The node process of one member. Make it before the process has threads; then `run` it in the main thread."""
 
@@ -94,7 +105,7 @@ class Node:
         """Check identity and folders, fork the nursery and open the port.
 
         Raises:
-            UserError: no such member or folder, or the member has no address or no key.
+            UserError: no such member, folder or file of data, or the member has no address or no key.
             IdentityError: its certificate is expired, or not from the federation's authority.
             EnvironmentFault: the port is in use, a folder cannot be made, or anybody may put specs into theirs.
         """
@@ -102,6 +113,7 @@ class Node:
         _ = self.identity.contexts  # a key that does not belong to the certificate is refused here
         self.settings = settings
         _check_specs(settings.specs)
+        _check_data(settings.data, settings.specs)
         ensure_folder(settings.home)
         self._nursery = Nursery(work)
         try:
