@@ -113,6 +113,23 @@ def test_shift_words_right_by_secret_amounts(configuration, width, most):
 
 
 @EVERY
+@pytest.mark.parametrize(("bits", "shift"), [(58, 1), (58, 40), (58, 57), (20, 3), (20, 20), (9, 0), (5, 30)])
+def test_floor_shift(configuration, bits, shift):
+    around = [k * 2**shift + d for k in (-2, -1, 0, 1, 3) for d in (-1, 0, 1)]
+    values = [v for v in around if abs(v) < 2**bits]
+    x = np.tile(np.concatenate([edges(bits, False), -edges(bits, False), np.array(values, np.int64)]), 3)
+    check_circuit(configuration, lambda p, at, a: bitwise.floor_shift(p, at, a, shift, bits), [x], x >> shift, seed=8)
+
+
+@EVERY
+@pytest.mark.parametrize("shift", [1, 30])
+def test_floor_shift_of_all_that_fits(configuration, shift):
+    bits = capacity(configuration)
+    x = np.tile(np.concatenate([edges(bits, False), -edges(bits, False)]), 4)
+    check_circuit(configuration, lambda p, at, a: bitwise.floor_shift(p, at, a, shift, bits), [x], x >> shift, seed=9)
+
+
+@EVERY
 @pytest.mark.parametrize("width", [1, 4, 58])
 def test_popcount(configuration, width):
     x = edges(width, False)

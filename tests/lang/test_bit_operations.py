@@ -56,6 +56,26 @@ def test_shifts_to_the_left_and_ones(configuration, run_in):
     np.testing.assert_array_equal(values["ones"], [int(v).bit_count() for v in amount])
 
 
+@EVERY
+def test_shifts_to_the_right(configuration, run_in):
+    amount = np.array([0, 1, 2, 3, 4, 5, 6, 41])
+
+    def program(x, n, m):
+        record, public = x.trace.record, x.trace.constant(amount, INT)
+        return {
+            "by": record("shift_right", [x], by=7),
+            "few": record("shift_right_by", [x, m]),
+            "many": record("shift_right_by", [x, n]),
+            "public": record("shift_right_by", [x, public]),
+        }
+
+    values = run_in(configuration, program, {"x": X, "n": amount, "m": amount % 7}).values
+    np.testing.assert_array_equal(values["by"], X >> 7)
+    np.testing.assert_array_equal(values["few"], X >> (amount % 7))
+    np.testing.assert_array_equal(values["many"], X >> amount)
+    np.testing.assert_array_equal(values["public"], X >> amount)
+
+
 def test_ranges_hold_every_result():
     """Against all pairs of numbers of four bits and all ranges of them."""
     ends = range(-8, 8)

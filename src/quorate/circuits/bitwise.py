@@ -12,12 +12,14 @@ Escudero, Ghosh, Keller, Rachuri, Scholl, "Improved Primitives for MPC over Mixe
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 
 import numpy as np
 
 from quorate.circuits.cheapest import cheapest
+from quorate.circuits.compare import is_negative
 from quorate.circuits.convert import bits_at, to_bits
 from quorate.engine.exchange import Step, parallel
 from quorate.engine.names import Scope
@@ -31,6 +33,7 @@ __all__ = [
     "bit_and",
     "bit_or",
     "bit_xor",
+    "floor_shift",
     "from_words",
     "low_bits",
     "popcount",
@@ -47,9 +50,8 @@ def low_bits(p: Protocol, at: Scope, x: Arithmetic, width: int) -> Step[Boolean]
 
     As `convert.to_bits`, which takes no negative numbers with a field protocol.
     """
-    if p.modulus_bits != adder.FIELD_BITS:
-        return (yield from to_bits(p, at, x, width))
-    words = yield from to_bits(p, at, p.add_public(x, np.asarray(FIELD_OFFSET, np.int64)), width)
+    offset = FIELD_OFFSET if p.modulus_bits == adder.FIELD_BITS else 0
+    words = yield from to_bits(p, at, p.add_public(x, np.asarray(offset, np.int64)) if offset else x, width)
     return adder.narrow(words, width)
 
 
@@ -134,6 +136,45 @@ def bit_xor(
 
 def _sum(p: Protocol, x: Arithmetic, y: Arithmetic | Integers) -> Arithmetic:
     return p.add(x, y) if isinstance(y, Arithmetic) else p.add_public(x, y)
+
+
+# -- shifts ------------------------------------------------------------------------------------------------------------
+
+
+def floor_shift(p: Protocol, at: Scope, x: Arithmetic, shift: int, bits: int) -> Step[Arithmetic]:
+    """floor(x / 2**shift), exactly, for |x| < 2**bits, bits <= capacity; elementwise.
+
+    A truncation, which may be a unit or two off, and comparisons of what it left with the multiples around it. Rounds:
+    a truncation, a comparison of about `shift` bits and a conversion of bits.
+    """
+    if not shift:
+        return x
+    if shift >= bits:
+        negative = yield from is_negative(p, at.child("sign"), x, bits + 1)
+        return p.neg((yield from p.to_arithmetic(at.child("result"), negative)))
+    below, above, rough = yield from _rough_shift(p, at.child("rough"), x, shift, bits)
+    highest = p.add_public(rough, np.asarray(below, np.int64))
+    rest = p.sub(x, p.scale(highest, 1 << shift))
+    steps = [p.add_public(rest, np.asarray(j << shift, np.int64)) for j in range(below + above)]
+    stacked = concatenate([step.map(lambda part: part[None]) for step in steps], 0)
+    reach = shift + (below + above + 1).bit_length()
+    flags = yield from is_negative(p, at.child("compare"), stacked, min(reach, p.capacity))
+    (excess,) = yield from p.weigh(at.child("excess"), flags, [[1] * len(steps)])
+    return p.sub(highest, excess)
+
+
+def _rough_shift(p: Protocol, at: Scope, x: Arithmetic, shift: int, bits: int) -> Step[tuple[int, int, Arithmetic]]:
+    """A quotient, and by how much it may be below and above the floor.
+
+    With 2 x + 1 for x the exact quotient is never whole, so that it is on one side of the floor with an error of one.
+    """
+    error = p.truncation_error
+    if bits + 1 < p.capacity:
+        odd = p.add_public(p.scale(x, 2), np.asarray(1, np.int64))
+        rough = yield from p.truncate(at, odd, shift + 1)
+        return math.ceil(error) - 1, math.ceil(error), rough
+    rough = yield from p.truncate(at, x, shift)
+    return math.floor(error), math.ceil(error), rough
 
 
 # -- shifts by secret amounts ------------------------------------------------------------------------------------------

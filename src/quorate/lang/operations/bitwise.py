@@ -186,6 +186,47 @@ register(
 )
 
 
+def _bits(call: Call) -> int:
+    return max(1, *(max(end.bit_length(), (-1 - end).bit_length()) for end in call.ranges[0]))
+
+
+register(
+    Kind(
+        "shift_right",
+        _infer_shift,
+        lambda call: tuple(end >> int(call.attribute("by")) for end in call.ranges[0]),  # type: ignore[arg-type, return-value]
+        lambda call: bitwise.floor_shift(call.p, call.at, call.numbers(0), int(call.attribute("by")), _bits(call)),
+        elementwise=True,
+        operands=1,
+        attributes=BY,
+        error=_exact,
+    )
+)
+
+
+def _bound_right_by(call: Call) -> Range:
+    (low, high), (least, most) = call.ranges[0], _amount(call)
+    return low >> (least if low < 0 else most), high >> (most if high < 0 else least)
+
+
+def _run_right_by(call: Call) -> Step[Arithmetic]:
+    """To the left by what is missing to the largest amount, then to the right by that; as words if there is no room."""
+    p, (least, most), bits = call.p, _amount(call), _bits(call)
+    if bits + most - least > p.capacity:
+        return bitwise.shift_words_right(p, call.at, call.numbers(0), call.numbers(1), bits + 1, most)
+    missing = p.add_public(p.neg(call.numbers(1)), np.asarray(most, np.int64))
+    return _there_and_back(call, missing, bits + most - least)
+
+
+def _there_and_back(call: Call, missing: Arithmetic, bits: int) -> Step[Arithmetic]:
+    (least, most), at = _amount(call), call.at
+    raised = yield from bitwise.shift_left_by(call.p, at.child("up"), call.numbers(0), missing, most - least)
+    return (yield from bitwise.floor_shift(call.p, at.child("down"), raised, most, bits))
+
+
+register(Kind("shift_right_by", _infer, _bound_right_by, _run_right_by, elementwise=True, opens=OPENS, error=_exact))
+
+
 # -- counting bits -----------------------------------------------------------------------------------------------------
 
 
