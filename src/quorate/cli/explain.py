@@ -70,11 +70,13 @@ def describe(opened: Opened, network: Network) -> tuple[dict[str, Any], list[Ope
         UserError: the plan cannot run with these row counts, for example since values may overflow.
     """
     from quorate.coordination.breakdown import breakdown
+    from quorate.coordination.machine import load_machine
     from quorate.coordination.roster import roster
+    from quorate.coordination.timeline import Links
 
     spec, plan, rows = opened.spec, opened.plan, opened.rows
     who = roster(spec)
-    costs, openings = breakdown(spec, plan, rows, network)
+    costs, openings = breakdown(spec, plan, rows, Links(network), load_machine())
     document = {
         "spec": spec.name,
         "plan_digest": plan.digest,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from quorate.cli.approved import Rows, open_spec
 from quorate.cli.common import Json, SpecFile, print_json
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from quorate.coordination.breakdown import OperationCost
     from quorate.coordination.quote import Quote
+    from quorate.lang.plan import Plan
 
 __all__ = ["duration", "quote"]
 
@@ -42,22 +43,23 @@ def quote(
     Rounds and bytes are exact. Times are predicted for the network that the spec states, or for that of --rtt and
     --bandwidth, or of --measured.
     """
+    from dataclasses import replace
+
     from quorate.coordination.breakdown import breakdown
     from quorate.coordination.quote import quote as price
 
     opened = open_spec(spec, rows)
     links, machine = conditions(opened.spec, rtt, bandwidth, measured, one_machine)
     made = price(opened.spec, opened.plan, opened.rows, links, machine)
-    operations, openings = breakdown(opened.spec, opened.plan, opened.rows, links.network)
-    parts = [*operations, *openings.values()]
+    operations, openings = breakdown(opened.spec, opened.plan, opened.rows, links, replace(machine, cores=None))
     if json:
         choice = None if opened.choice is None else opened.choice.as_dict()
-        costs = [part.as_dict() for part in parts]
+        costs = [part.as_dict() for part in [*operations, *openings.values()]]
         print_json({**made.as_dict(), "operations": costs, "choice": choice, "note": NOTE})
         return
     for line in opened.remarks:
         print(line)
-    _show(made, parts)
+    _show(made, _largest(opened.plan, operations, list(openings.values())))
 
 
 def duration(seconds: float) -> str:
@@ -71,7 +73,7 @@ def duration(seconds: float) -> str:
     return f"{seconds * 1000:.3g} ms" if seconds >= 1e-3 else f"{seconds * 1e6:.0f} µs"
 
 
-def _show(made: Quote, parts: Sequence[OperationCost]) -> None:
+def _show(made: Quote, largest: Table) -> None:
     from rich.console import Console
 
     console = Console(highlight=False)
@@ -82,7 +84,7 @@ def _show(made: Quote, parts: Sequence[OperationCost]) -> None:
     console.print(_participants(made))
     _time(console, made)
     console.print(_tuples(made))
-    console.print(_largest(parts))
+    console.print(largest)
     console.print(NOTE)
 
 
@@ -123,21 +125,30 @@ def _tuples(made: Quote) -> str:
     return f"correlated randomness from {made.dealer}: {used}"
 
 
-def _largest(parts: Sequence[OperationCost]) -> Table:
+def _largest(plan: Plan, operations: Sequence[OperationCost], openings: Sequence[OperationCost]) -> Table:
+    """The operations that take longest, those that are alike in one line if there are many."""
     from rich.markup import escape
     from rich.table import Table
 
-    from quorate.coordination.breakdown import largest
+    from quorate.cli.explain_view import box_title
+    from quorate.coordination.outline import outline
 
     table = Table(title="where the time goes: operations by themselves", title_justify="left", box=None, pad_edge=False)
     table.add_column("operation", overflow="fold")
     table.add_column("source", overflow="fold")
     for heading in ("rounds", "bytes", "time"):
         table.add_column(heading, justify="right", overflow="fold")
-    for part in largest(list(parts), _MOST_SHOWN):
-        shown = f"%{part.index} {part.what}"
-        row: list[Any] = [f"{part.rounds}", f"{part.bytes_sent:,}", duration(part.seconds)]
-        table.add_row(escape(shown), escape(part.where), *row)
+    rows = [
+        (box_title(box), box.where, box.rounds, box.bytes_sent, box.seconds)
+        for box in outline(plan, operations).boxes
+        if box.seconds
+    ]
+    if openings:
+        rounds, together = max(part.rounds for part in openings), sum(part.bulk_seconds for part in openings)
+        seconds = max(part.seconds - part.bulk_seconds for part in openings) + together
+        rows.append(("opening the results", "", rounds, sum(part.bytes_sent for part in openings), seconds))
+    for title, where, rounds, size, seconds in sorted(rows, key=lambda row: -row[4])[:_MOST_SHOWN]:
+        table.add_row(escape(title), escape(where), f"{rounds:,}", f"{size:,}", duration(seconds))
     return table
 
 

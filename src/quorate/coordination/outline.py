@@ -128,7 +128,7 @@ def _enter(box: Box, index: int, cost: OperationCost, *, together: bool) -> None
     box.members.append(index)
     box.rounds += 0 if shares else cost.rounds
     box.bytes_sent += cost.bytes_sent
-    box.seconds += cost.transfer_seconds if shares else cost.seconds
+    box.seconds += cost.bulk_seconds if shares else cost.seconds
 
 
 def _connect(plan: Plan, box: Box, number: int, operation: Operation, place: Mapping[int, int]) -> None:

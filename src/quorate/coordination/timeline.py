@@ -134,7 +134,7 @@ class _Mail:
 
 
 class _Participant:
-    def __init__(self, index: int, program: Step[Any], session: Session, rate: int) -> None:
+    def __init__(self, index: int, program: Step[Any], session: Session, rate: int, worked: int) -> None:
         self.index = index
         self.party = Party(program)
         self.effort = session.effort
@@ -144,7 +144,8 @@ class _Participant:
         self.idle = False
         self.last: _Turn | None = None
         self.uplink = self.downlink = 0
-        self.worked = self.busy = self.ended = 0
+        self.worked = worked
+        self.busy = self.ended = 0
         self.in_flight = self.most_in_flight = 0
 
     def take(self, mail: _Mail) -> None:
@@ -175,7 +176,7 @@ class _Replay:
     ) -> None:
         self.links, self.machine = links, machine
         self.participants = [
-            _Participant(index, program, session, links.rate(index, len(programs)))
+            _Participant(index, program, session, links.rate(index, len(programs)), machine.work(session.effort))
             for index, (program, session) in enumerate(zip(programs, sessions, strict=True))
         ]
         self.pairs: dict[tuple[int, int], int] = {}
