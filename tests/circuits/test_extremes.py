@@ -16,7 +16,7 @@ from quorate.testing.circuit_conformance import check_circuit
 from quorate.testing.world import CONFIGURATIONS, World
 
 REP3 = ("rep3", 3, 1)
-FAR = Network.parse("40ms", "100Mbit")
+FAR = Network.parse("200ms", "1Gbit")
 
 
 def all_four(bits):
@@ -90,16 +90,7 @@ def protocol(name="rep3", parties=3, network=LAN):
 
 def rounds_of(p, sizes, what):
     """What the planner takes a tournament of these sizes to need."""
-    one = rates(p, what)
-    each = one.comparison.rounds + one.conversion.rounds + one.product.rounds
-    return sum(each + (size - 2).bit_length() * one.conjunction.rounds for size in sizes)
-
-
-def rates(p, what):
-    from quorate.circuits import prices
-
-    parts = prices.comparison(p, what.bits), prices.conjunction(p), prices.conversion(p), prices.product(p)
-    return extremes._Rates(p.session.network, *parts, what.place)
+    return sum(extremes._cost(extremes._rates(p, what), size, 1)[0] for size in sizes)
 
 
 @pytest.mark.parametrize("n", [2, 10, 100, 1000])
@@ -118,16 +109,18 @@ def test_schedules_lead_to_one_winner_in_the_least_time():
     what = Tournament(False, 20, value=True, place=False)
     p = protocol()
 
+    rates = extremes._rates(p, what)
+
     def least(count):
         if count == 1:
             return 0
         return min(
-            least(count // size + count % size) + extremes._time(rates(p, what), size, count // size * 50)
+            least(count // size + count % size) + LAN.nanoseconds(*extremes._cost(rates, size, count // size * 50))
             for size in range(2, count + 1)
         )
 
     for count in (2, 5, 9, 16):
-        assert extremes._schedule(rates(p, what), count, 50)[0] == least(count)
+        assert extremes._schedule(rates, count, 50)[0] == least(count)
 
 
 def test_a_slow_network_gets_fewer_rounds_and_more_comparisons():

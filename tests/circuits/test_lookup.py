@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from quorate.circuits import lookup, onehot, prices, strips
-from quorate.circuits.lookup import read, read_bits, read_public, write, write_bits
+from quorate.circuits.lookup import read, read_bits, read_public, read_public_bits, write, write_bits
 from quorate.circuits.onehot import one_hot
 from quorate.circuits.prices import SAMPLE, Price
 from quorate.engine.exchange import parallel
@@ -137,7 +137,7 @@ def test_read_public_tables(configuration):
     bits = (table % 2).astype(np.uint8)
 
     def circuit(p, at, index):
-        steps = [read_public(p, at.child("numbers"), table, index), read_bits(p, at.child("bits"), bits, index)]
+        steps = [read_public(p, at.child("numbers"), table, index), read_public_bits(p, at.child("bits"), bits, index)]
         return (yield from parallel(steps))
 
     check_circuit(configuration, circuit, [index], [table[index], bits[index]])
@@ -197,8 +197,7 @@ def test_a_read_costs_the_root_of_the_table():
 
 
 def test_cuts_are_the_best_there_are():
-    p = counting()
-    rates = lookup._Rates(p.session.network, prices.conversion(p), prices.product(p), False, False)
+    rates = lookup._rates(counting())
     for rows, columns, accesses in ((2, 1, 1), (100, 1, 1000), (1000, 3, 500), (10**6, 1, 50)):
         time, left = lookup._cuts(rates, rows, columns, accesses)
         flat = rates.network.nanoseconds(
@@ -208,3 +207,20 @@ def test_cuts_are_the_best_there_are():
         assert left[-1] == 1
     assert len(lookup._cuts(rates, 10**6, 1, 50)[1]) > 1
     assert lookup._cuts(rates._replace(network=FAR), 8, 1, 1)[1] == (1,)
+
+
+@pytest.mark.parametrize("configuration", [("clear", 1, 0), REP3, ("semi2k", 2, 1)], ids=str)
+@pytest.mark.parametrize("summands", [False, True])
+def test_both_ways_to_read_a_public_table(configuration, summands, monkeypatch):
+    monkeypatch.setattr(lookup, "_summands_pay", lambda *_: summands)
+    for n in (2, 5, 8, 33):
+        table, index = rng(n).integers(-(2**40), 2**40, n), np.arange(n).reshape(1, n)
+        check_circuit(configuration, lambda p, at, x, t=table: read_public(p, at, t, x), [index], table[index])
+
+
+def test_small_public_tables_are_read_through_summands_where_protocols_have_two():
+    assert lookup._summands_pay(counting(), (20, 1), 1000)
+    assert not lookup._summands_pay(counting(), (20, 2), 1000)
+    assert not lookup._summands_pay(counting(), (200, 1), 10**6)
+    shamir = make("shamir", Session(0, 3, ("a", "b", "c"), None, True), 1)
+    assert not lookup._summands_pay(shamir, (20, 1), 1000)

@@ -6,7 +6,8 @@ rounds: a tournament of matches of m takes log_m(n) times the rounds of a compar
 large the matches of every level are is chosen for the session's network, with what the operations cost in the
 protocol at hand. Nothing is opened.
 
-Rounds of a match: a comparison, ceil(log2(m - 1)) ands, the conversion of a bit, a product.
+Rounds of a match of two: a comparison and the choice by a bit; of m: a comparison, ceil(log2(m - 1)) ands, the
+conversion of a bit, a product.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from quorate.circuits.logic import not_
 from quorate.circuits.prices import Price
 from quorate.circuits.reduce import all_of
 from quorate.circuits.strips import columns_of, flattened, strip_width, strips, taken
-from quorate.engine.exchange import Step
+from quorate.engine.exchange import Step, parallel
 from quorate.engine.names import Scope
 from quorate.engine.network import Network
 from quorate.errors import UserError
@@ -109,7 +110,20 @@ class _Rates(NamedTuple):
     conjunction: Price
     conversion: Price
     product: Price
+    injection: Price
     place: bool
+
+
+def _rates(p: Protocol, what: Tournament) -> _Rates:
+    return _Rates(
+        p.session.network,
+        prices.comparison(p, what.bits),
+        prices.conjunction(p),
+        prices.conversion(p),
+        prices.product(p),
+        prices.injection(p),
+        what.place,
+    )
 
 
 def matches(p: Protocol, shape: tuple[int, ...], what: Tournament) -> tuple[int, ...]:
@@ -117,15 +131,7 @@ def matches(p: Protocol, shape: tuple[int, ...], what: Tournament) -> tuple[int,
 
     A level of size m leaves n // m winners and the n % m contestants without a match.
     """
-    rates = _Rates(
-        p.session.network,
-        prices.comparison(p, what.bits),
-        prices.conjunction(p),
-        prices.conversion(p),
-        prices.product(p),
-        what.place,
-    )
-    return _schedule(rates, shape[0], shape[1])[1]
+    return _schedule(_rates(p, what), shape[0], shape[1])[1]
 
 
 @lru_cache(maxsize=1 << 14)
@@ -137,19 +143,21 @@ def _schedule(rates: _Rates, count: int, columns: int) -> tuple[int, tuple[int, 
     for size in sorted({*SIZES, min(count, SIZES[-1])}):
         if size <= count:
             rest, later = _schedule(rates, count // size + count % size, columns)
-            ways.append((rest + _time(rates, size, count // size * columns), (size, *later)))
+            time = rates.network.nanoseconds(*_cost(rates, size, count // size * columns))
+            ways.append((rest + time, (size, *later)))
     return min(ways)
 
 
-def _time(rates: _Rates, size: int, count: int) -> int:
-    """Of `count` matches."""
-    depth = (size - 2).bit_length()  # ceil(log2(size - 1))
-    rounds = rates.comparison.rounds + rates.conversion.rounds + rates.product.rounds
-    rounds += depth * rates.conjunction.rounds
-    sent = rates.comparison.of(count * size * (size - 1) // 2)
+def _cost(rates: _Rates, size: int, count: int) -> tuple[int, int]:
+    """Rounds and bytes of `count` matches."""
+    rounds, sent = rates.comparison.rounds, rates.comparison.of(count * size * (size - 1) // 2)
+    if size == 2:
+        return rounds + rates.injection.rounds, sent + rates.injection.of(count * (1 + rates.place))
+    rounds += (size - 2).bit_length() * rates.conjunction.rounds  # ceil(log2(size - 1))
+    rounds += rates.conversion.rounds + rates.product.rounds
     sent += rates.conjunction.of(count * (size - 1) * (size - 2))
     sent += rates.conversion.of(count * (size - 1)) + rates.product.of(count * (1 + rates.place))
-    return rates.network.nanoseconds(rounds, sent)
+    return rounds, sent
 
 
 # -- matches -----------------------------------------------------------------------------------------------------------
@@ -197,34 +205,61 @@ def _grouped(part: npt.NDArray[np.generic], size: int) -> npt.NDArray[np.generic
 def _match(p: Protocol, at: Scope, values: Arithmetic, places: Places, what: Tournament) -> Step[list[Arithmetic]]:
     """Winners of matches between the rows of (m, columns): value, and place if there are places."""
     wins = yield from _wins(p, at.child("wins"), values, what)
-    chosen = yield from p.to_arithmetic(at.child("chosen"), wins)
     rows = [values] if what.value else []
     rows += [places] if isinstance(places, Arithmetic) else []
-    picked = yield from _picked(p, at.child("picked"), chosen, rows) if rows else _nothing()
-    winners = picked if what.value else [values.map(lambda part: part[0]), *picked]
-    if isinstance(places, np.ndarray):
-        ahead = p.sum(p.scale(chosen, places[:-1] - places[-1:]), 0)
-        winners.append(p.add_public(ahead, contiguous(places[-1])))
-    return winners
+    public = [places] if isinstance(places, np.ndarray) else []
+    pick = _picked if wins.shape[0] > 1 else _picked_of_two
+    picked, found = yield from pick(p, at.child("picked"), wins, rows, public)
+    return [*([] if what.value else [taken(values, 0)]), *picked, *found]
 
 
-def _nothing() -> Step[list[Arithmetic]]:
-    yield from ()
-    return []
+Picked = tuple[list[Arithmetic], list[Arithmetic]]
 
 
-def _picked(p: Protocol, at: Scope, chosen: Arithmetic, rows: list[Arithmetic]) -> Step[list[Arithmetic]]:
-    """Of every (m, columns) in `rows`, in each column the one that `chosen` (m - 1, columns) marks, else the last."""
-    lasts = [taken(row, -1) for row in rows]
-    gains = [p.sub(taken(row, slice(-1)), last) for row, last in zip(rows, lasts, strict=True)]
-    many, columns = len(rows), chosen.shape[1]
-    gain, factor = concatenate(gains, 1), concatenate([chosen] * many, 1)
-    if chosen.shape[0] == 1:
-        change = yield from p.mul(at, flattened(gain), flattened(factor))
-    else:
-        change = yield from p.dot(at, _turned(gain), _turned(factor))
-    changes = [taken(change, slice(k * columns, (k + 1) * columns)) for k in range(many)]
-    return [p.add(last, change) for last, change in zip(lasts, changes, strict=True)]
+def _picked(
+    p: Protocol, at: Scope, wins: Boolean, rows: list[Arithmetic], public: list[npt.NDArray[np.int64]]
+) -> Step[Picked]:
+    """Of every (m, columns) in `rows` and `public`, in each column the one that `wins` (m - 1, columns) marks, else the
+    last: the marks as numbers, and inner products."""
+    chosen = yield from p.to_arithmetic(at.child("chosen"), wins)
+    found = [_known(p, chosen, places) for places in public]
+    if not rows:
+        return [], found
+    gain, factor = concatenate(_gains(p, rows), 1), concatenate([chosen] * len(rows), 1)
+    change = yield from p.dot(at.child("values"), _turned(gain), _turned(factor))
+    return _changed(p, rows, change), found
+
+
+def _picked_of_two(
+    p: Protocol, at: Scope, wins: Boolean, rows: list[Arithmetic], public: list[npt.NDArray[np.int64]]
+) -> Step[Picked]:
+    """As `_picked` for m = 2."""
+    steps: list[Step[Arithmetic]] = []
+    if rows:
+        gain, marks = concatenate(_gains(p, rows), 1), concatenate([wins] * len(rows), 1)
+        steps.append(p.inject(at.child("values"), flattened(marks), flattened(gain)))
+    if public:
+        steps.append(p.to_arithmetic(at.child("chosen"), wins))
+    results = yield from parallel(steps)
+    return _changed(p, rows, results[0]) if rows else [], [_known(p, results[-1], places) for places in public]
+
+
+def _gains(p: Protocol, rows: list[Arithmetic]) -> list[Arithmetic]:
+    """By how much every contestant but the last exceeds the last."""
+    return [p.sub(taken(row, slice(-1)), taken(row, slice(-1, None))) for row in rows]
+
+
+def _changed(p: Protocol, rows: list[Arithmetic], change: Arithmetic) -> list[Arithmetic]:
+    """The last contestants, with the changes for all rows, one after the other."""
+    columns = rows[0].shape[1]
+    pieces = [taken(change, slice(k * columns, (k + 1) * columns)) for k in range(len(rows))]
+    return [p.add(taken(row, -1), piece) for row, piece in zip(rows, pieces, strict=True)]
+
+
+def _known(p: Protocol, chosen: Arithmetic, places: npt.NDArray[np.int64]) -> Arithmetic:
+    """The same for public rows, by marks that are numbers; local."""
+    ahead = p.sum(p.scale(chosen, places[:-1] - places[-1:]), 0)
+    return p.add_public(ahead, contiguous(places[-1]))
 
 
 def _turned(x: Arithmetic) -> Arithmetic:

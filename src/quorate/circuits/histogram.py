@@ -17,6 +17,7 @@ import numpy.typing as npt
 from quorate.circuits import prices
 from quorate.circuits.compare import less
 from quorate.circuits.onehot import digits_of, digits_price, expanded, expansion, with_ands
+from quorate.circuits.packed import in_bits, in_bytes, packed_ones
 from quorate.circuits.prices import Price, quickest
 from quorate.circuits.reduce import ones
 from quorate.circuits.strips import flattened, strip_width, strips, taken
@@ -31,7 +32,8 @@ __all__ = ["below", "histogram"]
 DIGITS = (2, 3, 4, 5, 6, 8)
 """Widths of digits, in bits, that are considered."""
 
-Way = Callable[..., Step[list[Boolean]]]
+Way = Callable[..., Step[Boolean]]
+"""(protocol, scope, numbers (n,)) -> whether they lie below the edges: (edges, n), perhaps as `packed.in_bytes`."""
 
 
 class _Edges(NamedTuple):
@@ -50,10 +52,14 @@ class _Edges(NamedTuple):
 def below(p: Protocol, at: Scope, x: Arithmetic, edges: Sequence[int], low: int, high: int) -> Step[Boolean]:
     """Whether x < edge, for every public edge: any shape to (len(edges), *shape), for low <= x <= high."""
     chosen, place = _undecided(edges, low, high)
-    flat = flattened(x)
     rows = p.public_bits(_decided(edges, high, x.size))
     if chosen.values and x.size:
-        (flags,) = yield from strips(p, at, _way(p, chosen, x.size), [flat], strip_width(len(chosen.values)))
+        compare, width = _way(p, chosen, x.size)
+
+        def step(p: Protocol, at: Scope, x: Arithmetic) -> Step[list[Boolean]]:
+            return [in_bits((yield from compare(p, at, x)), x.size)]
+
+        (flags,) = yield from strips(p, at, step, [flattened(x)], width)
         rows = concatenate([flags, rows], 0)
         rows = taken(rows, [place.get(edge, len(chosen.values) + k) for k, edge in enumerate(edges)])
     return rows.map(lambda part: part.reshape(len(edges), *x.shape))
@@ -73,14 +79,15 @@ def _decided(edges: Sequence[int], high: int, count: int) -> npt.NDArray[np.uint
 # -- ways to compare ---------------------------------------------------------------------------------------------------
 
 
-def _way(p: Protocol, edges: _Edges, count: int) -> Way:
-    """The quickest way to compare so many numbers with the edges: (n,) to [(edges, n)]."""
+def _way(p: Protocol, edges: _Edges, count: int) -> tuple[Way, int]:
+    """The quickest way to compare so many numbers with the edges, and how many to compare at a time."""
     each = prices.comparison(p, edges.bits)
     ways: list[Way] = [partial(_one_by_one, edges=edges)]
     ways += [partial(_by_digits, edges=edges, width=width) for width in DIGITS]
     start, edge_count = digits_price(p, edges.bits), len(edges.values)
     by_digits = [with_ands(p, start, *_digit_ands(edges.bits, width, edge_count)) for width in DIGITS]
-    return ways[quickest(p, [Price(each.rounds, each.size * edge_count), *by_digits], count)]
+    best = quickest(p, [Price(each.rounds, each.size * edge_count), *by_digits], count)
+    return ways[best], strip_width(1, edge_count * edges.bits) if best else strip_width(edge_count)
 
 
 def _digit_ands(bits: int, width: int, edges: int) -> tuple[int, int]:
@@ -94,22 +101,22 @@ def _digit_ands(bits: int, width: int, edges: int) -> tuple[int, int]:
     return levels, ands
 
 
-def _one_by_one(p: Protocol, at: Scope, x: Arithmetic, *, edges: _Edges) -> Step[list[Boolean]]:
+def _one_by_one(p: Protocol, at: Scope, x: Arithmetic, *, edges: _Edges) -> Step[Boolean]:
     count, n = len(edges.values), x.size
     repeated = x.map(lambda part: contiguous(np.broadcast_to(part, (count, n))).reshape(-1))
     limits = p.public(np.repeat(np.array(edges.values, np.int64), n))
     flags = yield from less(p, at, repeated, limits, bits=edges.bits)
-    return [flags.map(lambda part: part.reshape(count, n))]
+    return flags.map(lambda part: part.reshape(count, n))
 
 
-def _by_digits(p: Protocol, at: Scope, x: Arithmetic, *, edges: _Edges, width: int) -> Step[list[Boolean]]:
+def _by_digits(p: Protocol, at: Scope, x: Arithmetic, *, edges: _Edges, width: int) -> Step[Boolean]:
     offset = p.add_public(x, np.asarray(-edges.low, np.int64))
-    bits = yield from digits_of(p, at.child("bits"), offset, edges.bits)
+    bits = in_bytes((yield from digits_of(p, at.child("bits"), offset, edges.bits)))
     starts = range(0, edges.bits, width)
     steps = [_digit(p, at.child(f"digit {start}"), bits, slice(start, start + width), edges) for start in starts]
     pairs = yield from parallel(steps)
     smaller, same = (_stacked([pair[k] for pair in pairs]) for k in range(2))
-    return [(yield from _compared(p, at.child("compare"), smaller, same))]
+    return (yield from _compared(p, at.child("compare"), smaller, same))
 
 
 def _digit(p: Protocol, at: Scope, bits: Boolean, place: slice, edges: _Edges) -> Step[tuple[Boolean, Boolean]]:
@@ -173,9 +180,9 @@ def histogram(
     all_weights = _total(p, x, weights)
     known = p.scale(all_weights, np.array([limit > high for limit in limits], np.int64))
     if chosen.values and x.size:
-        step = partial(_counted, compare=_way(p, chosen, x.size))
+        compare, width = _way(p, chosen, x.size)
         operands = [flattened(x)] + ([] if weights is None else [flattened(weights)])
-        (parts,) = yield from strips(p, at, step, operands, strip_width(len(chosen.values)))
+        (parts,) = yield from strips(p, at, partial(_counted, compare=compare), operands, width)
         sums = concatenate([p.sum(parts, 1), known], 0)
         known = taken(sums, [place.get(limit, len(chosen.values) + k) for k, limit in enumerate(limits)])
     return p.sub(taken(known, slice(1, None)), taken(known, slice(-1)))
@@ -190,10 +197,13 @@ def _total(p: Protocol, x: Arithmetic, weights: Arithmetic | None) -> Arithmetic
 
 def _counted(p: Protocol, at: Scope, x: Arithmetic, *weights: Arithmetic, compare: Way) -> Step[list[Arithmetic]]:
     """From numbers (n,), and weights if there are any, to the weight below every edge: (edges, 1)."""
-    (flags,) = yield from compare(p, at.child("compare"), x)
+    flags = yield from compare(p, at.child("compare"), x)
     if weights:
-        factors = yield from p.to_arithmetic(at.child("numbers"), flags)
+        factors = yield from p.to_arithmetic(at.child("numbers"), in_bits(flags, x.size))
         return [(yield from p.matmul(at.child("sums"), factors, weights[0].map(lambda part: part.reshape(-1, 1))))]
+    if flags.width > 1:  # what stands beyond the end of a row counts nothing
+        ends = packed_ones(x.size)
+        flags = flags.map(lambda part: part & ends)
     by_number = flags.map(lambda part: contiguous(part.T))
     counts = yield from ones(p, at.child("count"), by_number)
     return [counts.map(lambda part: part.reshape(-1, 1))]

@@ -24,8 +24,9 @@ import numpy.typing as npt
 from quorate.circuits import prices
 from quorate.circuits.compare import equal
 from quorate.circuits.logic import not_
-from quorate.circuits.onehot import digits_of, expanded, one_hot
-from quorate.circuits.prices import Price
+from quorate.circuits.onehot import digits_of, digits_price, expanded, expansion, one_hot, with_ands
+from quorate.circuits.packed import packed
+from quorate.circuits.prices import SAMPLE, Price
 from quorate.circuits.reduce import any_of
 from quorate.circuits.strips import flattened, strip_width, strips, taken
 from quorate.circuits.tiles import tiled
@@ -33,10 +34,16 @@ from quorate.engine.exchange import Step, parallel
 from quorate.engine.names import Scope
 from quorate.engine.network import Network
 from quorate.kernels.ghost import contiguous
+from quorate.protocols import adder
 from quorate.protocols.base import Integers, Protocol
 from quorate.sharing.share import Arithmetic, Boolean, concatenate
 
-__all__ = ["read", "read_bits", "read_public", "write", "write_bits"]
+__all__ = ["read", "read_bits", "read_public", "read_public_bits", "write", "write_bits"]
+
+
+RING_BITS = 64
+MOST_SUMMED = 256
+"""Rows of public tables that may be read through the summands of the index."""
 
 
 # -- where to cut the index --------------------------------------------------------------------------------------------
@@ -52,11 +59,12 @@ class _Rates(NamedTuple):
     writes: bool  # for a write, rows are narrowed once and widened once
 
 
-def cuts(
-    p: Protocol, table: tuple[int, ...], accesses: int, *, public: bool = False, writes: bool = False
-) -> list[int]:
+def _rates(p: Protocol, *, public: bool = False, writes: bool = False) -> _Rates:
+    return _Rates(p.session.network, prices.conversion(p), prices.product(p), public, writes)
+
+
+def cuts(rates: _Rates, table: tuple[int, ...], accesses: int) -> list[int]:
     """How many rows are left after each digit, the last being 1, for a table of (rows, columns), rows > 1."""
-    rates = _Rates(p.session.network, prices.conversion(p), prices.product(p), public, writes)
     return list(_cuts(rates, table[0], table[1], accesses)[1])
 
 
@@ -118,7 +126,7 @@ def read(p: Protocol, at: Scope, table: Arithmetic, index: Arithmetic) -> Step[A
         return p.public(np.zeros(shape, np.int64))
     if rows.shape[0] == 1:
         return rows.map(lambda part: contiguous(np.broadcast_to(part, (index.size, part.shape[1]))).reshape(shape))
-    left = cuts(p, rows.shape, index.size)
+    left = cuts(_rates(p), rows.shape, index.size)
     hot = yield from _one_hot_digits(p, at.child("digits"), flattened(index), rows.shape[0], left)
     found = yield from _narrowed(p, at.child("read"), rows, hot, left)
     return found.map(lambda part: part.reshape(shape))
@@ -130,13 +138,57 @@ def read_public(p: Protocol, at: Scope, table: Integers, index: Arithmetic) -> S
     rows = _as_rows(table)
     if not index.size or not rows.shape[1] or rows.shape[0] == 1:
         return p.public(contiguous(np.broadcast_to(rows, (index.size, rows.shape[1]))).reshape(shape))
-    left = cuts(p, rows.shape, index.size, public=True)
+    if _summands_pay(p, rows.shape, index.size):
+        found = yield from _by_summands(p, at, rows[:, 0], index)
+        return found.map(lambda part: part.reshape(shape))
+    left = cuts(_rates(p, public=True), rows.shape, index.size)
     hot = yield from _one_hot_digits(p, at.child("digits"), flattened(index), rows.shape[0], left)
     missing = hot[0].shape[0] * left[0] - rows.shape[0]
     blocks = np.concatenate([rows, np.zeros((missing, rows.shape[1]), np.int64)]).reshape(hot[0].shape[0], -1)
     first = _public_product(p, _turned(hot[0]), blocks)
     found = yield from _picked(p, at.child("read"), first, hot[1:], left[1:], rows.shape[1])
     return found.map(lambda part: part.reshape(shape))
+
+
+def _by_summands(p: Protocol, at: Scope, values: Integers, index: Arithmetic) -> Step[Arithmetic]:
+    """`read_public` where the index is the sum of two summands that single parties know: one makes a one-hot vector of
+    its own, the other turns the table by its own."""
+    size = 1 << (len(values) - 1).bit_length()
+    table = np.concatenate([values, np.zeros(size - len(values), np.int64)])
+    return p.known_dot(at, index, partial(_turned_or_hot, table=table), size)
+
+
+def _turned_or_hot(summand: npt.NDArray[np.uint64], number: int, *, table: Integers) -> Integers:
+    places, mask = np.arange(len(table), dtype=np.uint64)[:, None], np.uint64(len(table) - 1)
+    low = summand & mask
+    result: Integers
+    if number == 0:
+        result = (places == low).astype(np.int64)
+    else:
+        result = np.take(table, ((places + low) & mask).astype(np.int64))
+    return result
+
+
+def _summands_pay(p: Protocol, table: tuple[int, ...], accesses: int) -> bool:
+    """Whether `_by_summands` is possible and takes less time than one-hot vectors of digits."""
+    if table[1] != 1 or table[0] > MOST_SUMMED or p.modulus_bits != RING_BITS or p.summand_count != 2:
+        return False
+    rates, bits = _rates(p, public=True), (table[0] - 1).bit_length()
+    way = prices.price(p, partial(_sample, table[0]), ("read by summands", bits))
+    time, left = _cuts(rates, *table, accesses)
+    hot = with_ands(p, digits_price(p, bits), *_expansions(table[0], left))
+    time += rates.network.nanoseconds(hot.rounds + rates.conversion.rounds, hot.of(accesses))
+    return rates.network.nanoseconds(way.rounds, way.of(accesses)) < time
+
+
+def _sample(rows: int, p: Protocol, at: Scope) -> Step[Arithmetic]:
+    return _by_summands(p, at, np.zeros(rows, np.int64), p.empty((SAMPLE,)))
+
+
+def _expansions(rows: int, left: tuple[int, ...]) -> tuple[int, int]:
+    """Rounds of ands, and ands of bits per index, for the one-hot vectors of all digits."""
+    found = [expansion(-(-before // after)) for before, after in zip((rows, *left), left, strict=False)]
+    return max(levels for levels, _ in found), sum(ands for _, ands in found)
 
 
 def _as_rows(part: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -186,33 +238,41 @@ def _public_product(p: Protocol, x: Arithmetic, matrix: Integers) -> Arithmetic:
     return total
 
 
-def read_bits(p: Protocol, at: Scope, table: Boolean | npt.NDArray[np.uint8], index: Arithmetic) -> Step[Boolean]:
-    """As `read` for a table of bits; one and for every bit of the table and read, none for a public table."""
-    shape, count = (*index.shape, *table.shape[1:]), table.shape[0]
+def read_bits(p: Protocol, at: Scope, table: Boolean, index: Arithmetic) -> Step[Boolean]:
+    """As `read` for a table of bits: a one-hot vector, and a byte per bit that is read."""
+    shape, rows = (*index.shape, *table.shape[1:]), table.map(_as_rows)
     if not index.size or not table.size:
         return p.public_bits(np.zeros(shape, np.uint8))
-    flags = yield from one_hot(p, at.child("positions"), flattened(index), count)
-    columns = table.size // count
-    if isinstance(table, np.ndarray):
-        chosen = flags.map(lambda part: part[:, :, None] & table.reshape(count, 1, columns))
-        return _exclusive_or(chosen).map(lambda part: part.reshape(shape))
-    bits = table.map(lambda part: part.reshape(count, columns))
-
-    def step(p: Protocol, at: Scope, flags: Boolean) -> Step[list[Boolean]]:
-        cube = (count, flags.shape[1], columns)
-        pair = flags.map(lambda part: part[:, :, None]), bits.map(lambda part: part[:, None, :])
-        both = (side.map(lambda part: contiguous(np.broadcast_to(part, cube))) for side in pair)
-        chosen = yield from p.and_(at, *both)
-        return [_exclusive_or(chosen).map(lambda part: contiguous(part.T))]
-
-    found: Boolean
-    (found,) = yield from strips(p, at.child("read"), step, [flags], strip_width(count * columns))
-    return found.map(lambda part: contiguous(part.T).reshape(shape))
+    flags = yield from one_hot(p, at.child("positions"), flattened(index), rows.shape[0])
+    marks, bits = (packed(side.map(lambda part: contiguous(part.T))) for side in (flags, rows))
+    step = partial(_parities, columns=bits)
+    width = strip_width(1, bits.size)
+    (found,) = yield from strips(p, at.child("read"), step, [marks], width, axis=0)
+    return adder.bit_of(found, 0).map(lambda part: part.reshape(shape))
 
 
-def _exclusive_or(x: Boolean) -> Boolean:
-    """Over the first axis; local."""
-    return x.map(lambda part: np.bitwise_xor.reduce(part, axis=0))
+def _parities(p: Protocol, at: Scope, marks: Boolean, *, columns: Boolean) -> Step[list[Boolean]]:
+    """For rows of bits, packed, (n, k) and (m, k): the parities of what both have set, in the lowest bits of (n, m)."""
+    found = yield from p.bilinear(at, marks, columns, _common, (marks.shape[0], columns.shape[0]))
+    for by in (4, 2, 1):
+        found = p.xor(found, found.map(lambda part, by=by: part >> np.uint8(by)))  # type: ignore[misc]
+    return [found]
+
+
+def _common(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Exclusive or over the last axis of the ands of every row of a with every row of b."""
+    result: npt.NDArray[Any] = np.bitwise_xor.reduce(a[:, None, :] & b[None, :, :], axis=-1)
+    return result
+
+
+def read_public_bits(p: Protocol, at: Scope, table: npt.NDArray[np.uint8], index: Arithmetic) -> Step[Boolean]:
+    """As `read_bits` for a table that everybody knows; nothing is sent after the one-hot vector."""
+    shape = (*index.shape, *table.shape[1:])
+    if not index.size or not table.size:
+        return p.public_bits(np.zeros(shape, np.uint8))
+    flags = yield from one_hot(p, at, flattened(index), table.shape[0])
+    rows = _as_rows(table)[:, None, :]
+    return flags.map(lambda part: np.bitwise_xor.reduce(part[:, :, None] & rows, axis=0).reshape(shape))
 
 
 # -- writing -----------------------------------------------------------------------------------------------------------
@@ -230,7 +290,7 @@ def write(p: Protocol, at: Scope, table: Arithmetic, index: Arithmetic, values: 
     changes = values.map(lambda part: part.reshape(count, rows.shape[1]))
     if rows.shape[0] == 1:
         return taken(changes, slice(-1, None)).map(lambda part: part.reshape(table.shape))
-    left = cuts(p, rows.shape, count, writes=True)
+    left = cuts(_rates(p, writes=True), rows.shape, count)
     steps: list[Step[Any]] = [
         _flags(p, at.child("digits"), flattened(index), rows.shape[0], left),
         _is_last(p, at.child("last"), flattened(index), rows.shape[0]),

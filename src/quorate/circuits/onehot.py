@@ -16,6 +16,7 @@ from quorate.circuits import prices
 from quorate.circuits.compare import is_zero
 from quorate.circuits.convert import bits_at, to_bits, to_boolean
 from quorate.circuits.logic import not_
+from quorate.circuits.packed import in_bits, in_bytes
 from quorate.circuits.prices import SAMPLE, Price, quickest
 from quorate.circuits.strips import flattened, strip_width, strips, taken
 from quorate.engine.exchange import Step, parallel
@@ -45,13 +46,14 @@ def one_hot(p: Protocol, at: Scope, index: Arithmetic, size: int) -> Step[Boolea
     ways = [by_bits, Price(by_equality.rounds, by_equality.size * size)]
     way = partial((_by_bits, _by_equality)[quickest(p, ways, index.size)], size=size)
     flags: Boolean
-    (flags,) = yield from strips(p, at, way, [flattened(index)], strip_width(size))
+    (flags,) = yield from strips(p, at, way, [flattened(index)], strip_width(1, size))
     return flags.map(lambda part: part.reshape(size, *index.shape))
 
 
 def _by_bits(p: Protocol, at: Scope, index: Arithmetic, *, size: int) -> Step[list[Boolean]]:
     digits = yield from digits_of(p, at.child("bits"), index, (size - 1).bit_length())
-    return [(yield from expanded(p, at.child("expand"), digits, size))]
+    flags = yield from expanded(p, at.child("expand"), in_bytes(digits), size)
+    return [in_bits(flags, index.size)]
 
 
 def _by_equality(p: Protocol, at: Scope, index: Arithmetic, *, size: int) -> Step[list[Boolean]]:
@@ -62,7 +64,10 @@ def _by_equality(p: Protocol, at: Scope, index: Arithmetic, *, size: int) -> Ste
 
 
 def expanded(p: Protocol, at: Scope, digits: Boolean, size: int) -> Step[Boolean]:
-    """From bits (width, n), lowest first, to (size, n): which of 0 ... size - 1 they spell; 2**width >= size > 1."""
+    """From bits (width, n), lowest first, to (size, n): which of 0 ... size - 1 they spell; 2**width >= size > 1.
+
+    Eight numbers to a byte will do as well.
+    """
     width = digits.shape[0]
     if width == 1:
         return taken(concatenate([not_(p, digits), digits], 0), slice(size))

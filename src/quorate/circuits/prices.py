@@ -17,7 +17,18 @@ from quorate.kernels.ghost import ghost
 from quorate.protocols.base import Protocol
 from quorate.sharing.share import Arithmetic, Boolean
 
-__all__ = ["SAMPLE", "Price", "comparison", "conjunction", "conversion", "equality", "price", "product", "quickest"]
+__all__ = [
+    "SAMPLE",
+    "Price",
+    "comparison",
+    "conjunction",
+    "conversion",
+    "equality",
+    "injection",
+    "price",
+    "product",
+    "quickest",
+]
 
 SAMPLE = 256
 """Elements that are counted; a multiple of eight, since bits travel packed."""
@@ -57,6 +68,11 @@ def conversion(p: Protocol) -> Price:
 def product(p: Protocol) -> Price:
     """A product, or an inner product of any length."""
     return price(p, lambda p, at: p.mul(at, _numbers(p), _numbers(p)), "mul")
+
+
+def injection(p: Protocol) -> Price:
+    """A number, or zero, by a bit."""
+    return price(p, lambda p, at: p.inject(at, _flags(p), _numbers(p)), "inject")
 
 
 def conjunction(p: Protocol) -> Price:

@@ -13,6 +13,7 @@ import numpy as np
 
 from quorate.circuits import prices
 from quorate.circuits.logic import not_, or_
+from quorate.circuits.packed import BYTE, LEAST, packed, unpacked
 from quorate.circuits.prices import Price
 from quorate.circuits.strips import columns_of, strip_width, strips, taken
 from quorate.circuits.tiles import tiled_product
@@ -20,11 +21,9 @@ from quorate.engine.exchange import Step
 from quorate.engine.names import Scope
 from quorate.engine.network import Network
 from quorate.protocols.base import Protocol
-from quorate.sharing.share import Arithmetic, Array, Boolean, concatenate
+from quorate.sharing.share import Arithmetic, Boolean, concatenate
 
 __all__ = ["all_of", "any_of", "ones", "product_of"]
-
-BYTE = 8
 
 
 def all_of(p: Protocol, at: Scope, x: Boolean) -> Step[Boolean]:
@@ -40,21 +39,10 @@ def any_of(p: Protocol, at: Scope, x: Boolean) -> Step[Boolean]:
         return p.public_bits(np.zeros(shape, np.uint8))
     words = columns_of(x)
     if words.shape[0] > BYTE:
-        packed = Boolean(words.scheme, tuple(_bytes_of(part) for part in words.parts), BYTE)
-        packed = yield from _or_tree(p, at.child("bytes"), packed)
-        words = Boolean(packed.scheme, tuple(_bits_of(part) for part in packed.parts))
+        together = yield from _or_tree(p, at.child("bytes"), packed(words, 0))
+        words = unpacked(together, BYTE, 0)
     found = yield from _or_tree(p, at.child("bits"), words)
     return found.map(lambda part: part.reshape(shape))
-
-
-def _bytes_of(part: Array) -> Array:
-    """Eight rows of bits in one of bytes; missing rows are zero."""
-    return np.packbits(part, axis=0, bitorder="little")
-
-
-def _bits_of(part: Array) -> Array:
-    """One row of bytes as eight of bits."""
-    return np.unpackbits(part, axis=0, bitorder="little")
 
 
 def _or_tree(p: Protocol, at: Scope, words: Boolean) -> Step[Boolean]:
@@ -84,7 +72,7 @@ def product_of(p: Protocol, at: Scope, x: Arithmetic, shift: int = 0) -> Step[Ar
 
 
 def ones(p: Protocol, at: Scope, x: Boolean) -> Step[Arithmetic]:
-    """How many bits are set along the first axis: (n, ...) of width 1 to (...); 0 for n = 0.
+    """How many bits are set along the first axis: (n, ...) to (...); 0 for n = 0. Words of width 8 count as their bits.
 
     Full adders turn three bits of a weight into one of that weight and one of the next, for one and of a bit: Wallace,
     "A Suggestion for a Fast Multiplier", 1964. After as many layers of them as pay off on the session's network the
@@ -93,20 +81,27 @@ def ones(p: Protocol, at: Scope, x: Boolean) -> Step[Arithmetic]:
     shape = x.shape[1:]
     if not x.size:
         return p.public(np.zeros(shape, np.int64))
-    bits = columns_of(x)
-    layers = _layers(p.session.network, prices.conjunction(p), prices.conversion(p), *bits.shape)
+    rows = columns_of(x)
+    if rows.width == 1 and rows.shape[0] >= LEAST:
+        rows = packed(rows, 0)
+    size = rows.shape[1] * rows.width
+    layers = _layers(p.session.network, prices.conjunction(p), prices.conversion(p), rows.shape[0], size)
     step = partial(_counted, layers=layers)
     total: Arithmetic
-    (total,) = yield from strips(p, at, step, [bits], strip_width(bits.shape[0]))
+    (total,) = yield from strips(p, at, step, [rows], strip_width(1, rows.shape[0]))
     return total.map(lambda part: part.reshape(shape))
 
 
-def _counted(p: Protocol, at: Scope, bits: Boolean, *, layers: int) -> Step[list[Arithmetic]]:
-    columns = [bits]
+def _counted(p: Protocol, at: Scope, rows: Boolean, *, layers: int) -> Step[list[Arithmetic]]:
+    columns = [rows]
     for layer in range(layers):
         columns = yield from _full_adders(p, at.child(f"layer {layer}"), columns)
     weights = [1 << k for k, column in enumerate(columns) for _ in range(column.shape[0])]
-    return (yield from p.weigh(at.child("numbers"), concatenate(columns, 0), [weights]))
+    left = concatenate(columns, 0)
+    if left.width == BYTE:
+        left = unpacked(left, BYTE * left.shape[0], 0)
+        weights = np.repeat(weights, BYTE).tolist()
+    return (yield from p.weigh(at.child("numbers"), left, [weights]))
 
 
 def _full_adders(p: Protocol, at: Scope, columns: list[Boolean]) -> Step[list[Boolean]]:

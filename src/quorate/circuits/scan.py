@@ -77,10 +77,12 @@ def cumulative_sum(p: Protocol, x: Arithmetic) -> Arithmetic:
 
 def _woven(first: AnyShare, odd: AnyShare, even: AnyShare) -> AnyShare:
     """Rows 0, 1, 2, ... from row 0, rows 1, 3, ..., and rows 2, 4, ..."""
-    front = concatenate([first, even], 0)
-    n = front.shape[0] + odd.shape[0]
-    order = np.arange(n) // 2 + np.where(np.arange(n) % 2, front.shape[0], 0)
-    return taken(concatenate([front, odd], 0), order)
+    parts = []
+    for start, one, other in zip(first.parts, odd.parts, even.parts, strict=True):
+        rows = np.empty_like(start, shape=(1 + one.shape[0] + other.shape[0], *start.shape[1:]))
+        rows[:1], rows[1::2], rows[2::2] = start, one, other
+        parts.append(rows)
+    return first.with_parts(tuple(parts))
 
 
 # -- scans -------------------------------------------------------------------------------------------------------------

@@ -25,9 +25,17 @@ Columnwise = Callable[..., Step[Any]]
 """(protocol, scope, *operands) -> list of shares, all with the same length along the axis that is cut."""
 
 
-def strip_width(work: int) -> int:
-    """How many columns a strip has, if each takes `work` elements of working memory."""
-    return max(1, TILE // max(1, work))
+BITS = 32 * TILE
+"""Bytes of Boolean words in a strip; numbers are limited by `TILE`."""
+
+
+def strip_width(numbers: int, bits: int = 0) -> int:
+    """How many columns a strip has, if each takes so many numbers and bytes of Boolean words of working memory.
+
+    A multiple of eight where it can be, since bits travel eight to a byte.
+    """
+    width = min(TILE // max(1, numbers), BITS // max(1, bits))
+    return max(1, width // 8 * 8 or width)
 
 
 def strips(

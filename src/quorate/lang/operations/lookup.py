@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from quorate.circuits.histogram import below, histogram
-from quorate.circuits.lookup import read, read_bits, read_public, write, write_bits
+from quorate.circuits.lookup import read, read_bits, read_public, read_public_bits, write, write_bits
 from quorate.circuits.onehot import one_hot
 from quorate.engine.exchange import Step
 from quorate.errors import UserError
@@ -115,7 +115,7 @@ def _run_read(call: Call) -> Any:
     if isinstance(table, Arithmetic):
         return read(call.p, call.at, table, index)
     if call.types[0].dtype == BOOL:
-        return read_bits(call.p, call.at, table.astype(np.uint8), index)  # type: ignore[union-attr]
+        return read_public_bits(call.p, call.at, table.astype(np.uint8), index)  # type: ignore[union-attr]
     return read_public(call.p, call.at, table, index)  # type: ignore[arg-type]
 
 
