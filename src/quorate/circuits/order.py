@@ -24,10 +24,9 @@ from quorate.kernels import order as kernels
 from quorate.kernels.ghost import ghost
 from quorate.kernels.order import Rows as Indices
 from quorate.protocols.base import Protocol
-from quorate.sharing.share import Boolean
 from quorate.sharing.wire import word_type
 
-__all__ = ["order_cost", "order_of"]
+__all__ = ["compared", "comparison_price", "order_cost", "order_of"]
 
 TILE = 1 << 16
 """Comparisons per tile."""
@@ -36,22 +35,20 @@ LANES = 6
 Outcomes = npt.NDArray[np.uint8]
 
 
-def order_of(p: Protocol, at: Scope, words: Sequence[Boolean], active: int | None = None) -> Step[Indices]:
-    """The positions of the rows in ascending order of their keys, public, int32; a ghost at whoever is no party.
+def order_of(p: Protocol, at: Scope, rows: Rows, count: int, active: int | None = None) -> Step[Indices]:
+    """The positions of the first `count` rows in ascending order, public, int32; a ghost at whoever is no party.
 
     Args:
-        words: packed keys, see `lexical.packed`, (n,), n >= 1. Keys are distinct, and the rows in random order.
-        active: sort the first so many rows only; the cost is that of all.
+        rows: with distinct keys, and in random order.
+        active: sort fewer rows, at the cost of `count`.
 
     Opens the outcomes of comparisons to all parties. Rounds and bytes: those of `rank.plan`.
 
     Raises:
         InternalError: chance had it that the planned comparisons do not suffice; probability below 2**-40.
     """
-    count = words[0].size
     last = count if active is None else active
-    rows = comparable(p, words)
-    levels = plan(count, _comparison(p, [word.width for word in words]), p.session.network)
+    levels = plan(count, comparison_price(p, rows.widths), p.session.network)
     order: Indices = p.session.blank((0 if levels else last,), np.int32)
     order[...] = 0
     for k, level in enumerate(levels):
@@ -78,14 +75,20 @@ def _insertion(p: Protocol, at: Scope, rows: Rows, order: Indices, level: Level,
 
     yield from _in_pieces(search, planned, TILE >> (max(level.digits, default=1) - 1))
     left, right = kernels.gap_pairs(places, before + 1, before, level.pairs)
-    outcomes: Outcomes = p.session.blank((level.pairs,), np.uint8)
+    outcomes = yield from compared(p, at.child("gaps"), rows, left, right)
+    return kernels.inserted(order[:before], places, before, outcomes)
+
+
+def compared(p: Protocol, at: Scope, rows: Rows, left: Indices, right: Indices) -> Step[Outcomes]:
+    """Whether left rows are greater than right ones, (n,), opened to all parties in tiles; see `lexical.greater`."""
+    outcomes: Outcomes = p.session.blank(left.shape, np.uint8)
 
     def compare(piece: slice) -> Step[None]:
-        here = at.child(f"gaps from {piece.start}")
+        here = at.child(f"from {piece.start}")
         outcomes[piece] = yield from _opened(p, here, rows, left[piece], right[piece])
 
-    yield from _in_pieces(compare, level.pairs, TILE)
-    return kernels.inserted(order[:before], places, before, outcomes)
+    yield from _in_pieces(compare, len(left), TILE)
+    return outcomes
 
 
 def _in_pieces(step: Callable[[slice], Step[None]], count: int, most: int) -> Step[None]:
@@ -100,19 +103,19 @@ def _in_pieces(step: Callable[[slice], Step[None]], count: int, most: int) -> St
 
 def _opened(p: Protocol, at: Scope, rows: Rows, left: Indices, right: Indices) -> Step[Outcomes]:
     """Whether left rows are greater than right ones, opened to all parties; a ghost at whoever is none."""
-    opened = yield from greater(p, at, rows, left, right, range(p.parties))
-    return ghost(left.shape, np.uint8) if opened is None else opened
+    outcomes = yield from greater(p, at, rows, left, right, range(p.parties))
+    return ghost(left.shape, np.uint8) if outcomes is None else outcomes
 
 
 def order_cost(p: Protocol, count: int, widths: Sequence[int]) -> tuple[int, int]:
     """Rounds of `order_of`, and bytes that a participant sends, for so many rows with words of so many bits."""
-    comparison = _comparison(p, widths)
+    comparison = comparison_price(p, widths)
     levels = plan(count, comparison, p.session.network)
     rounds = comparison.rounds * sum(level.steps for level in levels)
     return rounds, comparison.of(sum(level.comparisons for level in levels))
 
 
-def _comparison(p: Protocol, widths: Sequence[int]) -> Price:
+def comparison_price(p: Protocol, widths: Sequence[int]) -> Price:
     """What comparing packed keys, with words of so many bits, costs in this protocol."""
     key = ("comparison of packed keys", tuple(widths))
     return price(p, partial(_sample_comparisons, tuple(widths)), key)

@@ -36,7 +36,7 @@ from quorate.protocols.adder import FIELD_BITS
 from quorate.protocols.base import Protocol
 from quorate.sharing.share import Arithmetic, Boolean, Share, concatenate
 
-__all__ = ["as_numbers", "by_digits", "moved", "partition", "placed", "prefix_sums"]
+__all__ = ["as_numbers", "by_digits", "moved", "partition", "placed", "prefix_sums", "targets"]
 
 AnyShare = TypeVar("AnyShare", bound=Share)
 
@@ -59,7 +59,7 @@ def partition(p: Protocol, at: Scope, digit: Boolean, columns: Sequence[Share]) 
     """The rows in ascending order of a digit; stable. `digit`: its bits, (d, n), lowest first."""
     flags = yield from _values(p, at.child("values"), digit)
     numbers = yield from as_numbers(p, at.child("numbers"), flags)
-    target = yield from _targets(p, at.child("targets"), numbers)
+    target = yield from targets(p, at.child("targets"), numbers)
     return (yield from placed(p, at.child("move"), target, columns))
 
 
@@ -85,7 +85,7 @@ def as_numbers(p: Protocol, at: Scope, flags: Boolean) -> Step[Arithmetic]:
 
 
 def prefix_sums(p: Protocol, x: Arithmetic) -> Arithmetic:
-    """Sums along the last axis up to each element, itself included; local."""
+    """Sums of the rows, (n, ...), up to each, itself included; local."""
     modulus = P if p.modulus_bits == FIELD_BITS else 0
     return x.map(lambda part: running_sums(part, modulus))
 
@@ -106,8 +106,11 @@ def _values(p: Protocol, at: Scope, digit: Boolean) -> Step[Boolean]:
     return concatenate([flag.map(lambda part: part[None]) for flag in flags], 0)
 
 
-def _targets(p: Protocol, at: Scope, numbers: Arithmetic) -> Step[Arithmetic]:
-    """Where each row goes, (n,), from whether its digit is 1, 2, ...: (k, n)."""
+def targets(p: Protocol, at: Scope, numbers: Arithmetic) -> Step[Arithmetic]:
+    """Where each row goes in a stable sort, (n,), from whether its digit is 1, 2, ..., as numbers 0 and 1, (k, n).
+
+    One inner product per row.
+    """
     count = numbers.shape[1]
     zero = p.sub(p.public(np.ones(count, np.int64)), p.sum(numbers, 0))
     ends = prefix_sums(p, zero)

@@ -27,7 +27,7 @@ from typing import NamedTuple
 from quorate.circuits.prices import Price
 from quorate.engine.network import Network
 
-__all__ = ["Level", "pairs_bound", "plan"]
+__all__ = ["SECURITY", "SLACK", "Level", "condition", "pairs_bound", "plan"]
 
 SECURITY = 46
 SLACK = 2
@@ -124,9 +124,7 @@ def pairs_bound(before: int, after: int) -> int:
     everything = inserted * (inserted - 1) // 2
     if gaps == 1 or inserted < 2:
         return everything
-    # log2 of 3 sqrt(r (r + g) / g), rounded up
-    condition = ((9 * inserted * (inserted + gaps) // gaps + 1).bit_length() + 1) // 2
-    wanted = SECURITY + SLACK + condition
+    wanted = SECURITY + SLACK + condition(inserted, gaps)
     q = inserted / (inserted + gaps)
     longest = _truncation(q, gaps, wanted)
     found = everything
@@ -137,6 +135,11 @@ def pairs_bound(before: int, after: int) -> int:
             if log_moment is not None:
                 found = min(found, math.ceil((gaps * log_moment + wanted) / rate))
     return found
+
+
+def condition(inserted: int, gaps: int) -> int:
+    """log2 of 3 sqrt(r (r + g) / g), or a little more: the price of independent gaps, see above."""
+    return ((9 * inserted * (inserted + gaps) // gaps + 1).bit_length() + 1) // 2
 
 
 def _truncation(q: float, gaps: int, wanted: int) -> int:

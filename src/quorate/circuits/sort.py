@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from quorate.circuits.lexical import Key, fields_of, packed, word_sizes
+from quorate.circuits.lexical import Key, comparable, fields_of, packed, word_sizes
 from quorate.circuits.order import order_cost, order_of
 from quorate.circuits.prices import SAMPLE, Price, price
 from quorate.circuits.radix import by_digits, moved, partition
@@ -25,7 +25,7 @@ from quorate.protocols.base import Protocol
 from quorate.sharing.share import Boolean, Share
 from quorate.sharing.wire import word_type
 
-__all__ = ["Key", "sort", "sorted_fields"]
+__all__ = ["Key", "row_numbers", "sort", "sorted_fields"]
 
 WIDEST_RADIX = 16
 WIDEST_DIGIT = 3
@@ -60,38 +60,48 @@ def sort(p: Protocol, at: Scope, keys: Sequence[Key], columns: Sequence[Share]) 
     return (yield from sorted_fields(p, at, fields, columns)).columns
 
 
-def sorted_fields(p: Protocol, at: Scope, fields: Sequence[Boolean], columns: Sequence[Share]) -> Step[Sorted]:
-    """As `sort`, by fields of `lexical.fields_of`."""
+def sorted_fields(
+    p: Protocol, at: Scope, fields: Sequence[Boolean], columns: Sequence[Share], minor: int = 0
+) -> Step[Sorted]:
+    """As `sort`, by fields of `lexical.fields_of`; of the words the lowest `minor` bits of the fields are removed."""
     count, width = columns[0].shape[0], sum(field.width for field in fields)
     if count < 2 or not width:
-        return Sorted(packed(fields), list(columns))
+        return Sorted(_cleared(packed(fields), minor), list(columns))
     digit = _best_digit(p, count, width, _signature(columns))
     if digit:
         words, rows = yield from by_digits(p, at, packed(fields)[0], width, digit, columns)
-        return Sorted([words], rows)
-    return (yield from _by_comparisons(p, at, fields, columns))
+        return Sorted(_cleared([words], minor), rows)
+    return (yield from _by_comparisons(p, at, fields, columns, minor))
 
 
-def _by_comparisons(p: Protocol, at: Scope, fields: Sequence[Boolean], columns: Sequence[Share]) -> Step[Sorted]:
+def _by_comparisons(
+    p: Protocol, at: Scope, fields: Sequence[Boolean], columns: Sequence[Share], minor: int
+) -> Step[Sorted]:
     count = columns[0].shape[0]
-    bits = (count - 1).bit_length()
-    index = p.public_bits(np.arange(count, dtype=word_type(bits)), bits)
+    index = row_numbers(p, count)
     words = packed([*fields, index])
     shuffled = yield from p.shuffle(at.child("shuffle"), [*words, *columns])
     keys: list[Any] = shuffled[: len(words)]
-    order = yield from order_of(p, at.child("order"), keys)
-    return Sorted(_cleared(keys, bits, order), [moved(column, order) for column in shuffled[len(words) :]])
+    order = yield from order_of(p, at.child("order"), comparable(p, keys), count)
+    wanted = [moved(word, order) for word in _cleared(keys, index.width + minor)]
+    return Sorted(wanted, [moved(column, order) for column in shuffled[len(words) :]])
 
 
-def _cleared(words: Sequence[Boolean], bits: int, order: Any) -> list[Boolean]:
-    """The words in order, without the lowest bits of the number that they are; words with no others are left out."""
-    kept = []
+def row_numbers(p: Protocol, count: int) -> Boolean:
+    """0 ... count - 1 as words, for two rows or more: the last field of a key, which makes it distinct."""
+    bits = (count - 1).bit_length()
+    return p.public_bits(np.arange(count, dtype=word_type(bits)), bits)
+
+
+def _cleared(words: Sequence[Boolean], bits: int) -> list[Boolean]:
+    """The words without the lowest bits of the number that they are; those with no others are left out."""
+    left = []
     for word in reversed(words):
         gone, bits = min(bits, word.width), max(0, bits - word.width)
         mask = word_type(word.width).type((1 << word.width) - (1 << gone))
         if gone < word.width:
-            kept.append(moved(word.map(lambda part, mask=mask: part & mask) if gone else word, order))
-    return kept[::-1]
+            left.append(word.map(lambda part, mask=mask: part & mask) if gone else word)  # type: ignore[misc]
+    return left[::-1]
 
 
 def _public_order(keys: Sequence[Key]) -> npt.NDArray[np.int64]:

@@ -21,7 +21,18 @@ from quorate.errors import InternalError
 from quorate.kernels._jit import Array, Words, kernel
 from quorate.kernels.ghost import contiguous, ghost, is_ghost
 
-__all__ = ["Rows", "compared", "gap_pairs", "inserted", "narrowed", "running_sums", "search_pairs", "table_of"]
+__all__ = [
+    "Rows",
+    "below",
+    "compared",
+    "gap_pairs",
+    "inserted",
+    "narrowed",
+    "pairs_with",
+    "running_sums",
+    "search_pairs",
+    "table_of",
+]
 
 Rows = npt.NDArray[np.int32]
 LINE = 64
@@ -103,6 +114,28 @@ def inserted(order: Rows, places: Rows, start: int, outcomes: npt.NDArray[np.uin
     return out
 
 
+def pairs_with(order: Rows, place: int, start: int, stop: int) -> tuple[Rows, Rows]:
+    """Each of the rows start ... stop - 1 beside the row at one place of ``order``: (left, right)."""
+    if is_ghost(order):
+        return ghost(stop - start, np.int32), ghost(stop - start, np.int32)
+    return np.arange(start, stop, dtype=np.int32), np.full(stop - start, order[place], np.int32)
+
+
+def below(order: Rows, place: int, outcomes: npt.NDArray[np.uint8], size: int) -> tuple[Rows, int | None]:
+    """The rows that are smaller than the row at one place of ``order``, and their number (None for ghosts).
+
+    ``outcomes``: whether the rows after those of ``order`` are greater. Ascending, and filled with other rows up to
+    ``size``; so many at most.
+    """
+    if is_ghost(order, outcomes):
+        return ghost(size, np.int32), None
+    smaller = np.zeros(order.size + outcomes.size, np.bool_)
+    smaller[order[:place]] = True
+    smaller[order.size :] = outcomes == 0
+    rows = np.argsort(~smaller, kind="stable")[:size]
+    return rows.astype(np.int32), int(np.count_nonzero(smaller))
+
+
 def table_of(columns: Sequence[Array]) -> Words:
     """Columns of unsigned words, (n,) each, side by side as uint64: a row's words lie together in memory, (n, columns).
 
@@ -143,15 +176,14 @@ def compared(
 
 
 def running_sums(x: Array, modulus: int) -> Array:
-    """Sums of x[..., :k + 1] for every k; modulo 2**64 for ``modulus`` 0, else of numbers below an odd ``modulus``."""
-    if x.dtype != np.uint64:
-        raise InternalError(f"running sums: dtype {x.dtype} is not uint64")
+    """Sums of x[:k + 1] for every k; modulo 2**64 for ``modulus`` 0, else of numbers below the ``modulus`` < 2**63."""
+    if x.dtype != np.uint64 or not x.ndim:
+        raise InternalError(f"running sums: of {x.dtype} {x.shape} instead of rows of uint64")
     if is_ghost(x):
         return ghost(x.shape, np.uint64)
     out = np.empty(x.shape, np.uint64)
     if x.size:
-        rows = (-1, x.shape[-1])
-        _running_sums(out.reshape(rows), x.reshape(rows), np.uint64(modulus))
+        _running_sums(out.reshape(len(x), -1), x.reshape(len(x), -1), np.uint64(modulus))
     return out
 
 
@@ -193,13 +225,13 @@ def _fill(out: Words, words: Any, masks: Words, shifts: Words, columns: npt.NDAr
 
 @kernel
 def _running_sums(out: Array, x: Array, modulus: Any) -> None:
-    for row in range(x.shape[0]):
-        total = np.uint64(0)
-        for i in range(x.shape[1]):
-            total += x[row, i]
+    out[0] = x[0]
+    for i in range(1, x.shape[0]):
+        for k in range(x.shape[1]):
+            total = out[i - 1, k] + x[i, k]
             if modulus and total >= modulus:
                 total -= modulus
-            out[row, i] = total
+            out[i, k] = total
 
 
 @kernel
