@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import update_wrapper
 from typing import Any
 
@@ -23,9 +23,10 @@ from quorate.lang.plan import Plan
 from quorate.protocols.registry import default_threshold, make, protocol_class
 from quorate.sharing.dtype import INT, DType, of_numpy
 
-__all__ = ["Computation", "computation"]
+__all__ = ["Computation", "computation", "simulated"]
 
 Columns = Mapping[str, DType]
+Key = tuple[str, str]
 VALUE = "value"
 """Column name of an input that is a single array."""
 
@@ -38,8 +39,10 @@ class Computation:
     Each parameter is an input: a `Table` of columns, or one array.
     """
 
-    def __init__(self, function: Callable[..., Any]) -> None:
+    def __init__(self, function: Callable[..., Any], inputs: Sequence[str] | None = None) -> None:
+        """`inputs` names the parameters of a function that takes any keywords; by default they are its own."""
         self._function = function
+        self._inputs = list(inspect.signature(function).parameters) if inputs is None else list(inputs)
         self.name = function.__name__
         update_wrapper(self, function)  # type: ignore[arg-type]
 
@@ -52,9 +55,8 @@ class Computation:
             UserError: parameters and inputs differ, the result is no dictionary of values, or an operation is not
                 possible on secrets.
         """
-        expected = list(inspect.signature(self._function).parameters)
-        if sorted(expected) != sorted(inputs):
-            raise UserError(f"{self.name} takes the inputs {', '.join(expected)}, but got {', '.join(inputs)}")
+        if sorted(self._inputs) != sorted(inputs):
+            raise UserError(f"{self.name} takes the inputs {', '.join(self._inputs)}, but got {', '.join(inputs)}")
         trace = Trace(self.name)
         arguments = {name: _argument(trace, name, columns, (rows or {}).get(name)) for name, columns in inputs.items()}
         results = self._function(**arguments)
@@ -82,8 +84,8 @@ class Computation:
             rows,
         )
         raw = {(name, c): values for name, table in columns.items() for c, (_, values) in table.items()}
-        count = PARTIES.get(protocol, 3) if parties is None else parties
-        return _simulated(plan.bind(rows), protocol, count, raw, seed)
+        bounds = {key: _bounds(values, plan.inputs.get(key)) for key, values in raw.items()}
+        return simulated(plan.bind(rows), protocol, parties, raw, seed, bounds)
 
 
 def computation(function: Callable[..., Any]) -> Computation:
@@ -121,15 +123,21 @@ def _encoded(values: npt.NDArray[Any]) -> tuple[DType, npt.NDArray[np.int64]]:
     return dtype, dtype.encode(values)
 
 
-def _simulated(
-    plan: Plan, name: str, parties: int, raw: dict[tuple[str, str], npt.NDArray[np.int64]], seed: int | None
+def simulated(
+    plan: Plan,
+    name: str,
+    parties: int | None,
+    raw: dict[Key, npt.NDArray[np.int64]],
+    seed: int | None,
+    bounds: dict[Key, tuple[int, int]],
 ) -> dict[str, npt.NDArray[np.generic]]:
+    """The results of a bound plan, run by all parties in this process on raw columns within their bounds."""
+    parties = PARTIES.get(name, 3) if parties is None else parties
     dealer = parties if protocol_class(name).name == "semi2k" else None
     size = parties + (dealer is not None)
     names = tuple(f"party {k}" for k in range(size))
     order = list(dict.fromkeys(key[0] for key in raw))
     owners: dict[str, int | str] = {input_: k % parties for k, input_ in enumerate(order)}
-    bounds = {key: _bounds(values, plan.inputs.get(key)) for key, values in raw.items()}
 
     def program(me: int) -> Step[Results]:
         entropy = SystemEntropy() if seed is None else SeededEntropyForTests(seed, str(me))

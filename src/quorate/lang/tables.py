@@ -165,13 +165,12 @@ def align(first: Any, *others: Any) -> tuple[Any, ...]:
 
 
 def _as_long_as(first: Any, other: Any) -> Any:
-    rows = first.rows if isinstance(first, Table) else first.shape[0]
     if isinstance(other, Table):
+        rows = first.rows if isinstance(first, Table) else first.shape[0]
         return Table(other._name, {name: _as_long_as(first, other[name]) for name in other}, rows)
-    if isinstance(other, SecretArray) and other.ndim:
-        return (
-            other
-            if other.shape[0] == rows
-            else other.record("aligned", rows=rows if isinstance(rows, int) else {"size": str(rows)})
-        )
-    raise UserError(f"align takes tables and arrays with rows, not a {type(other).__name__}")
+    if not isinstance(other, SecretArray) or not other.ndim:
+        raise UserError(f"align takes tables and arrays with rows, not a {type(other).__name__}")
+    size = first[next(iter(first))].shape[0] if isinstance(first, Table) else first.shape[0]
+    if other.shape[0] == size:
+        return other
+    return other.record("aligned", rows=size if isinstance(size, int) else {"size": str(size)})
