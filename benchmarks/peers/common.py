@@ -41,28 +41,72 @@ class Workload:
         bits: operands are integers below 2**bits in absolute value; with `scaled`, units of 2**-FRACTION.
         expect: the result in the clear, in the units of the operands.
         scaled: operands are handed to the peer as fixed-point numbers.
-        positive: the second operand is positive.
+        positive: operand 1 is positive; with `unsigned` operand 0 is as well.
         square: operands are n by n.
+        whole: a result depends on all rows of the operands.
+        slack: units by which a fixed-point result may be off, if that is more than 1 %.
     """
 
     bits: int
     expect: Callable[[Numbers, Numbers], Numbers]
     scaled: bool = False
     positive: bool = False
+    unsigned: bool = False
     square: bool = False
+    whole: bool = False
+    slack: float = 16
 
     def operations(self, n: int) -> int:
         """Elementary operations in one repetition."""
         return n**3 if self.square else n
 
 
+FEATURES, BATCH, EPOCHS, RATE = 50, 128, 10, 0.5
+GROUP = 100
+
+
+def batches(rows: int) -> list[tuple[int, int]]:
+    """(first row, row after the last) of each batch."""
+    return [(start, min(start + BATCH, rows)) for start in range(0, rows, BATCH)]
+
+
+def _trained(features: Numbers, labels: Numbers) -> Numbers:
+    """Weights, in units, of a logistic regression by gradient descent; operands in units."""
+    x, y, weights = features / 2.0**FRACTION, labels / 2.0**FRACTION, np.zeros(FEATURES)
+    for _ in range(EPOCHS):
+        for first, last in batches(len(y)):
+            guess = 1 / (1 + np.exp(-x[first:last] @ weights))
+            weights += x[first:last].T @ (y[first:last] - guess) * (RATE / (last - first))
+    return weights * 2.0**FRACTION
+
+
+def _group_sums(keys: Numbers, values: Numbers) -> Numbers:
+    """Sums in the order of their keys, and zeros for the rest of the rows."""
+    _, inverse = np.unique(keys, return_inverse=True)
+    sums = np.zeros(len(keys), np.int64)
+    np.add.at(sums, inverse, values)
+    return sums
+
+
+def _unit(function: Callable[[Numbers], Numbers]) -> Callable[[Numbers, Numbers], Numbers]:
+    """A function of real numbers on units."""
+    return lambda x, y: function(x / 2.0**FRACTION) * 2.0**FRACTION
+
+
 WORKLOADS = {
     "product": Workload(28, np.multiply),
     "comparison": Workload(58, np.less),
+    "equality": Workload(58, np.equal),
     "matmul": Workload(24, np.matmul, square=True),
     "fixed_product": Workload(28, lambda x, y: x * y / 2.0**FRACTION, scaled=True),
     "division": Workload(27, lambda x, y: x / y * 2.0**FRACTION, scaled=True, positive=True),
     "dependent_products": Workload(1, lambda x, y: x * y**DEPENDENT),
+    "exp": Workload(FRACTION + 2, _unit(np.exp), scaled=True, slack=3.0 * 2**FRACTION),  # SPU is 3 % off at 4
+    "sigmoid": Workload(FRACTION + 3, _unit(lambda x: 1 / (1 + np.exp(-x))), scaled=True, slack=256),
+    "sqrt": Workload(30, _unit(np.sqrt), scaled=True, unsigned=True),
+    "sort": Workload(58, lambda x, y: np.sort(x), whole=True),
+    "group_sum": Workload(31, _group_sums, whole=True),
+    "logistic_regression": Workload(FRACTION, _trained, scaled=True, whole=True, slack=0.02 * 2**FRACTION),
 }
 
 
@@ -71,32 +115,56 @@ def operand(name: str, n: int, which: int) -> Numbers:
     workload = WORKLOADS[name]
     if name == "dependent_products":
         return np.full(1, -1, np.int64)  # of order 2, so that no power of it outgrows any type
+    if name == "logistic_regression":
+        return _features(n) if not which else _labels(n)
+    if name == "group_sum" and not which:
+        groups = max(1, n // GROUP)
+        return np.abs(_spread(n, 0, 62)) % groups * 0x9E3779B1 & 0x7FFFFFFF
     shape = (n, n) if workload.square else (n,)
-    index = np.arange(np.prod(shape), dtype=np.uint64) * np.uint64(2) + np.uint64(which)
+    values = _spread(int(np.prod(shape)), which, workload.bits)
+    if workload.unsigned:
+        values = np.abs(values)
+    if workload.positive and which:
+        values = np.abs(values) | 1
+    if name == "equality" and which:
+        values[::4] = _spread(n, 0, workload.bits)[::4]
+    return (values / 2.0**FRACTION if workload.scaled else values).reshape(shape)
+
+
+def _spread(count: int, which: int, bits: int) -> Numbers:
+    index = np.arange(count, dtype=np.uint64) * np.uint64(256) + np.uint64(which)
     mixed = (index ^ (index >> np.uint64(7))) * np.uint64(0x9E3779B97F4A7C15)
     mixed = (mixed ^ (mixed >> np.uint64(31))) * np.uint64(0xD1342543DE82EF95)
-    values = (mixed >> np.uint64(64 - workload.bits)).astype(np.int64)
-    if workload.positive and which:
-        values |= 1
-    else:
-        values = np.where(mixed & np.uint64(1), values, -values)
-    return (values / 2.0**FRACTION if workload.scaled else values).reshape(shape)
+    mixed ^= mixed >> np.uint64(32)
+    values = (mixed >> np.uint64(64 - bits)).astype(np.int64)
+    return np.where(mixed & np.uint64(1), values, -values)
+
+
+def _features(n: int) -> Numbers:
+    return np.stack([_spread(n, k, FRACTION) for k in range(FEATURES)], axis=1) / 2.0**FRACTION
+
+
+def _labels(n: int) -> Numbers:
+    """On which side of a plane the features are."""
+    return (_features(n) @ [k % 7 - 3 for k in range(FEATURES)] > 0).astype(np.float64)
 
 
 def max_error(name: str, n: int, result: Numbers) -> float:
     """Largest error of the first results, in units (2**-FRACTION for fixed point).
 
     Raises:
-        SystemExit: whole numbers are wrong, or a fixed-point result is off by more than 1 % and 16 units.
+        SystemExit: whole numbers are wrong, or a fixed-point result is off by more than 1 % and its slack.
     """
     workload = WORKLOADS[name]
     unit = 2.0**FRACTION if workload.scaled else 1
-    x, y = (operand(name, n, which) * unit for which in range(2))
-    if not workload.square:
+    x, y = (operand(name, n, which) for which in range(2))
+    if workload.scaled:
+        x, y = x * unit, y * unit
+    if not workload.square and not workload.whole:
         x, y = x[:CHECKED], y[:CHECKED]
     wanted = workload.expect(x, y)[: len(result)]
     errors = np.abs(result * unit - wanted)
-    if np.any(errors > (np.maximum(16, np.abs(wanted) / 100) if workload.scaled else 0)):
+    if np.any(errors > (np.maximum(workload.slack, np.abs(wanted) / 100) if workload.scaled else 0)):
         raise SystemExit(f"{name}, n={n}: the results are wrong; largest error {errors.max()} units")
     return float(errors.max())
 

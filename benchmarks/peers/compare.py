@@ -45,12 +45,22 @@ ROWS = (
     Row("matmul", 512, "rep3", "spu"),
     Row("division", 10**5, "rep3", "spu"),
     Row("dependent_products", 10**4, "rep3", "spu"),
+    Row("equality", 10**6, "rep3", "spu"),
+    Row("exp", 10**5, "rep3", "spu"),
+    Row("sigmoid", 10**5, "rep3", "spu"),
+    Row("sqrt", 10**5, "rep3", "spu"),
+    Row("sort", 10**5, "rep3", "spu"),
+    Row("group_sum", 10**4, "rep3", "spu"),
+    Row("group_sum", 10**5, "rep3", "spu"),
+    Row("logistic_regression", 1000, "rep3", "spu"),
     Row("product", 10**6, "shamir", "mpyc"),
     Row("comparison", 10**4, "shamir", "mpyc"),
+    Row("equality", 10**4, "shamir", "mpyc"),
+    Row("sort", 10**3, "shamir", "mpyc"),
     Row("fixed_product", 10**4, "shamir", "mpyc"),
     Row("dependent_products", 10**4, "shamir", "mpyc"),
 )
-SCRIPTS = {"spu": "spu_workloads.py", "mpyc": "mpyc_products.py"}
+SCRIPTS = {"spu": "spu_workloads.py", "mpyc": "mpyc_workloads.py"}
 HEADINGS = (
     "workload", "n", "quorate", "TLS, s", "plain, s", "MB sent", "peer", "plain, s", "MB sent",
     "peer ÷ TLS", "peer ÷ plain", "others' CPU",

@@ -13,12 +13,16 @@ from typing import Any
 from common import (
     CHECKED,
     DEPENDENT,
+    EPOCHS,
+    FEATURES,
     FRACTION,
     PARTIES,
     PATIENCE,
+    RATE,
     WORKLOADS,
     Measured,
     Peer,
+    batches,
     main,
     max_error,
     operand,
@@ -32,6 +36,13 @@ SIZES = {
     "fixed_product": 10**6,
     "division": 10**5,
     "dependent_products": DEPENDENT,
+    "equality": 10**6,
+    "exp": 10**5,
+    "sigmoid": 10**5,
+    "sqrt": 10**5,
+    "sort": 10**5,
+    "group_sum": 10**5,
+    "logistic_regression": 1000,
 }
 
 
@@ -81,11 +92,44 @@ def _steps() -> dict[str, Callable[..., Any]]:
     return {
         "product": jnp.multiply,
         "comparison": jnp.less,
+        "equality": jnp.equal,
         "matmul": jnp.matmul,
         "fixed_product": jnp.multiply,
         "division": jnp.divide,
         "dependent_products": lambda x, y: jax.lax.fori_loop(0, DEPENDENT, lambda _, z: z * y, x),
+        "exp": lambda x, y: jnp.exp(x),
+        "sigmoid": lambda x, y: jax.nn.sigmoid(x),
+        "sqrt": lambda x, y: jnp.sqrt(x),
+        "sort": lambda x, y: jnp.sort(x),
+        "group_sum": _group_sum,
+        "logistic_regression": _train,
     }
+
+
+def _group_sum(keys: Any, values: Any) -> Any:
+    """Sort by key, add up, bring the last row of every group to the front, take differences."""
+    import jax
+    import jax.numpy as jnp
+
+    keys, values = jax.lax.sort((keys, values), num_keys=1)
+    totals = jnp.cumsum(values)
+    inner = jnp.concatenate([keys[1:] == keys[:-1], jnp.zeros(1, bool)]).astype(jnp.int64)
+    inner, totals = jax.lax.sort((inner, totals), num_keys=1)
+    sums = totals - jnp.concatenate([jnp.zeros(1, totals.dtype), totals[:-1]])
+    return jnp.where(inner == 0, sums, 0)
+
+
+def _train(features: Any, labels: Any) -> Any:
+    import jax
+    import jax.numpy as jnp
+
+    weights = jnp.zeros(FEATURES)
+    for _ in range(EPOCHS):
+        for first, last in batches(features.shape[0]):
+            x, y = features[first:last], labels[first:last]
+            guess = jax.nn.sigmoid(x @ weights)
+            weights = weights + x.T @ (y - guess) * (RATE / (last - first))
+    return weights
 
 
 def _link(rank: int, port: int) -> Any:

@@ -14,7 +14,14 @@ import numpy as np
 from common import DEPENDENT, FRACTION, PARTIES, WORKLOADS, Measured, Peer, main, max_error, operand, peak_mb
 
 PRIME = 2**61 - 1
-SIZES = {"product": 10**6, "comparison": 10**4, "fixed_product": 10**4, "dependent_products": DEPENDENT}
+SIZES = {
+    "product": 10**6,
+    "comparison": 10**4,
+    "equality": 10**4,
+    "fixed_product": 10**4,
+    "dependent_products": DEPENDENT,
+    "sort": 10**3,
+}
 SHOWN = 100
 
 
@@ -50,7 +57,7 @@ def _kind(mpc: Any, name: str) -> Any:
     """The secret type: the field of quorate's own Shamir protocol where MPyC needs no headroom."""
     if WORKLOADS[name].scaled:
         return mpc.SecFxp(64, FRACTION)
-    return mpc.SecInt(64) if name == "comparison" else mpc.SecFld(PRIME)
+    return mpc.SecInt(64) if name in ("comparison", "equality", "sort") else mpc.SecFld(PRIME)
 
 
 async def _dealt(mpc: Any, kind: Any, values: Any) -> Any:
@@ -74,7 +81,8 @@ async def _step(mpc: Any, name: str, x: Any, y: Any) -> Any:
             z = z * y
             await mpc.gather(z)  # 5 to 10 % faster than to let all the tasks wait at once
         return z
-    z = x < y if name == "comparison" else x * y
+    steps = {"comparison": lambda: x < y, "equality": lambda: x == y, "sort": lambda: mpc.np_sort(x)}
+    z = steps.get(name, lambda: x * y)()
     await mpc.gather(z)
     return z
 
