@@ -1,31 +1,44 @@
 """Division by a secret.
 
-Source: Goldschmidt's iteration, as used for secret-shared numbers by Catrina, Saxena, "Secure Computation with
-Fixed-Point Numbers", FC 2010. Deviations: normalisation to [1/4, 1) in steps of four, which halves the number of bits
-to convert; and corrections with the exact remainder (none, one or two, as the ranges demand), which make the error
-independent of the size of the quotient.
+The divisor is normalised to d in [1/4, 1); 1/d is a trigonometric sum (`series`); what the first quotient leaves is
+found exactly as a remainder and divided in turn, until less than `REST` of a unit can be left. How many harmonics the
+sum has and how many corrections there are follows from the ranges, whatever is cheaper.
+
+Source: correction by exact remainders as in Markstein, "Software Division and Square Root Using Goldschmidt's
+Algorithms", RNC 2004. Deviation: no iteration for the reciprocal.
+
+Rounds with rep3, for a secret divisor whose leading bit may be in one of f pairs: 5 + log2(word of the divisor) +
+ceil(log2(f)) for the power of four, then 1 + 3 for the reciprocal, 2 for the quotient and 5 for each correction.
 """
 
 from __future__ import annotations
 
 import math
+from fractions import Fraction
+from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 
-from quorate.circuits.normalise import Normaliser, normaliser, working_bits
-from quorate.engine.exchange import Step, parallel
+from quorate.circuits.normalise import Factor, Power, normal, normal_bits, normal_digits, normaliser, scaled
+from quorate.circuits.series import FRACTION, Series, Traits, evaluate, finest, normal_error, traits
+from quorate.circuits.wave_tables import RECIPROCAL
+from quorate.engine.exchange import Step
 from quorate.engine.names import Scope
 from quorate.errors import UserError
 from quorate.protocols.base import Protocol
 from quorate.sharing.share import Arithmetic
 
-__all__ = ["corrections", "divide", "worst_error"]
+__all__ = ["Division", "Inverse", "corrections", "divide", "inverted", "worst_error"]
 
 REST = 0.25
 """What the estimates may leave of the error, in units of the last place; truncation comes on top."""
 
-ITERATIONS = 3
-START, SLOPE = 3.83, 3
+CORRECTION = 8
+"""What a correction costs in harmonics: about 120 bytes in all with rep3, where a harmonic costs 16."""
+
+COARSEST, MOST = 8, 5
+"""Fewest fraction bits of a reciprocal, and most estimates."""
 
 
 def worst_error(p: Protocol) -> float:
@@ -33,117 +46,149 @@ def worst_error(p: Protocol) -> float:
     return p.truncation_error + REST
 
 
+class Estimate(NamedTuple):
+    """A quotient below 2**bits: fraction bits of the normalised dividend, and what the estimate leaves, in units of the
+    result, before its last truncation."""
+
+    bits: int
+    keep: int
+    error: float
+
+
+class Division(NamedTuple):
+    """How a division goes: the reciprocal with its fraction bits, the first estimate and the corrections."""
+
+    series: Series
+    digits: int
+    steps: tuple[Estimate, ...]
+
+    @property
+    def cost(self) -> int:
+        """In harmonics."""
+        return self.series.harmonics + CORRECTION * len(self.steps)
+
+
 def divide(
-    p: Protocol, at: Scope, x: Arithmetic, y: Arithmetic, *, divisor_bits: int, quotient_bits: int, scale: int
+    p: Protocol,
+    at: Scope,
+    x: Arithmetic,
+    y: Arithmetic,
+    *,
+    divisor_bits: int,
+    quotient_bits: int,
+    scale: int,
+    divisor_low: int = 0,
 ) -> Step[Arithmetic]:
     """x / y * 2**scale, elementwise for equal shapes, within `worst_error`; 0 where y = 0, within twice that.
 
-    Requires 0 <= y < 2**divisor_bits and |x / y| < 2**quotient_bits.
+    Requires divisor_low <= y < 2**divisor_bits, divisor_low >= 0, and |x / y| < 2**quotient_bits.
 
     Raises:
         UserError: the bounds are too wide for the protocol's range.
     """
-    quotient_bits = max(0, quotient_bits)
+    quotient_bits, high = max(0, quotient_bits), (1 << divisor_bits) - 1
     if quotient_bits + scale < 0:
         return p.public(np.zeros(x.shape, np.int64))
-    passes = corrections(p, divisor_bits=divisor_bits, quotient_bits=quotient_bits, scale=scale)
-    powers = yield from normaliser(p, at.child("normalise"), y, divisor_bits, "found", "factor")
-    reciprocal = yield from _reciprocal(p, at.child("reciprocal"), y, powers)
-    work = _Quotient(p, powers, reciprocal)
-    quotient = yield from work.estimate(at.child("first"), x, quotient_bits, scale)
+    plan = corrections(p, divisor_bits=divisor_bits, quotient_bits=quotient_bits, scale=scale, divisor_low=divisor_low)
+    inverse = yield from inverted(p, at, y, divisor_low, high, plan.series, plan.digits)
+    quotient = yield from _estimate(p, at.child("first"), x, inverse, plan.steps[0], scale)
     raised = max(0, scale)
-    for k, bits in enumerate(passes):
+    for k, step in enumerate(plan.steps[1:]):
         here = at.child(f"correction {k}")
         product = yield from p.mul(here.child("product"), quotient, y)
         remainder = p.sub(p.scale(x, 1 << raised), p.scale(product, 1 << (raised - scale)))
-        more = yield from work.estimate(here.child("estimate"), remainder, bits, scale - raised)
+        more = yield from _estimate(p, here.child("estimate"), remainder, inverse, step, scale - raised)
         quotient = p.add(quotient, more)
     return quotient
 
 
-def corrections(p: Protocol, *, divisor_bits: int, quotient_bits: int, scale: int) -> list[int]:
-    """For every correction that `divide` needs, the bits of its quotient.
+class Inverse(NamedTuple):
+    """A secret divisor y up to `high` as `factor`, see `normaliser`, and 1 / d with `digits` fraction bits; for y = 0
+    both are 0, the latter within a few units."""
+
+    factor: Factor
+    reciprocal: Arithmetic
+    high: int
+    digits: int
+
+
+def inverted(p: Protocol, at: Scope, y: Arithmetic, low: int, high: int, series: Series, digits: int) -> Step[Inverse]:
+    """The inverse of a divisor from low to high, low >= 0."""
+    wanted: list[Power] = ["factor"] if low else ["factor", "found"]
+    powers = yield from normaliser(p, at.child("normalise"), y, low, high, *wanted)
+    d = yield from normal(p, at.child("normal"), y, powers["factor"], high)
+    unit = Fraction(1, 1 << normal_digits(p.modulus_bits, high))
+    reciprocal = yield from evaluate(p, at.child("reciprocal"), d, series, unit, digits, not low)
+    found = powers.get("found")
+    if isinstance(found, Arithmetic):
+        # At d = 0 the sum is not small, and what truncation leaves of 0 must not grow by it.
+        there = round(Fraction(series.zero << digits, 1 << FRACTION))
+        reciprocal = p.add(reciprocal, p.scale(p.add_public(found, np.asarray(-1, np.int64)), there))
+    return Inverse(powers["factor"], reciprocal, high, digits)
+
+
+def _estimate(p: Protocol, at: Scope, x: Arithmetic, inverse: Inverse, step: Estimate, wanted: int) -> Step[Arithmetic]:
+    """x / y with `wanted` fraction bits, for |x / y| < 2**step.bits.
+
+    Since y * factor < 2**normal_bits, x * factor stays below that times the quotient.
+    """
+    part = yield from scaled(p, at.child("part"), x, inverse.factor, normal_bits(inverse.high) - step.keep)
+    return (yield from scaled(p, at.child("quotient"), part, inverse.reciprocal, inverse.digits + step.keep - wanted))
+
+
+def corrections(p: Protocol, *, divisor_bits: int, quotient_bits: int, scale: int, divisor_low: int = 0) -> Division:
+    """How `divide` goes with these bounds.
 
     Raises:
         UserError: the bounds are too wide for the protocol's range.
     """
-    quotient_bits, digits = max(0, quotient_bits), 2 * -(-divisor_bits // 2)
-    room, raised = p.capacity - working_bits(p) - 2, max(0, scale)
-    fits = quotient_bits <= room and quotient_bits + digits <= p.capacity and quotient_bits + scale + 12 <= p.capacity
-    error, passes = _estimate_error(p, quotient_bits, scale), []
-    while fits and error > REST:
-        bits = math.ceil(math.log2((error + p.truncation_error) * 2.0 ** (raised - scale)))
-        fits = bits <= room and bits + digits <= p.capacity
-        error = _estimate_error(p, bits, scale - raised)
-        passes.append(bits)
-    if not fits:
+    plan = _cheapest(traits(p), divisor_bits, max(0, quotient_bits), scale, not divisor_low)
+    if plan is None:
         raise UserError(
-            f"a division with a divisor below 2**{digits} and a quotient below 2**{quotient_bits} with {scale} "
+            f"a division with a divisor below 2**{divisor_bits} and a quotient below 2**{quotient_bits} with {scale} "
             f"fraction bits does not fit {p.name}, whose numbers have {p.capacity} bits; declare narrower ranges for "
             "the columns, pass a bound for the quotient, or use fewer fraction bits"
         )
-    return passes
+    return plan
 
 
-def _kept(p: Protocol, bits: int) -> int:
-    """Fraction bits of a normalised dividend whose quotient is below 2**bits."""
-    return min(p.capacity - bits - working_bits(p) - 2, working_bits(p))
+@cache
+def _cheapest(t: Traits, divisor_bits: int, quotient_bits: int, scale: int, zero: bool) -> Division | None:
+    high = (1 << divisor_bits) - 1
+    if quotient_bits + normal_bits(high) > t.capacity or quotient_bits + scale + 2 > t.capacity:
+        return None
+    found = [
+        plan
+        for series in RECIPROCAL
+        for digits in range(COARSEST, finest(t, series, zero) + 1)
+        if (plan := _division(t, series, digits, high, quotient_bits, scale, zero)) is not None
+    ]
+    return min(found, key=lambda plan: (plan.cost, plan.steps[-1].error), default=None)
 
 
-def _estimate_error(p: Protocol, bits: int, digits: int) -> float:
-    """Worst error of `_Quotient.estimate`, its last truncation left out.
-
-    The reciprocal's relative error is below 11 units of its last place per unit of `truncation_error`, the normalised
-    dividend's error grows by the reciprocal, at most 4.
-    """
-    unit = p.truncation_error
-    return unit * (2.0 ** (bits - working_bits(p) + 4) + 2.0 ** (2 - _kept(p, bits))) * 2.0**digits
-
-
-def _reciprocal(p: Protocol, at: Scope, y: Arithmetic, powers: Normaliser) -> Step[Arithmetic]:
-    """About 4**pairs / (y * factor), in (1, 4], with `working_bits` fraction bits.
-
-    For y = 0 about 0, so that what truncation leaves of 0 does not grow. From w = 3.83 - 3 d the relative error e is
-    below 0.234 in absolute value and is squared by every iteration; w and e are improved in the same round.
-    """
-    bits = working_bits(p)
-    d = yield from scaled_product(p, at.child("normal"), y, powers.powers["factor"], 2 * powers.pairs, bits)
-    one = np.asarray(1 << bits, np.int64)
-    w = p.sub(p.scale(powers.powers["found"], round(START * (1 << bits))), p.scale(d, SLOPE))
-    product = yield from p.mul(at.child("error"), d, w, bits)
-    e = p.add_public(p.neg(product), one)
-    for k in range(ITERATIONS):
-        here = at.child(f"iteration {k}")
-        better, e = yield from parallel(
-            [p.mul(here.child("w"), w, p.add_public(e, one), bits), p.mul(here.child("e"), e, e, bits)]
-        )
-        w = better
-    return (yield from p.mul(at.child("last"), w, p.add_public(e, one), bits))
+def _division(
+    t: Traits, series: Series, digits: int, high: int, quotient_bits: int, scale: int, zero: bool
+) -> Division | None:
+    """The estimates with that reciprocal until one leaves at most `REST`; None if they do not fit or get there."""
+    relative, raised = normal_error(t, series, high, digits, zero), max(0, scale)
+    steps: list[Estimate] = []
+    bits, wanted = quotient_bits, scale
+    while len(steps) < MOST:
+        step = _fitted(t, relative, digits, normal_bits(high), bits, wanted)
+        if step is None:
+            return None
+        steps.append(step)
+        if step.error <= REST:
+            return Division(series, digits, tuple(steps))
+        bits = math.frexp(math.ldexp(step.error + t.truncation, raised - scale))[1]
+        wanted = scale - raised
+    return None
 
 
-def scaled_product(p: Protocol, at: Scope, x: Arithmetic, y: Arithmetic, digits: int, wanted: int) -> Step[Arithmetic]:
-    """x * y, a number with `digits` fraction bits, brought to `wanted` fraction bits."""
-    product = yield from p.mul(at, x, y, max(0, digits - wanted))
-    return p.scale(product, 1 << (wanted - digits)) if wanted > digits else product
-
-
-class _Quotient:
-    """Multiplication by the reciprocal of one divisor."""
-
-    def __init__(self, p: Protocol, powers: Normaliser, reciprocal: Arithmetic) -> None:
-        self.p = p
-        self.powers = powers
-        self.reciprocal = reciprocal
-
-    def estimate(self, at: Scope, x: Arithmetic, bits: int, wanted: int) -> Step[Arithmetic]:
-        """x / y with `wanted` fraction bits, for |x / y| < 2**bits.
-
-        Since y * factor < 4**pairs, x * factor stays below 2**bits * 4**pairs.
-        """
-        p, keep = self.p, _kept(self.p, bits)
-        part = yield from scaled_product(
-            p, at.child("part"), x, self.powers.powers["factor"], 2 * self.powers.pairs, keep
-        )
-        return (
-            yield from scaled_product(p, at.child("quotient"), part, self.reciprocal, keep + working_bits(p), wanted)
-        )
+def _fitted(t: Traits, relative: float, digits: int, room: int, bits: int, wanted: int) -> Estimate | None:
+    """The estimate with as many bits of the dividend as fit; None where there is no room."""
+    keep = min(t.capacity - 1 - max(bits, 0) - digits, t.capacity - digits + wanted, room)
+    if keep < 1 or bits + room > t.capacity:
+        return None
+    cut = 4 * (1 + relative) * t.truncation * math.ldexp(1.0, -keep) if keep < room else 0.0
+    return Estimate(bits, keep, math.ldexp(math.ldexp(relative, bits) + cut, wanted))

@@ -2,66 +2,121 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from collections.abc import Callable
+from typing import Literal
 
-from quorate.circuits.convert import bits_at, to_bits
+import numpy as np
+
+from quorate.circuits.convert import to_bits
 from quorate.circuits.logic import or_
 from quorate.engine.exchange import Step
 from quorate.engine.names import Scope
+from quorate.kernels.pairs import bits_of, split_pairs
 from quorate.protocols.base import Protocol
 from quorate.sharing.share import Arithmetic, Boolean
 
-__all__ = ["Normaliser", "normaliser", "working_bits"]
+__all__ = ["Factor", "Power", "leading_pair", "normal", "normal_bits", "normal_digits", "normaliser", "scaled"]
+
+Power = Literal["found", "factor", "root", "inverse_root", "exponent"]
+
+SPARE = 30
+"""Bits that a modulus has beyond the fraction bits of a number whose angle is taken; see `series`."""
+
+Factor = Arithmetic | int
+"""A secret power, or a public one where the range of the number leaves only one."""
+
+WEIGHTS: dict[Power, Callable[[int, int], int]] = {
+    "found": lambda k, last: 1,
+    "factor": lambda k, last: 4 ** (last - k),
+    "root": lambda k, last: 2 ** (k + 1),
+    "inverse_root": lambda k, last: 2 ** (last - k),
+    "exponent": lambda k, last: 2 * (k + 1),
+}
 
 
-Power = Literal["found", "factor", "root"]
+def leading_pair(value: int) -> int:
+    """In which pair of bits, from the lowest on, the leading bit of a positive number is."""
+    return (value.bit_length() - 1) // 2
 
 
-class Normaliser(NamedTuple):
-    """Secret powers that belong to a number 0 <= y < 4**pairs.
+def normal_bits(high: int) -> int:
+    """Bits of y * factor, for y up to `high`."""
+    return 2 * (leading_pair(high) + 1)
 
-    For y > 0, y * factor lies in [4**(pairs - 1), 4**pairs) and root * root * factor = 4**pairs; for y = 0 both are 0.
-    `found` is 1 for y > 0, else 0. `powers` holds those that were asked for.
+
+def normal_digits(modulus_bits: int, high: int) -> int:
+    """Fraction bits of normal numbers: all, or as many as an angle modulo 2**modulus_bits can be taken of exactly
+    enough."""
+    return min(normal_bits(high), modulus_bits - SPARE)
+
+
+def normaliser(p: Protocol, at: Scope, y: Arithmetic, low: int, high: int, *wanted: Power) -> Step[dict[Power, Factor]]:
+    """Powers that belong to numbers y from low to high, low >= 0; all are 0 for y = 0.
+
+    With k the pair of bits that y starts in and `last` the one that `high` starts in: `found` is 1, `factor` is
+    4**(last - k), so
+    that d = y * factor / 2**normal_bits(high) lies in [1/4, 1); `root` 2**(k + 1), so that its product with the root of d is
+    the root of y; `inverse_root` 2**(last - k), and `exponent` 2 (k + 1), so that log2(y) is log2(d) + exponent.
+
+    Cost for f pairs that y can start in: a decomposition, an or of pairs, ceil(log2(f)) ors of prefixes (words of f
+    bits), and `weigh` of f flags, one sum for each power. Nothing, where low and high start in the same pair.
     """
-
-    powers: dict[Power, Arithmetic]
-    pairs: int
-
-
-def working_bits(p: Protocol) -> int:
-    """Fraction bits of numbers of about one such that products of two of them, up to 4, fit."""
-    return (p.capacity - 3) // 2
-
-
-def normaliser(p: Protocol, at: Scope, y: Arithmetic, width: int, *wanted: Power) -> Step[Normaliser]:
-    """The wanted powers for 0 <= y < 2**width: bits, prefix or over pairs of bits, one conversion of bits.
-
-    Costs a decomposition, ceil(log2(width)) rounds of ors and one conversion of ceil(width / 2) bits per number.
-    """
-    pairs = -(-width // 2)
-    words = yield from to_bits(p, at.child("bits"), y, 2 * pairs)
-    filled = yield from _prefix_or(p, at.child("prefix"), words, pairs)
-    above = filled.map(lambda part: part >> part.dtype.type(2))
-    first = p.xor(filled, above)
-    weights: dict[Power, list[int]] = {
-        "found": [1] * pairs,
-        "factor": [4 ** (pairs - 1 - k) for k in range(pairs)],
-        "root": [2 ** (k + 1) for k in range(pairs)],
-    }
-    flags = bits_at(first, [2 * k for k in range(pairs)])
-    sums = yield from p.weigh(at.child("flags"), flags, [weights[power] for power in wanted])
-    return Normaliser(dict(zip(wanted, sums, strict=True)), pairs)
+    last, first = leading_pair(high), leading_pair(max(low, 1))
+    if low > 0 and first == last:
+        return {power: WEIGHTS[power](last, last) for power in wanted}
+    words = yield from to_bits(p, at.child("bits"), y, 2 * (last + 1))
+    found = yield from _pairs(p, at.child("pairs"), words)
+    filled = yield from _prefix_or(p, at.child("prefix"), found, last - first + 1)
+    flags = _flags(p, filled, first if low > 0 else None, last)
+    start = last + 1 - flags.shape[0]
+    weights = [[WEIGHTS[power](k, last) for k in range(start, last + 1)] for power in wanted]
+    sums = yield from p.weigh(at.child("flags"), flags, weights)
+    return dict(zip(wanted, sums, strict=True))
 
 
-def _prefix_or(p: Protocol, at: Scope, words: Boolean, pairs: int) -> Step[Boolean]:
-    """At even bit 2k: whether any bit at 2k or above is set; odd bits are zero."""
-    kind = words.parts[0].dtype.type
-    even = kind(sum(1 << (2 * k) for k in range(pairs)))
-    odd = words.map(lambda part: (part >> kind(1)) & even)
-    found = yield from or_(p, at.child("pairs"), words.map(lambda part: part & even), odd)
-    distance = 1
-    while distance < pairs:
-        moved = found.map(lambda part, by=2 * distance: part >> kind(by))  # type: ignore[misc]
-        found = yield from or_(p, at.child(f"distance {distance}"), found, moved)
+def normal(p: Protocol, at: Scope, y: Arithmetic, factor: Factor, high: int) -> Step[Arithmetic]:
+    """y * factor with `normal_digits`: exact, or within a truncation's error where there are too many."""
+    drop = normal_bits(high) - normal_digits(p.modulus_bits, high)
+    return (yield from scaled(p, at, y, factor, drop))
+
+
+def scaled(p: Protocol, at: Scope, x: Arithmetic, by: Factor, shift: int = 0) -> Step[Arithmetic]:
+    """x * by / 2**shift, with the error of a truncation for shift > 0; a negative shift multiplies."""
+    by, shift = (by << -shift, 0) if isinstance(by, int) and shift < 0 else (by, shift)
+    if not isinstance(by, int):
+        product = yield from p.mul(at, x, by, max(0, shift))
+        return p.scale(product, 1 << -shift) if shift < 0 else product
+    common = min(shift, (by & -by).bit_length() - 1)
+    by, shift = by >> common, shift - common
+    product = p.scale(x, by)
+    return (yield from p.truncate(at, product, shift)) if shift else product
+
+
+def _pairs(p: Protocol, at: Scope, words: Boolean) -> Step[Boolean]:
+    """Which pairs of bits are not 00, as words of half the width."""
+    halves = [split_pairs(part) for part in words.parts]
+    lanes = 8 * halves[0][0].dtype.itemsize
+    even, odd = (Boolean(words.scheme, tuple(half[k] for half in halves), lanes) for k in range(2))
+    return (yield from or_(p, at, even, odd))
+
+
+def _prefix_or(p: Protocol, at: Scope, words: Boolean, count: int) -> Step[Boolean]:
+    """At each position: whether a bit is set there or at one of the `count - 1` next higher ones."""
+    kind, distance = words.parts[0].dtype.type, 1
+    while distance < count:
+        moved = words.map(lambda part, by=distance: part >> kind(by))  # type: ignore[misc]
+        words = yield from or_(p, at.child(f"distance {distance}"), words, moved)
         distance *= 2
-    return found
+    return words
+
+
+def _flags(p: Protocol, filled: Boolean, first: int | None, last: int) -> Boolean:
+    """Which pair is the leading one, from pair `first` (known to be at or below it) or from 0 on."""
+    kind = filled.parts[0].dtype.type
+    if first is not None:
+        above = kind((1 << (last + 1)) - (1 << (first + 1)))
+        filled = filled.map(lambda part: part & above)
+        filled = p.xor_public(filled, np.full(filled.shape, 1 << first, kind))
+    edge = p.xor(filled, filled.map(lambda part: part >> kind(1)))
+    start = first or 0
+    return Boolean(edge.scheme, tuple(bits_of(part, start, last + 1 - start) for part in edge.parts))

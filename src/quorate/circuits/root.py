@@ -1,77 +1,135 @@
-"""Square root of a secret.
+"""Square root of a secret, and its inverse.
 
-Source: Goldschmidt's iteration for square root and its reciprocal, as in Markstein, "Software Division and Square Root
-Using Goldschmidt's Algorithms", RNC 2004. Deviation: normalisation to [1/4, 1) by a secret power of four.
+The number is normalised to d in [1/4, 1) by a power of four; the root of d is a trigonometric sum (`series`), and the
+root of the power of four a power of two, known from the same bits. Ours.
+
+Rounds with rep3, for a number whose leading bit may be in one of f pairs: 5 + log2(its word) + ceil(log2(f)) for the
+powers, then 1 + 3 for the root of d and 2 for the result.
 """
 
 from __future__ import annotations
 
+from fractions import Fraction
+from functools import cache
+from typing import NamedTuple
+
 import numpy as np
 
-from quorate.circuits.divide import scaled_product
-from quorate.circuits.normalise import normaliser, working_bits
-from quorate.engine.exchange import Step, parallel
+from quorate.circuits.normalise import leading_pair, normal, normal_digits, normaliser, scaled
+from quorate.circuits.series import Series, Traits, evaluate, finest, normal_error, traits
+from quorate.circuits.wave_tables import INVERSE_ROOT, ROOT
+from quorate.engine.exchange import Step
 from quorate.engine.names import Scope
 from quorate.errors import UserError
 from quorate.protocols.base import Protocol
 from quorate.sharing.share import Arithmetic
 
-__all__ = ["RELATIVE_ERROR", "check_root", "sqrt"]
+__all__ = ["RELATIVE_ERROR", "check_inverse_root", "check_root", "inverse_root", "sqrt"]
 
 RELATIVE_ERROR = 2.0**-23
 """Worst relative error, to which a unit of the last place is added; both times the protocol's `truncation_error`."""
 
-ITERATIONS = 4
-START, SLOPE = 2.12, 1.1875
+
+class Root(NamedTuple):
+    """A sum for the root of a normalised number, its fraction bits, and how many bits are dropped in the end."""
+
+    series: Series
+    digits: int
+    drop: int
 
 
-def sqrt(p: Protocol, at: Scope, x: Arithmetic, *, bits: int, shift_in: int, scale: int) -> Step[Arithmetic]:
-    """sqrt(x / 2**shift_in) * 2**scale for 0 <= x < 2**bits, elementwise; for the error see `RELATIVE_ERROR`.
+def sqrt(
+    p: Protocol, at: Scope, x: Arithmetic, *, bits: int, shift_in: int, scale: int, low: int = 0
+) -> Step[Arithmetic]:
+    """sqrt(x / 2**shift_in) * 2**scale for low <= x < 2**bits, elementwise; for the error see `RELATIVE_ERROR`.
 
     Raises:
         UserError: the result does not fit the protocol's range.
     """
-    drop = check_root(p, bits=bits, shift_in=shift_in, scale=scale)
-    if shift_in % 2:
-        x, bits = p.add(x, x), bits + 1
-    powers = yield from normaliser(p, at.child("normalise"), x, bits, "factor", "root")
-    work, digits = working_bits(p), 2 * powers.pairs
-    d = yield from scaled_product(p, at.child("normal"), x, powers.powers["factor"], digits, work)
-    root = yield from _normal_root(p, at.child("root"), d, work)
-    if drop > p.capacity:
+    how = check_root(p, bits=bits, shift_in=shift_in, scale=scale)
+    if how.drop > p.capacity:
         return p.public(np.zeros(x.shape, np.int64))
-    return (yield from p.mul(at.child("scale"), root, powers.powers["root"], drop))
+    x, low, bits = _even(p, x, low, bits, shift_in)
+    high = (1 << bits) - 1
+    powers = yield from normaliser(p, at.child("normalise"), x, low, high, "factor", "root")
+    d = yield from normal(p, at.child("normal"), x, powers["factor"], high)
+    unit = Fraction(1, 1 << normal_digits(p.modulus_bits, high))
+    root = yield from evaluate(p, at.child("root"), d, how.series, unit, how.digits, not low)
+    return (yield from scaled(p, at.child("scale"), root, powers["root"], how.drop))
 
 
-def check_root(p: Protocol, *, bits: int, shift_in: int, scale: int) -> int:
-    """How many bits `sqrt` drops at its end.
+def check_root(p: Protocol, *, bits: int, shift_in: int, scale: int) -> Root:
+    """How `sqrt` goes.
 
     Raises:
         UserError: numbers of that many bits, or a result that fine, do not fit the protocol.
     """
-    odd, work = shift_in % 2, working_bits(p)
-    pairs = -(-(bits + odd) // 2)
-    if 2 * pairs > p.capacity or work + pairs + 1 > p.capacity:
+    odd = shift_in % 2
+    high = (1 << (bits + odd)) - 1
+    pairs = leading_pair(high) + 1
+    if 2 * pairs > p.capacity:
         raise UserError(f"a square root of numbers of {bits} bits does not fit {p.name}; declare narrower ranges")
-    drop = work - (scale - (shift_in + odd) // 2)
+    series, digits = _chosen(traits(p), ROOT, high, p.capacity - 1 - pairs, 0.5)
+    drop = digits - (scale - (shift_in + odd) // 2)
     if drop < 1:
         raise UserError(f"a square root with {scale} fraction bits is finer than {p.name} can compute; use fewer")
-    return drop
+    return Root(series, digits, drop)
 
 
-def _normal_root(p: Protocol, at: Scope, d: Arithmetic, work: int) -> Step[Arithmetic]:
-    """The square root of d in [1/4, 1), with `work` fraction bits."""
-    start = np.asarray(round(START * (1 << work)), np.int64)
-    slope_bits = 4
-    slope = yield from p.truncate(at.child("slope"), p.scale(d, -round(SLOPE * (1 << slope_bits))), slope_bits)
-    inverse = p.add_public(slope, start)
-    g = yield from p.mul(at.child("start"), d, inverse, work)
-    h = yield from p.truncate(at.child("half"), inverse, 1)
-    half = np.asarray(1 << (work - 1), np.int64)
-    for k in range(ITERATIONS):
-        here = at.child(f"iteration {k}")
-        product = yield from p.mul(here.child("r"), g, h, work)
-        r = p.add_public(p.neg(product), half)
-        more_g, more_h = yield from parallel([p.mul(here.child("g"), g, r, work), p.mul(here.child("h"), h, r, work)])
-        g, h = p.add(g, more_g), p.add(h, more_h)
-    return g
+def inverse_root(
+    p: Protocol, at: Scope, x: Arithmetic, *, bits: int, shift_in: int, scale: int, low: int = 1
+) -> Step[Arithmetic]:
+    """2**scale / sqrt(x / 2**shift_in) for low <= x < 2**bits, low >= 1, elementwise; see `RELATIVE_ERROR`.
+
+    Raises:
+        UserError: the result does not fit the protocol's range.
+    """
+    how = check_inverse_root(p, bits=bits, shift_in=shift_in, scale=scale, low=low)
+    x, low, bits = _even(p, x, low, bits, shift_in)
+    high = (1 << bits) - 1
+    powers = yield from normaliser(p, at.child("normalise"), x, low, high, "factor", "inverse_root")
+    d = yield from normal(p, at.child("normal"), x, powers["factor"], high)
+    unit = Fraction(1, 1 << normal_digits(p.modulus_bits, high))
+    root = yield from evaluate(p, at.child("root"), d, how.series, unit, how.digits)
+    return (yield from scaled(p, at.child("scale"), root, powers["inverse_root"], how.drop))
+
+
+def check_inverse_root(p: Protocol, *, bits: int, shift_in: int, scale: int, low: int) -> Root:
+    """How `inverse_root` goes.
+
+    Raises:
+        UserError: numbers of that many bits, or a result that fine, do not fit the protocol.
+    """
+    odd = shift_in % 2
+    high, least = (1 << (bits + odd)) - 1, low << odd
+    last, spread = leading_pair(high), leading_pair(high) - leading_pair(least)
+    if 2 * (last + 1) > p.capacity:
+        raise UserError(f"an inverse root of numbers of {bits} bits does not fit {p.name}; declare narrower ranges")
+    series, digits = _chosen(traits(p), INVERSE_ROOT, high, p.capacity - 2 - spread, 1.0)
+    # The root of d, at most 2, times 2**(last - k), stands for the result times 2**(digits + last + 1).
+    drop = digits + last + 1 - (scale + (shift_in + odd) // 2)
+    if drop < 1:
+        raise UserError(
+            f"an inverse root with {scale} fraction bits is finer than {p.name} can compute here; use fewer, or "
+            "declare a narrower range"
+        )
+    return Root(series, digits, drop)
+
+
+def _even(p: Protocol, x: Arithmetic, low: int, bits: int, shift_in: int) -> tuple[Arithmetic, int, int]:
+    """The number and its bounds at an even scale."""
+    return (p.add(x, x), 2 * low, bits + 1) if shift_in % 2 else (x, low, bits)
+
+
+@cache
+def _chosen(t: Traits, tables: tuple[Series, ...], high: int, room: int, least: float) -> tuple[Series, int]:
+    """The cheapest sum that is good enough, else the best, with as many fraction bits as fit; `least` is its lowest
+    value."""
+    found: list[tuple[float, Series, int]] = []
+    for series in tables:
+        digits = min(room, finest(t, series, True))
+        own = (normal_error(t, series, high, digits, True) - series.error) / least
+        found.append((series.error + own, series, digits))
+        if found[-1][0] <= RELATIVE_ERROR * t.truncation:
+            return series, digits
+    return min(found, key=lambda entry: entry[0])[1:]

@@ -11,8 +11,9 @@ a relative 2**-44.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -127,14 +128,16 @@ def _trust() -> None:
 SUMS_OF_SAMPLE = (2435216508351, 25884970659222)
 
 
-@intrinsic
-def _bits(typing: Any, x: Any) -> Any:
+def _bits_of(typing: Any, x: Any) -> Any:
     """The bits of a double as int64."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.bitcast(args[0], ir.IntType(64))
 
     return types.int64(types.float64), generate
+
+
+_bits = cast(Callable[[Any], Any], intrinsic(_bits_of))
 
 
 @device

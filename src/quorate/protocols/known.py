@@ -15,7 +15,7 @@ of the array, at several parties on the same summand, and has to give the same t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,6 +26,7 @@ from quorate.engine.names import Scope
 from quorate.kernels import field
 from quorate.kernels.analytic import column_dot
 from quorate.kernels.ghost import contiguous, is_ghost
+from quorate.kernels.ring import weighted_halves
 from quorate.protocols.base import Function, Protocol
 from quorate.protocols.groups import SUM, pair
 from quorate.sharing.share import Arithmetic
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from quorate.protocols.semi2k import Semi2k
     from quorate.protocols.shamir import Shamir
 
-__all__ = ["clear", "dot", "rep3", "rep3_dot", "semi2k", "shamir"]
+__all__ = ["clear", "dot", "rep3", "rep3_dot", "rep3_weigh", "semi2k", "shamir"]
 
 Array = npt.NDArray[Any]
 PIECE = 1 << 12
@@ -66,31 +67,65 @@ def rep3(p: Rep3, at: Scope, x: Arithmetic, function: Function, count: int) -> S
 def rep3_dot(p: Rep3, at: Scope, x: Arithmetic, function: Function, count: int, shift: int = 0) -> Step[Arithmetic]:
     """Party 0 deals its factors to parties 1 and 2, who know theirs and add up alone.
 
-    Bytes (8 count + 8, 8, 8), with a shift (8 count + 16, 16, 16); 2 rounds, 3 with a shift. Every piece of the array
-    has a mask of its own, so that no party ever holds more than one array of the full size.
+    Bytes (8 count + 8, 8, 8), with a shift (8 count + 16, 16, 16); 2 rounds, 3 with a shift.
     """
     known = p.known_summand(x).reshape(-1)
-    pieces = list(_pieces(known))
-    names, sent = [at.step() for _ in pieces], at.step()
     z = p.session.blank(known.shape)
-    rest = p.session.blank((count * known.size,)) if p.me != 2 else None
-
-    def mask(index: int, size: int) -> Array:
-        return p.session.draw(pair(0, 2), names[index], p.session.scratch(2, (count, size)))
-
-    if p.me == 0 and rest is not None:
+    dealt = yield from _dealt(p, at, known.size, count, lambda piece: function(known[piece], 0).view(np.uint64))
+    if p.me == 0:
         z[...] = 0
-        for index, piece in enumerate(pieces):
-            values = function(known[piece], 0).view(np.uint64)
-            np.subtract(values, mask(index, values.shape[1]), out=_block(rest, piece, count))
-    yield Exchange(sent, {1: [rest]} if p.me == 0 and rest is not None else None, {0: [rest]} if p.me == 1 else None)
-    if p.me in (1, 2):
-        for index, piece in enumerate(pieces):
-            part = known[piece]
-            factors = function(part, 1).view(np.uint64)
-            dealt = mask(index, part.size) if rest is None else _block(rest, piece, count)
-            z[piece] = column_dot(dealt, factors)
+    elif p.me < 3:
+        for index, piece in enumerate(_pieces(known.size)):
+            z[piece] = column_dot(dealt(index, piece), function(known[piece], 1).view(np.uint64))
     return (yield from p.reshare(at, z.reshape(x.shape), shift))
+
+
+def rep3_weigh(p: Rep3, at: Scope, bits: Array, weights: Array) -> Step[Array]:
+    """Sums of weights times secret bits, of which party 0 knows one summand modulo 2 and parties 1 and 2 the other.
+
+    Party 0 deals its bits as integers; b + c - 2 b c is linear in them, so parties 1 and 2 add up alone.
+
+    Args:
+        bits: (count, n), what this party knows.
+        weights: (rows, count), uint64.
+
+    Returns:
+        At parties 1 and 2 what they hold of the sums (rows, n), which add up; elsewhere any array of that shape.
+        8 bytes per bit from party 0; one round.
+    """
+    count, size = bits.shape
+    sums = p.session.blank((len(weights), size))
+    dealt = yield from _dealt(p, at, size, count, lambda piece: bits[:, piece])
+    if p.me in (1, 2):
+        for index, piece in enumerate(_pieces(size)):
+            sums[:, piece] = weighted_halves(dealt(index, piece), contiguous(bits[:, piece]), weights, p.me == 1)
+    return sums
+
+
+def _dealt(
+    p: Rep3, at: Scope, size: int, count: int, values: Callable[[slice], Array]
+) -> Step[Callable[[int, slice], Array]]:
+    """Party 0 shares (count, size) words, `values` of a piece of columns, between parties 1 and 2. One round.
+
+    Returns what these parties hold of a piece, by its number and place. Every piece has a mask of its own, so that
+    only party 1 holds an array of the full size.
+    """
+    pieces = list(_pieces(size))
+    names, sent = [at.step() for _ in pieces], at.step()
+    rest = p.session.blank((count * size,)) if p.me != 2 else np.empty(0, np.uint64)
+
+    def block(piece: slice) -> Array:
+        return rest[count * piece.start : count * piece.stop].reshape(count, piece.stop - piece.start)
+
+    def mask(index: int, piece: slice) -> Array:
+        words = p.session.scratch(2, (count, piece.stop - piece.start))
+        return p.session.draw(pair(0, 2), names[index], words)
+
+    if p.me == 0:
+        for index, piece in enumerate(pieces):
+            np.subtract(values(piece), mask(index, piece), out=block(piece))
+    yield Exchange(sent, {1: [rest]} if p.me == 0 else None, {0: [rest]} if p.me == 1 else None)
+    return mask if p.me == 2 else lambda index, piece: block(piece)
 
 
 def shamir(p: Shamir, at: Scope, x: Arithmetic, function: Function, count: int) -> Step[list[Arithmetic]]:
@@ -125,15 +160,10 @@ def _values(function: Function, words: Array, index: int, count: int) -> Array:
     if flat.size <= PIECE or is_ghost(flat):
         return function(flat, index).reshape((count, *words.shape))
     out = np.empty((count, flat.size), np.int64)
-    for piece in _pieces(flat):
+    for piece in _pieces(flat.size):
         out[:, piece] = function(flat[piece], index)
     return out.reshape((count, *words.shape))
 
 
-def _pieces(flat: Array) -> Iterator[slice]:
-    return (slice(start, min(start + PIECE, flat.size)) for start in range(0, flat.size, PIECE))
-
-
-def _block(rest: Array, piece: slice, count: int) -> Array:
-    """The place of a piece's rows in what is sent: pieces one after the other, each (count, size)."""
-    return rest[count * piece.start : count * piece.stop].reshape(count, piece.stop - piece.start)
+def _pieces(size: int) -> Iterator[slice]:
+    return (slice(start, min(start + PIECE, size)) for start in range(0, size, PIECE))
