@@ -17,7 +17,7 @@ import numpy.typing as npt
 from quorate.circuits import prices
 from quorate.circuits.compare import less
 from quorate.circuits.onehot import digits_of, digits_price, expanded, expansion, with_ands
-from quorate.circuits.packed import in_bits, in_bytes, packed_ones
+from quorate.circuits.packed import BYTE, in_bits, in_bytes, packed_ones
 from quorate.circuits.prices import Price, quickest
 from quorate.circuits.reduce import ones
 from quorate.circuits.strips import flattened, strip_width, strips, taken
@@ -87,7 +87,7 @@ def _way(p: Protocol, edges: _Edges, count: int) -> tuple[Way, int]:
     start, edge_count = digits_price(p, edges.bits), len(edges.values)
     by_digits = [with_ands(p, start, *_digit_ands(edges.bits, width, edge_count)) for width in DIGITS]
     best = quickest(p, [Price(each.rounds, each.size * edge_count), *by_digits], count)
-    return ways[best], strip_width(1, edge_count * edges.bits) if best else strip_width(edge_count)
+    return ways[best], strip_width(1, edge_count * edges.bits // BYTE) if best else strip_width(edge_count)
 
 
 def _digit_ands(bits: int, width: int, edges: int) -> tuple[int, int]:
@@ -130,8 +130,10 @@ def _digit(p: Protocol, at: Scope, bits: Boolean, place: slice, edges: _Edges) -
 
 def _prefix(part: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Exclusive or of all rows before each."""
-    running = np.bitwise_xor.accumulate(part, axis=0)
-    return np.concatenate([np.zeros_like(part[:1]), running[:-1]], axis=0)
+    before = np.zeros_like(part)
+    for k in range(1, len(part)):
+        np.bitwise_xor(before[k - 1], part[k - 1], out=before[k])
+    return before
 
 
 def _stacked(rows: list[Boolean]) -> Boolean:

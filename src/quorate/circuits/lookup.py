@@ -161,11 +161,8 @@ def _by_summands(p: Protocol, at: Scope, values: Integers, index: Arithmetic) ->
 def _turned_or_hot(summand: npt.NDArray[np.uint64], number: int, *, table: Integers) -> Integers:
     places, mask = np.arange(len(table), dtype=np.uint64)[:, None], np.uint64(len(table) - 1)
     low = summand & mask
-    result: Integers
-    if number == 0:
-        result = (places == low).astype(np.int64)
-    else:
-        result = np.take(table, ((places + low) & mask).astype(np.int64))
+    turned = ((places + low) & mask).astype(np.int64)
+    result: Integers = (places == low).astype(np.int64) if number == 0 else np.take(table, turned)
     return result
 
 
