@@ -19,7 +19,7 @@ from quorate.lang.ranges import call_of, plan_ranges
 from quorate.protocols.base import Protocol
 from quorate.sharing.share import Arithmetic, Boolean
 
-__all__ = ["Cost", "opening_costs", "operation_costs", "operation_steps", "set_up"]
+__all__ = ["Cost", "likeness", "opening_costs", "operation_cost", "operation_costs", "operation_steps", "set_up"]
 
 Owners = Mapping[str, int | str]
 """Input -> participant index, or "stored"."""
@@ -57,18 +57,21 @@ def operation_costs(
     """
     set_up(protocols)
     ranges = plan_ranges(plan, protocols[0], bounds)
-    nothing = Cost(0, (0,) * len(protocols))
     known: dict[object, Cost] = {}
     costs = []
     for index, operation in enumerate(plan.operations):
-        if _is_local(plan, operation):
-            costs.append(nothing)
-            continue
-        key = _likeness(plan, ranges, owners, operation)
+        key = None if _is_local(plan, operation) else likeness(plan, ranges, owners, operation)
         if key not in known:
-            known[key] = _cost(operation_steps(plan, protocols, ranges, owners, index))
+            known[key] = operation_cost(plan, protocols, ranges, owners, index)
         costs.append(known[key])
     return costs
+
+
+def operation_cost(
+    plan: Plan, protocols: Sequence[Protocol], ranges: Sequence[Bounds], owners: Owners, index: int
+) -> Cost:
+    """The cost of one operation; arguments as for `operation_steps`."""
+    return _cost(operation_steps(plan, protocols, ranges, owners, index))
 
 
 def operation_steps(
@@ -111,8 +114,8 @@ def _is_local(plan: Plan, operation: Operation) -> bool:
     return operation.kind != "input" and kind_of(operation.kind).local(operation, types)
 
 
-def _likeness(plan: Plan, ranges: Sequence[Bounds], owners: Owners, operation: Operation) -> object:
-    """Operations with the same key cost the same."""
+def likeness(plan: Plan, ranges: Sequence[Bounds], owners: Owners, operation: Operation) -> object:
+    """A key: interactive operations of bound plans that have the same cost the same."""
     if operation.kind == "input":
         return owners[operation.attributes["input"]], operation.type
     first = {operand: place for place, operand in reversed(list(enumerate(operation.operands)))}
