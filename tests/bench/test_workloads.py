@@ -9,7 +9,7 @@ from quorate.bench.workloads.data import spread
 from quorate.errors import InternalError
 from quorate.testing.world import World
 
-LATER = {"exp", "sigmoid", "shuffle", "sort", "sort_table", "group_sum", "logistic_regression"}
+LATER = {"exp", "sigmoid", "logistic_regression"}
 SIZES = {"matmul": 7, "dependent_products": 1, "logistic_regression": 150}
 SLOW = {"dependent_products", "logistic_regression"}
 NAMES = [

@@ -29,14 +29,10 @@ def _train(data: Table) -> dict[str, SecretArray]:
     for _ in range(EPOCHS):
         for batch in _batches(int(features.shape[0])):
             rows, wanted = features[batch], labels[batch].astype(fixed(SCALE))
-            guess = 0.5 if weights is None else _sigmoid(rows @ weights)
+            guess = 0.5 if weights is None else quorate.sigmoid(rows @ weights)
             step = (rows.T @ (wanted - guess)) * (RATE / (batch.stop - batch.start))
             weights = step if weights is None else weights + step
     return {"weights": weights} if weights is not None else {}
-
-
-def _sigmoid(x: SecretArray) -> SecretArray:
-    return x.trace.record("sigmoid", [x], scale=SCALE)
 
 
 def _expected(values: Values) -> Values:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+import quorate
 from quorate.bench.workloads.data import Integral, spread
 from quorate.bench.workloads.plans import Column, OnPlan, Values
 from quorate.lang.array import SecretArray, Table
@@ -18,22 +19,19 @@ Results = dict[str, SecretArray]
 
 
 def _shuffle(x: SecretArray) -> Results:
-    (shuffled,) = x.trace.unpack(x.trace.record("shuffle", [x]))
-    return {"x": shuffled}
+    return {"x": quorate.shuffle(x)}
 
 
 def _sort(x: SecretArray) -> Results:
-    (ordered,) = x.trace.unpack(x.trace.record("sort", [x], keys=1, descending=[False], order=False))
-    return {"x": ordered}
+    return {"x": quorate.sort(x)}
 
 
 TABLE = ("key", "a", "b", "c")
 
 
 def _sort_table(table: Table) -> Results:
-    columns, trace = [table[name] for name in TABLE], table["key"].trace
-    ordered = trace.unpack(trace.record("sort", columns, keys=1, descending=[False], order=False))
-    return dict(zip(TABLE, ordered, strict=True))
+    ordered = quorate.sort_table(table, "key")
+    return {name: ordered[name] for name in TABLE}
 
 
 def _sorted_table(values: Values) -> Values:
@@ -42,9 +40,8 @@ def _sorted_table(values: Values) -> Values:
 
 
 def _group_sum(table: Table) -> Results:
-    key, value = table["key"], table["value"]
-    grouped = key.trace.record("group", [key, value], keys=1, aggregates=[["sum", 1]], size=None)
-    return dict(zip(("key", "sum", "valid"), key.trace.unpack(grouped), strict=True))
+    groups = quorate.group_by(table, "key").sum("amount")
+    return {"key": groups["key"], "sum": groups["amount"], "valid": groups["valid"]}
 
 
 def _group_keys(size: int, start: int, count: int) -> Integral:
@@ -56,7 +53,7 @@ def _group_keys(size: int, start: int, count: int) -> Integral:
 def _grouped(values: Values) -> Values:
     keys, inverse = np.unique(values["table.key"], return_inverse=True)
     sums = np.zeros(len(keys), np.int64)
-    np.add.at(sums, inverse, values["table.value"])
+    np.add.at(sums, inverse, values["table.amount"])
     blank = np.zeros(len(inverse) - len(keys), np.int64)
     valid = np.arange(len(inverse)) < len(keys)
     return {"key": np.concatenate([keys, blank]), "sum": np.concatenate([sums, blank]), "valid": valid}
@@ -88,7 +85,7 @@ ROWS = (
     OnPlan(
         "group_sum",
         _group_sum,
-        (Column("table.key", int32, bits=31, signed=False, values=_group_keys), Column("table.value", INT, bits=31)),
+        (Column("table.key", int32, bits=31, signed=False, values=_group_keys), Column("table.amount", INT, bits=31)),
         _grouped,
         (10**4, 10**5, 10**6),
     ),
