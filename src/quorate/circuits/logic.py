@@ -14,8 +14,7 @@ __all__ = ["not_", "or_"]
 
 def not_(p: Protocol, a: Boolean) -> Boolean:
     """Bitwise complement; local."""
-    kind = a.parts[0].dtype
-    return p.xor_public(a, np.full(a.shape, (1 << a.width) - 1, kind))
+    return p.xor_public(a, np.asarray((1 << a.width) - 1, a.parts[0].dtype))
 
 
 def or_(p: Protocol, at: Scope, a: Boolean, b: Boolean) -> Step[Boolean]:

@@ -214,50 +214,67 @@ def _and_share(out: Array, xa: Array, xb: Array, ya: Array, yb: Array) -> None:
         out[i] = (xa[i] & (ya[i] ^ yb[i])) ^ (xb[i] & ya[i])
 
 
+Exchanges = tuple[Any, Any, Any, Any, Any, Any]
+
+
+@device
+def exchanges(size: int) -> Exchanges:
+    """Three (mask, shift) for `reversed_word`, for words of `size` bytes; a mask of 0 exchanges nothing.
+
+    Moving bit i to the bit whose number is i read backwards is to exchange the first and the last digit of the number,
+    the second and the last but one, and so on.
+    """
+    u = np.uint64  # all of them: one signed number would make the words signed, and shifts drag their top bit along
+    if size == 8:
+        return u(0x00000000AAAAAAAA), u(31), u(0x0000CCCC0000CCCC), u(14), u(0x00F000F000F000F0), u(4)
+    if size == 4:
+        return u(0x0000AAAA), u(15), u(0x00CC00CC), u(6), u(0), u(0)
+    if size == 2:
+        return u(0x00AA), u(7), u(0x0C0C), u(2), u(0), u(0)
+    return u(0x0A), u(3), u(0), u(0), u(0), u(0)
+
+
 @device
 def _exchanged(w: Any, mask: Any, shift: Any) -> Any:
     """Exchange the bits under the mask with those `shift` places higher."""
-    t = (w ^ (w >> np.uint64(shift))) & np.uint64(mask)
-    return w ^ t ^ (t << np.uint64(shift))
+    t = (w ^ (w >> shift)) & mask
+    return w ^ t ^ (t << shift)
 
 
 @device
-def _reversed(w: Any, size: int) -> Any:
-    """Move bit i of a word of `size` bytes: the bits of its position i, read backwards, are exchanged in pairs."""
-    if size == 8:
-        w = _exchanged(w, 0x00000000AAAAAAAA, 31)
-        w = _exchanged(w, 0x0000CCCC0000CCCC, 14)
-        return _exchanged(w, 0x00F000F000F000F0, 4)
-    if size == 4:
-        return _exchanged(_exchanged(w, 0x0000AAAA, 15), 0x00CC00CC, 6)
-    if size == 2:
-        return _exchanged(_exchanged(w, 0x00AA, 7), 0x0C0C, 2)
-    return _exchanged(w, 0x0A, 3)
+def reversed_word(w: Any, by: Exchanges) -> Any:
+    """Every bit at its place in the carry tree; without a branch, so that loops over it are vectorised."""
+    return _exchanged(_exchanged(_exchanged(w, by[0], by[1]), by[2], by[3]), by[4], by[5])
+
+
+@device
+def full_word(size: int) -> Any:
+    """Ones in the low `size` bytes."""
+    return np.uint64(0xFFFFFFFFFFFFFFFF) >> np.uint64(64 - 8 * size)
 
 
 @kernel(dtype=np.uint64)
 def _reverse(out: Words, x: Words) -> None:
+    by = exchanges(8)
     for i in range(out.size):
-        out[i] = _reversed(x[i], 8)
+        out[i] = reversed_word(x[i], by)
 
 
 @kernel
 def _arrange(out: Array, x: Array, turn: int) -> None:
-    size = out.itemsize
-    full = np.uint64(0xFFFFFFFFFFFFFFFF) >> np.uint64(64 - 8 * size)
-    back = np.uint64(8 * size - turn)
+    by, full = exchanges(out.itemsize), full_word(out.itemsize)
+    ahead, back = np.uint64(turn), np.uint64(8 * out.itemsize - turn)
     for i in range(out.size):
         w = np.uint64(x[i])
-        out[i] = _reversed(((w << np.uint64(turn)) | (w >> back)) & full, size)
+        out[i] = reversed_word(((w << ahead) | (w >> back)) & full, by)
 
 
 @kernel
 def _gray(out: Array, x: Array, shift: int) -> None:
-    size = out.itemsize
-    full = np.uint64(0xFFFFFFFFFFFFFFFF) >> np.uint64(64 - 8 * size)
+    by, full = exchanges(out.itemsize), full_word(out.itemsize)
     for i in range(out.size):
         w = np.uint64(x[i])
-        out[i] = _reversed(((w ^ (w << np.uint64(1))) << np.uint64(shift)) & full, size)
+        out[i] = reversed_word(((w ^ (w << np.uint64(1))) << np.uint64(shift)) & full, by)
 
 
 @kernel

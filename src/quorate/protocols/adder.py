@@ -128,25 +128,30 @@ def top_carry(p: Protocol, at: Scope, x: Arithmetic, width: int = 64) -> Step[tu
     """
     shape, count = x.shape, x.size
     flat = x.map(lambda part: part.reshape(-1))
-    g, t, low, wraps = yield from p.half_add(at.child("half"), flat, width)
+    g, t, low, wraps = yield from half_add(p, at.child("half"), flat, width)
+    carry = yield from last_levels(p, at, g, t, g.width, count)
+    carry, low, *wraps = (word.map(lambda part: part.reshape(shape)) for word in (carry, low, *wraps))
+    return carry, low, wraps
+
+
+def last_levels(p: Protocol, at: Scope, g: Boolean, t: Boolean, positions: int, count: int) -> Step[Boolean]:
+    """The carries of `count` numbers (1-D) from maps (g, t) of so many positions, a power of two from 4 to 64."""
     for level in LEVELS:
-        if level > 8 * g.parts[0].dtype.itemsize:
+        if level > positions:
             continue
         z = yield from p.carry_level(at.child(f"level {level}"), g, t, level)
         combined = [bits.carry_combine(a, b, level) for a, b in zip(g.parts, z.parts, strict=True)]
-        g, t = _columns(g, combined)
+        g, t = columns(g.scheme, combined)
     last = [bits.carry_last(a, b) for a, b in zip(g.parts, t.parts, strict=True)]
-    z = yield from p.and_(at.child("level 2"), *_columns(g, last))
+    z = yield from p.and_(at.child("level 2"), *columns(g.scheme, last))
     carries = [bits.carry_bits(bits.carry_finish(a, b), count) for a, b in zip(g.parts, z.parts, strict=True)]
-    carry = Boolean(g.scheme, tuple(carries))
-    carry, low, *wraps = (word.map(lambda part: part.reshape(shape)) for word in (carry, low, *wraps))
-    return carry, low, wraps
+    return Boolean(g.scheme, tuple(carries))
 
 
 def carry_level(p: Protocol, at: Scope, g: Boolean, t: Boolean, positions: int) -> Step[Boolean]:
     """The and of one level of the carry tree, see `quorate.kernels.bits`."""
     operands = [bits.carry_level(a, b, positions) for a, b in zip(g.parts, t.parts, strict=True)]
-    return (yield from p.and_(at, *_columns(g, operands)))
+    return (yield from p.and_(at, *columns(g.scheme, operands)))
 
 
 def _place(position: int, positions: int) -> int:
@@ -154,11 +159,11 @@ def _place(position: int, positions: int) -> int:
     return int(f"{position:0{positions.bit_length() - 1}b}"[::-1], 2)
 
 
-def _columns(like: Boolean, rows: list[tuple[Array, Array]]) -> tuple[Boolean, Boolean]:
-    """From (first, second) per part to two sharings."""
-    width = rows[0][0].dtype.itemsize * 8
+def columns(scheme: str, rows: list[tuple[Array, Array]]) -> tuple[Boolean, Boolean]:
+    """From (first, second) per part to two sharings, of words that fill their type."""
+    width = 8 * rows[0][0].dtype.itemsize
     first, second = (tuple(row[k] for row in rows) for k in range(2))
-    return Boolean(like.scheme, first, width), Boolean(like.scheme, second, width)
+    return Boolean(scheme, first, width), Boolean(scheme, second, width)
 
 
 def sum_words(p: Protocol, at: Scope, u: Boolean, v: Boolean, width: int) -> Step[Boolean]:

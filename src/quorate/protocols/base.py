@@ -101,7 +101,7 @@ class Protocol(ABC):
         """Bitwise exclusive or of words of equal width."""
 
     def xor_public(self, a: Boolean, words: npt.NDArray[np.generic]) -> Boolean:
-        """Bitwise exclusive or with public words."""
+        """Bitwise exclusive or with public words, which broadcast to the shape of `a`."""
         return self.xor(a, self.public_bits(words, a.width))
 
     @abstractmethod
@@ -202,10 +202,15 @@ class Protocol(ABC):
         """For every row w of `weights` the sum of w[k] * flags[k], for bits of shape (k, ...)."""
 
     @abstractmethod
-    def half_add(
-        self, at: Scope, x: Arithmetic, width: int = 64
-    ) -> Step[tuple[Boolean, Boolean, Boolean, list[Boolean]]]:
-        """What the carry tree starts from, for 1-D x; `adder.half_add` unless a protocol can do better."""
+    def negative(self, at: Scope, x: Arithmetic, width: int = 64) -> Step[Boolean]:
+        """x < 0 (width 1). Rings test the top bit of x modulo 2**width, `width` being 8, 16, 32 or 64; fields x itself.
+
+        `signs.negative` unless a protocol can do better.
+        """
+
+    @abstractmethod
+    def zero(self, at: Scope, x: Arithmetic, width: int = 64) -> Step[Boolean]:
+        """x == 0 (width 1), for rings modulo 2**width, see `negative`; `signs.zero` unless a protocol can do better."""
 
     @abstractmethod
     def carry_level(self, at: Scope, g: Boolean, t: Boolean, positions: int) -> Step[Boolean]:

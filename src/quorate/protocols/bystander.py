@@ -121,6 +121,12 @@ class Bystander(Protocol):
     def xor(self, a: Boolean, b: Boolean) -> Boolean:
         return self._ghost.xor(a, b)
 
+    def add_public(self, x: Arithmetic, values: Integers) -> Arithmetic:
+        return self._ghost.add_public(x, values)
+
+    def xor_public(self, a: Boolean, words: npt.NDArray[np.generic]) -> Boolean:
+        return self._ghost.xor_public(a, words)
+
     def empty(self, shape: tuple[int, ...]) -> Arithmetic:
         return self._ghost.empty(shape)
 
@@ -164,10 +170,11 @@ class Bystander(Protocol):
     def weigh(self, at: Scope, flags: Boolean, weights: Sequence[Sequence[int]]) -> Step[list[Arithmetic]]:
         return (yield from _silent(self._ghost.weigh(at, flags, weights)))
 
-    def half_add(
-        self, at: Scope, x: Arithmetic, width: int = 64
-    ) -> Step[tuple[Boolean, Boolean, Boolean, list[Boolean]]]:
-        return (yield from _silent(self._ghost.half_add(at, x, width)))
+    def negative(self, at: Scope, x: Arithmetic, width: int = 64) -> Step[Boolean]:
+        return (yield from _silent(self._ghost.negative(at, x, width)))
+
+    def zero(self, at: Scope, x: Arithmetic, width: int = 64) -> Step[Boolean]:
+        return (yield from _silent(self._ghost.zero(at, x, width)))
 
     def carry_level(self, at: Scope, g: Boolean, t: Boolean, positions: int) -> Step[Boolean]:
         return (yield from _silent(self._ghost.carry_level(at, g, t, positions)))

@@ -14,7 +14,7 @@ from quorate.engine.names import Scope
 from quorate.errors import InternalError
 from quorate.kernels import field
 from quorate.kernels.ghost import contiguous, is_ghost
-from quorate.protocols import adder
+from quorate.protocols import adder, signs
 from quorate.protocols.base import Integers, Protocol
 from quorate.sharing.share import Arithmetic, Boolean, Share
 from quorate.sharing.wire import word_type
@@ -44,10 +44,11 @@ class BooleanLocal(Protocol):
         trailing = [1] * (len(flags.shape) - 1)
         return [self.sum(self.scale(numbers, np.array(row, np.int64).reshape(-1, *trailing)), 0) for row in weights]
 
-    def half_add(
-        self, at: Scope, x: Arithmetic, width: int = 64
-    ) -> Step[tuple[Boolean, Boolean, Boolean, list[Boolean]]]:
-        return (yield from adder.half_add(self, at, x, width))
+    def negative(self, at: Scope, x: Arithmetic, width: int = 64) -> Step[Boolean]:
+        return (yield from signs.negative(self, at, x, width))
+
+    def zero(self, at: Scope, x: Arithmetic, width: int = 64) -> Step[Boolean]:
+        return (yield from signs.zero(self, at, x, width))
 
     def carry_level(self, at: Scope, g: Boolean, t: Boolean, positions: int) -> Step[Boolean]:
         return (yield from adder.carry_level(self, at, g, t, positions))

@@ -33,7 +33,7 @@ from quorate.engine.exchange import Exchange, Step
 from quorate.engine.names import Scope
 from quorate.kernels import bits, ring, truncation
 from quorate.kernels.ghost import contiguous
-from quorate.protocols import adder, known, rep3_shuffle
+from quorate.protocols import known, rep3_shuffle, rep3_signs, signs
 from quorate.protocols.base import Function, Integers, Times
 from quorate.protocols.groups import SUM, XOR, Group, total
 from quorate.protocols.local import check_full_words, check_injected, check_shapes, public_words, ring_words, rows_of
@@ -120,6 +120,11 @@ class Rep3(Rep3Parts):
 
     def public_bits(self, words: npt.NDArray[np.generic], width: int = 1) -> Boolean:
         return Boolean(self.name, self.place(public_words(words, width), 0), width)
+
+    def xor_public(self, a: Boolean, words: npt.NDArray[np.generic]) -> Boolean:
+        words = public_words(words, a.width)
+        first, second = a.parts
+        return a.with_parts((first ^ words if self.me == 0 else first, second ^ words if self.next == 0 else second))
 
     def empty(self, shape: tuple[int, ...]) -> Arithmetic:
         return Arithmetic(self.name, (self.session.blank(shape), self.session.blank(shape)))
@@ -264,16 +269,13 @@ class Rep3(Rep3Parts):
         last = np.negative(last) if negate_last else last
         return [Boolean(self.name, dealt, width), Boolean(self.name, self.between_1_and_2(last), width)]
 
-    def half_add(
-        self, at: Scope, x: Arithmetic, width: int = 64
-    ) -> Step[tuple[Boolean, Boolean, Boolean, list[Boolean]]]:
-        """As `adder.half_add`, with v = x0 + x1, which party 0 puts in order before it deals it, and u = x2."""
-        word = self.known_summand(x, width)
-        dealt = yield from self.deal(at, 0, bits.arrange(word, 1), XOR)
-        v = Boolean(self.name, dealt, width)
-        u = Boolean(self.name, self.between_1_and_2(bits.arrange(word, 1)), width)
-        gray = Boolean(self.name, self.between_1_and_2(bits.gray(word, 1)), width)
-        return gray, adder.without_bit(self.xor(u, v), 0), adder.bit_of(v, 0), []
+    def negative(self, at: Scope, x: Arithmetic, width: int = 64) -> Step[Boolean]:
+        return (yield from rep3_signs.negative(self, at, x, width))
+
+    def zero(self, at: Scope, x: Arithmetic, width: int = 64) -> Step[Boolean]:
+        if width == 8:  # too narrow for the fused loops, whose results have half the width
+            return (yield from signs.zero(self, at, x, width))
+        return (yield from rep3_signs.zero(self, at, x, width))
 
     def carry_level(self, at: Scope, g: Boolean, t: Boolean, positions: int) -> Step[Boolean]:
         (ga, gb), (ta, tb) = g.parts, t.parts

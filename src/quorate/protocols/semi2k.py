@@ -148,6 +148,9 @@ class Semi2k(RingLocal):
     def _at_first(self, words: Array) -> Array:
         return words if self.me == 0 else np.zeros_like(words)
 
+    def xor_public(self, a: Boolean, words: npt.NDArray[np.generic]) -> Boolean:
+        return a.with_parts((a.parts[0] ^ public_words(words, a.width),)) if self.me == 0 else a
+
     def empty(self, shape: tuple[int, ...]) -> Arithmetic:
         return Arithmetic(self.name, (self.session.blank(shape),))
 

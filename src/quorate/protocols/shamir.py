@@ -116,6 +116,13 @@ class Shamir(ShamirParts):
     def public_bits(self, words: npt.NDArray[np.generic], width: int = 1) -> Boolean:
         return self.boolean({self.collector: public_words(words, width)}, width)
 
+    def xor_public(self, a: Boolean, words: npt.NDArray[np.generic]) -> Boolean:
+        words, parts = public_words(words, a.width), list(a.parts)
+        if self.collector in self.mine:
+            place = self.mine.index(self.collector)
+            parts[place] = np.asanyarray(parts[place] ^ words)
+        return a.with_parts(tuple(parts))
+
     def empty(self, shape: tuple[int, ...]) -> Arithmetic:
         return Arithmetic(self.name, (self.session.blank(shape),))
 
