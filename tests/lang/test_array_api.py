@@ -41,7 +41,7 @@ class Of(NamedTuple):
 def made(module: Any, argument: Any) -> Any:
     """The argument with arrays and types of the namespace in place of their descriptions."""
     if isinstance(argument, Val):
-        return module.asarray(argument.values.tolist(), dtype=getattr(module, argument.dtype))
+        return module.asarray(argument.values, dtype=getattr(module, argument.dtype))
     if isinstance(argument, Of):
         return getattr(module, argument.dtype)
     if isinstance(argument, list):
@@ -132,7 +132,9 @@ def products(draw, kind):
     n, k, m = (draw(st.integers(1, 3)) for _ in range(3))
     stack = draw(st.sampled_from([(), (), (2,), (1, 2)]))
     shapes = {
-        "matmul": draw(st.sampled_from([((n, k), (k, m)), ((k,), (k, m)), ((n, k), (k,)), ((k,), (k,)), ((*stack, n, k), (k, m))])),
+        "matmul": draw(
+            st.sampled_from([((n, k), (k, m)), ((k,), (k, m)), ((n, k), (k,)), ((k,), (k,)), ((*stack, n, k), (k, m))])
+        ),
         "tensordot": draw(st.sampled_from([((n, k), (k, m)), ((n, k, m), (k, m))])),
         "vecdot": ((*stack, n, k), (n, k)),
     }[kind]  # fmt: skip
@@ -288,7 +290,8 @@ CASES: dict[str, Case] = (
     | cases("sum", reduced(NUMBERS))
     | cases("prod", reduced(NUMBERS, -2, 2), 64 * UNIT)
     | cases("mean", reduced(FLOATS, min_side=1), 4 * UNIT)
-    | cases("var std", reduced(FLOATS, min_side=1), 64 * UNIT)
+    | cases("var", reduced(FLOATS, min_side=1), 16 * UNIT)
+    | cases("std", reduced(FLOATS, min_side=1), 128 * UNIT)
     | cases("max min", reduced(NUMBERS, min_side=1))
     | cases("argmax argmin", reduced(NUMBERS, min_side=1, several=False))
     | cases("all any", reduced(ALL))
@@ -341,8 +344,8 @@ def test_as_array_api_strict(name, protocol):
 
 
 def test_every_function_of_the_table_is_tested_or_refused():
-    for chapter in ("Creation", "Element-wise", "Indexing", "Linear algebra", "Manipulation", "Searching", "Set", "Sorting",
-                    "Statistics", "Utility"):  # fmt: skip
+    working = "Creation,Element-wise,Indexing,Linear algebra,Manipulation,Searching,Set,Sorting,Statistics,Utility"
+    for chapter in working.split(","):
         for name, support in STANDARD[chapter].items():
             if support.status != "no":
                 assert name in CASES or name.startswith("empty"), name

@@ -132,22 +132,27 @@ def simulated(
     bounds: dict[Key, tuple[int, int]],
 ) -> dict[str, npt.NDArray[np.generic]]:
     """The results of a bound plan, run by all parties in this process on raw columns within their bounds."""
+    from quorate.lang.passes import Facts, optimise
+
     parties = PARTIES.get(name, 3) if parties is None else parties
     dealer = parties if protocol_class(name).name == "semi2k" else None
     size = parties + (dealer is not None)
     names = tuple(f"party {k}" for k in range(size))
     order = list(dict.fromkeys(key[0] for key in raw))
     owners: dict[str, int | str] = {input_: k % parties for k, input_ in enumerate(order)}
+    threshold = default_threshold(name, parties)
+    everybody = [make(name, Session(me, parties, names, dealer, counting=True), threshold) for me in range(size)]
+    rows = {key[0]: len(values) for key, values in reversed(raw.items())}
+    plan = optimise(plan, Facts(everybody, bounds, rows, owners))
 
     def program(me: int) -> Step[Results]:
         entropy = SystemEntropy() if seed is None else SeededEntropyForTests(seed, str(me))
         session = Session(me, parties, names, dealer, entropy=entropy)
         at = Scope.root()
-        protocol = make(name, session, default_threshold(name, parties))
+        protocol = make(name, session, threshold)
         yield from protocol.setup(at.child("setup"))
         mine = {key: values for key, values in raw.items() if owners[key[0]] == me}
-        everybody = tuple(range(parties))
-        outputs: dict[str, tuple[int, ...] | str] = dict.fromkeys(plan.outputs, everybody)
+        outputs: dict[str, tuple[int, ...] | str] = dict.fromkeys(plan.outputs, tuple(range(parties)))
         return (
             yield from execute(
                 plan, protocol, at.child("plan"), inputs=mine, owners=owners, outputs=outputs, bounds=bounds

@@ -146,6 +146,7 @@ def round(x: Any, decimals: int = 0) -> SecretArray:
 def copysign(x1: Any, x2: Any) -> SecretArray:
     """|x1| with the sign of x2; zero counts as positive."""
     size, signs = _both(x1, x2)
+    size, signs = size._together(signs)
     size = size.__abs__()
     return where(signs < 0, -size, size)
 

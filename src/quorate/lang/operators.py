@@ -116,7 +116,8 @@ class Operators(Indexing):
             left, right = left._together(right)
         wanted = max(left.dtype.scale, right.dtype.scale) if scale is None else scale
         shift = left.dtype.scale + right.dtype.scale - wanted
-        return left.record(kind, right, **({"shift": shift} if shift > 0 else {}))
+        product = left.record(kind, right, **({"shift": shift} if shift > 0 else {}))
+        return product.astype_raw(left.dtype) if left.dtype.kind == right.dtype.kind == "int" else product
 
     def __matmul__(self, other: Any) -> Self:
         right = self._other(other)

@@ -114,8 +114,8 @@ _HEAD = """# Array API
 
 The [array API standard](https://data-apis.org/array-api/2023.12/) says what arrays can do in any library. This page
 lists what of its version 2023.12 works on secrets. The list is checked: every function that works is run against
-`array-api-strict` with the protocols `clear` and `rep3` (`tests/lang/test_array_api.py`), and this page is made from the
-same table (`python -m quorate.testing.array_api.support docs/reference/array-api.md`).
+`array-api-strict` with the protocols `clear` and `rep3` (`tests/lang/test_array_api.py`). This page is made from the same
+table by `python -m quorate.testing.array_api.support docs/reference/array-api.md`.
 
 `quorate.testing.array_api` is the namespace of the standard. It is for conformance tests only: one process holds all
 values, and runs all parties of a protocol for each operation. In computations use the
