@@ -411,3 +411,22 @@ def test_facts_about_types():
     for wrong in (lambda: xp.result_type(xp.int8, xp.float32), lambda: xp.finfo(xp.int8), lambda: xp.iinfo(xp.bool)):
         with pytest.raises(TypeError):
             wrong()
+
+
+def test_the_domain_plugin_narrows_what_is_drawn(monkeypatch):
+    import hypothesis.extra.array_api as drawn
+
+    from quorate.testing.array_api import domain
+
+    monkeypatch.setattr(drawn, "_from_dtype", drawn._from_dtype)
+    domain.pytest_configure()
+    strategies = drawn.make_strategies_namespace(xp)
+
+    @settings(max_examples=20, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    @given(st.data(), st.sampled_from([xp.bool, xp.int8, xp.int64, xp.float32, xp.float64]))
+    def holds(data, dtype):
+        array = data.draw(strategies.arrays(dtype, hnp.array_shapes(min_dims=0, max_side=3)))
+        assert array.dtype == dtype
+        assert np.abs(np.asarray(array).astype(float)).max(initial=0) <= 8
+
+    holds()

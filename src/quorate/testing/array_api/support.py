@@ -114,15 +114,15 @@ _HEAD = """# Array API
 
 The [array API standard](https://data-apis.org/array-api/2023.12/) says what arrays can do in any library. This page
 lists what of its version 2023.12 works on secrets. The list is checked: every function that works is run against
-`array-api-strict` with the protocols `clear` and `rep3` (`tests/lang/test_array_api.py`). This page is made from the same
-table by `python -m quorate.testing.array_api.support docs/reference/array-api.md`.
+`array-api-strict` with the protocols `clear` and `rep3` (`tests/lang/test_array_api.py`). This page is made from the
+same table by `python -m quorate.testing.array_api.support docs/reference/array-api.md`.
 
 `quorate.testing.array_api` is the namespace of the standard. It is for conformance tests only: one process holds all
 values, and runs all parties of a protocol for each operation. In computations use the
 [functions of quorate](python.md), which have the same names.
 
-The public test suite of the standard runs against this namespace with `scripts/array_api.sh`; which of its cases are
-left out, and why, stands in `tests/array_api/`.
+`scripts/array_api.sh [PROTOCOL]` fetches the public test suite of the standard and runs it against this namespace, on
+values that secrets can have. Which of its cases are left out, and why, stands in `tests/array_api/`.
 
 | | functions |
 |---|---|
