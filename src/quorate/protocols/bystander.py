@@ -75,6 +75,7 @@ class Bystander(Protocol):
         return self._ghost.summand_count
 
     def setup(self, at: Scope) -> Step[None]:
+        self._ghost.session.erase()  # a session that only counts is set up again for every count
         count(self._ghost.setup(Scope.root()))
         yield from self._real.setup(at)
 
