@@ -102,7 +102,12 @@ def _compare(rows: list[Row], options: argparse.Namespace) -> None:
     records: list[Record] = []
     for row in rows:
         n = min(row.n, QUICK) if options.quick else row.n
-        measured = _measure(row, n, options)
+        try:
+            measured = _measure(row, n, options)
+        except SystemExit as problem:  # one program that fails must not cost the other rows
+            print(_line([row.name, f"{n:,}", row.protocol, "failed", *[""] * (len(HEADINGS) - 4)]), flush=True)
+            print(problem, file=sys.stderr)
+            continue
         print(_line(_cells(row, n, *measured)), flush=True)
         records += measured
         if options.records:
