@@ -56,3 +56,44 @@ def test_a_spec_without_source_or_with_a_missing_one(here, example, edit):
     assert "FILE.py:FUNCTION" in here("compile", spec).err
     edit(spec, "source: nowhere.py\n", "")
     assert "'source' is missing" in here("compile", spec).err
+
+
+def test_passes_are_shown_and_written(here, example, edit, tmp_path):
+    spec = example / "protocol_spec.yaml"
+    edit(example / "treatment_costs.py", "cost.std()", "(cost * 0.3 + cost[::-1] * 0.2).std()")
+    shown = here("compile", spec, "--passes", "--dump-passes", tmp_path / "passes")
+    assert shown.code == 0
+    assert "truncation" in shown.out
+    told = here("compile", spec, "--json").json()
+    changed = [one for one in told["passes"] if one["operations"][0] != one["operations"][1]]
+    assert changed
+    written = {path.name.split("-", 1)[1] for path in (tmp_path / "passes").iterdir()}
+    assert {f"{one['name']}.{side}.txt" for one in changed for side in ("before", "after")} <= written
+    for one in told["passes"]:
+        assert one["rounds"][1] <= one["rounds"][0], one
+        assert one["bytes_sent"][1] <= one["bytes_sent"][0], one
+        assert one["refused"] is None
+    assert told["problem"] is None
+    assert told["choice"] is None
+    assert here("compile", spec, "--check", "--json").code == 0
+
+
+def test_a_plan_that_cannot_run_with_all_rows_is_written_and_said_so(here, example, edit):
+    spec = example / "protocol_spec.yaml"
+    edit(example / "treatment_costs.py", "cost.std()", "(cost * cost * cost * cost).sum()")
+    told = here("compile", spec, "--json").json()
+    assert "declare narrower ranges" in told["problem"]
+    assert all(one["rounds"] is None for one in told["passes"])
+    assert "cannot run" in here("compile", spec).out
+
+
+def test_the_protocol_is_chosen_and_written(here, example, edit):
+    spec = example / "protocol_spec.yaml"
+    edit(spec, "name: rep3", "name: auto")
+    told = here("compile", spec, "--json")
+    assert told.code == 0, told.err
+    assert told.json()["choice"]["protocol"] == "rep3"
+    assert "choice: rep3" in spec.read_text()
+    assert here("compile", spec, "--check").code == 0
+    edit(spec, "choice: rep3", "choice: shamir")
+    assert here("compile", spec, "--check").code == 4

@@ -2,20 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from quorate.cli.approved import Rows, parse_rows
 from quorate.cli.common import Json, SpecFile, print_json
 from quorate.errors import AgreementError, QuorateError, UserError
 
 if TYPE_CHECKING:
+    from quorate.coordination.choose import Choice
     from quorate.coordination.spec import Spec
     from quorate.lang.computation import Computation
+    from quorate.lang.passes import Applied, Facts
     from quorate.lang.plan import Plan
 
 __all__ = ["compile"]
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A spec with a protocol by name, its plan after all passes, and what there is to say about it.
+
+    Attributes:
+        passes: what each pass did.
+        choice: for protocol "auto", what was considered.
+        problem: why the plan cannot run with the most rows that the spec allows; empty if it can.
+    """
+
+    spec: Spec
+    plan: Plan
+    passes: Sequence[Applied]
+    choice: Choice | None = None
+    problem: str = ""
 
 
 def compile(
@@ -24,33 +46,114 @@ def compile(
         bool, typer.Option("--check", help="Write nothing; fail if the plan file is not what the source gives.")
     ] = False,
     dump: Annotated[bool, typer.Option("--dump", help="Print the plan, one operation per line.")] = False,
+    passes: Annotated[bool, typer.Option("--passes", help="Print what every pass of the planner did.")] = False,
+    dump_passes: Annotated[
+        Path | None,
+        typer.Option("--dump-passes", metavar="DIR", help="Write the plan before and after every pass to DIR."),
+    ] = None,
+    rows: Rows = None,
     json: Json = False,
 ) -> None:
-    """Trace the source of a spec and write the plan file beside it.
+    """Trace the source of a spec, make the plan cheaper, and write the plan file beside the spec.
 
     This runs the author's Python code, on this machine only: nodes execute the plan and never see the source.
     """
-    from quorate.coordination.program import check_plan
+    from quorate.cli.passes_view import passes_data, show_passes, write_passes
     from quorate.coordination.spec import load_spec
     from quorate.files import write_atomic
 
-    loaded = load_spec(spec)
-    plan = trace(loaded, spec)
-    check_plan(loaded, plan)
-    target = Path(loaded.plan)
+    made = _compiled(load_spec(spec, settle=False), spec, rows or [])
+    target = Path(made.spec.plan)
     if check:
-        _check_same(target, plan, spec)
+        _check_same(target, made.plan, spec)
     else:
-        write_atomic(target, plan.to_json())
-    digest = loaded.digest(plan.digest)
+        write_atomic(target, made.plan.to_json())
+    _settle(made, spec, write=not check)
+    if dump_passes is not None:
+        write_passes(made.passes, dump_passes)
+    digest = made.spec.digest(made.plan.digest)
     if json:
-        document = {"plan": str(target), "plan_digest": plan.digest, "spec_digest": digest}
-        print_json({**document, "operations": len(plan.operations), "written": not check})
+        document = {"plan": str(target), "plan_digest": made.plan.digest, "spec_digest": digest}
+        choice = None if made.choice is None else made.choice.as_dict()
+        more = {"passes": passes_data(made.passes), "choice": choice, "problem": made.problem or None}
+        print_json({**document, "operations": len(made.plan.operations), "written": not check, **more})
         return
     if dump:
-        print(plan.dump())
-    print(f"{target} {'is up to date' if check else 'written'}: {len(plan.operations)} operations")
-    print(f"plan digest {plan.digest}\nspec digest {digest}")
+        print(made.plan.dump())
+    if passes:
+        show_passes(made.passes)
+    for line in [] if made.choice is None else made.choice.lines:
+        print(line)
+    if made.problem:
+        print(f"with the most rows that the spec allows this plan cannot run: {made.problem}")
+    print(f"{target} {'is up to date' if check else 'written'}: {len(made.plan.operations)} operations")
+    print(f"plan digest {made.plan.digest}\nspec digest {digest}")
+
+
+def _compiled(spec: Spec, file: Path, rows: Sequence[str]) -> Compiled:
+    """The plan of the source after all passes; for protocol "auto", with the protocol that suits it.
+
+    Raises:
+        UserError: see `trace` and `check_plan`; or no protocol can run the plan.
+    """
+    from quorate.coordination.choose import choose
+    from quorate.coordination.program import check_plan
+    from quorate.coordination.quote import assumed_rows
+    from quorate.coordination.rules import AUTO
+
+    traced, counts = trace(spec, file), assumed_rows(spec, parse_rows(rows))
+    check_plan(spec, traced)
+    if spec.protocol.name != AUTO:
+        return _improved(spec, traced, counts)
+    choice = choose(spec, traced, counts)
+    made = _improved(spec.settled(choice.protocol), traced, counts)
+    for _ in choice.candidates:  # the best protocol for the plan that was improved for it
+        again = choose(spec, made.plan, counts)
+        if again.protocol == choice.protocol:
+            return replace(made, choice=again)
+        choice, made = again, _improved(spec.settled(again.protocol), traced, counts)
+    return replace(made, choice=choice)
+
+
+def _improved(spec: Spec, traced: Plan, rows: Mapping[str, int]) -> Compiled:
+    """The plan after all passes, for these row counts if it can run with them."""
+    from quorate.lang.passes import steps
+
+    problem = ""
+    try:
+        done = list(steps(traced, _facts(spec, traced, rows), check=True))
+    except UserError as found:
+        problem = str(found)
+        done = list(steps(traced))
+    return Compiled(spec, done[-1].after, done, problem=problem)
+
+
+def _facts(spec: Spec, plan: Plan, rows: Mapping[str, int]) -> Facts:
+    from quorate.coordination.breakdown import counting_protocols
+    from quorate.coordination.program import raw_bounds
+    from quorate.coordination.roster import roster
+    from quorate.lang.execute import STORED
+    from quorate.lang.passes import Facts
+
+    owners: dict[str, int | str] = {item.name: roster(spec).owners.get(item.name, STORED) for item in spec.inputs}
+    return Facts(counting_protocols(spec, plan, rows), raw_bounds(spec), rows, owners)
+
+
+def _settle(made: Compiled, file: Path, *, write: bool) -> None:
+    """Put the choice of protocol into the spec file, or compare it with what is there.
+
+    Raises:
+        AgreementError: nothing is to be written, and the file says something else.
+    """
+    from quorate.coordination.choose import write_choice
+
+    if made.choice is None:
+        return
+    if write_choice(file, made.spec.protocol.name, write=write) and not write:
+        raise AgreementError(
+            f"{file}: protocol.choice is not what would be chosen now ({made.spec.protocol.name}); run "
+            f"'quorate compile {file}'"
+        )
 
 
 def trace(spec: Spec, file: Path) -> Plan:
@@ -91,7 +194,10 @@ def _load(path: Path) -> Any:
     from importlib import util
 
     if not path.is_file():
-        raise UserError(f"the source {path} does not exist; correct the key 'source' of the spec")
+        raise UserError(
+            f"the source {path} does not exist on this machine; compile where the author's file is, or correct the key "
+            "'source' of the spec ('quorate explain' shows a plan without its source)"
+        )
     found = util.spec_from_file_location(f"quorate_source_{path.stem}", path)
     if found is None or found.loader is None:
         raise UserError(f"the source {path} is not a Python file; its name has to end in .py")

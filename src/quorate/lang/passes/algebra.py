@@ -12,7 +12,7 @@ Operands = tuple[int, ...]
 
 
 def simplify(plan: Plan, facts: Facts | None) -> Plan:
-    """The plan with identities applied."""
+    """Identities of algebra are applied."""
     return apply_rules(plan, _RULES)
 
 

@@ -16,9 +16,10 @@ KINDS = frozenset({"and", "or", "mul", "minimum", "maximum"})
 
 
 def balance(plan: Plan, facts: Facts | None) -> Plan:
-    """`((a & b) & c) & d` as `(a & b) & (c & d)`, and so for `or`, products of integers, minima and maxima.
+    """Chains become trees.
 
-    What is ready first is put together first, so no chain gets longer. A power becomes one by squaring.
+    `((a & b) & c) & d` is `(a & b) & (c & d)`, and so for `or`, products of integers, minima and maxima. What is ready
+    first is put together first, so no chain gets longer. A power becomes one by squaring.
     """
     if facts is None or not any(operation.kind in KINDS for operation in plan.operations):
         return plan

@@ -11,7 +11,7 @@ __all__ = ["check_types"]
 
 
 def check_types(plan: Plan, facts: Facts | None) -> Plan:
-    """The plan itself.
+    """Types are inferred anew and compared.
 
     Raises:
         InternalError: an operation does not have the type that follows from its operands, or names a later one.

@@ -20,9 +20,10 @@ LARGEST = 64
 
 
 def share_comparisons(plan: Plan, facts: Facts | None) -> Plan:
-    """`x - y < 0` is `x < y`, and `c < x` is the opposite of `x < c + 1` where that is compared as well.
+    """Comparisons that ask the same thing share their work.
 
-    The latter holds since raw values are integers, also those of fixed-point numbers.
+    `x - y < 0` is `x < y`, and `c < x` is the opposite of `x < c + 1` where that is compared as well: raw values are
+    integers, also those of fixed-point numbers.
     """
     below = {
         (operation.operands[0], _values(plan.operations[operation.operands[1]]))
@@ -74,7 +75,10 @@ def _is_difference(r: Rewriter, index: int, position: int) -> bool:
 
 
 def decide_by_ranges(plan: Plan, facts: Facts | None) -> Plan:
-    """What the ranges of its operands decide becomes a constant, or one of the operands."""
+    """What the ranges decide is not computed.
+
+    It becomes a constant, or one of the operands.
+    """
     if facts is None:
         return plan
     ranges = facts.ranges(plan)

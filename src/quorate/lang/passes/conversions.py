@@ -17,9 +17,10 @@ BIT = (0, 1)
 
 
 def keep_bits(plan: Plan, facts: Facts | None) -> Plan:
-    """Logic is done on bits: products of converted bools are conversions of a conjunction, sums of them are counts.
+    """Logic on bools stays on bits.
 
-    `not` after a conversion of the same bool is one minus it.
+    Products of converted bools are conversions of a conjunction, sums of them are counts. `not` after a conversion of
+    the same bool is one minus it.
     """
     converted = {operation.operands[0] for operation in plan.operations if operation.kind == "to_int"}
     rules: dict[str, Rule] = {

@@ -11,7 +11,7 @@ __all__ = ["fold_constants", "remove_unused", "share_equal"]
 
 
 def fold_constants(plan: Plan, facts: Facts | None) -> Plan:
-    """Operations on constants are done now, see `quorate.lang.fold`."""
+    """Operations on constants are done now."""
     rewriter = Rewriter(plan)
     for index, operation in enumerate(plan.operations):
         used = [rewriter.new(rewriter.place[operand]) for operand in operation.operands]
@@ -25,7 +25,7 @@ def fold_constants(plan: Plan, facts: Facts | None) -> Plan:
 
 
 def share_equal(plan: Plan, facts: Facts | None) -> Plan:
-    """Equal operations once; the operands of commutative ones in either order."""
+    """Equal operations are done once, with operands in either order where that is the same."""
     rewriter = Rewriter(plan)
     for index in range(len(plan.operations)):
         rewriter.place.append(rewriter.copy(index))
@@ -33,5 +33,5 @@ def share_equal(plan: Plan, facts: Facts | None) -> Plan:
 
 
 def remove_unused(plan: Plan, facts: Facts | None) -> Plan:
-    """Only what an output depends on."""
+    """What no output needs is left out."""
     return needed(plan)

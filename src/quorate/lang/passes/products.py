@@ -24,9 +24,10 @@ Operands = tuple[int, ...]
 
 
 def fuse_sums(plan: Plan, facts: Facts | None) -> Plan:
-    """`(x * y).sum(axis)` and `(x @ y).sum(axis)` as one inner product; sums of what a bool chooses, too.
+    """Sums over products are inner products.
 
-    Products of fixed-point numbers are then added up before they are truncated, which has to fit.
+    So are `(x @ y).sum(axis)`, and sums of what a bool chooses where that is cheaper. Products of fixed-point numbers
+    are then added up before they are truncated, which has to fit.
     """
     return apply_rules(plan, {"sum": partial(_fused_sum, None if facts is None else _Room(plan, facts))})
 
@@ -124,7 +125,7 @@ def _summed_last(r: Rewriter, operand: int, product: Operation, axis: int, like:
 
 
 def fuse_terms(plan: Plan, facts: Facts | None) -> Plan:
-    """`a * b + c * d - e * f` as one inner product: one element and one truncation instead of three."""
+    """Products that are added up one by one are one inner product: one element, one truncation."""
     rewriter = Rewriter(plan)
     whole = roots(rewriter)
     for index in range(len(plan.operations)):

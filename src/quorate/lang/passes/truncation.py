@@ -22,9 +22,10 @@ PRODUCTS = ("mul", "dot", "matmul", "products", "inner_products")
 
 
 def merge_scales(plan: Plan, facts: Facts | None) -> Plan:
-    """Changes of scale in a row as one; into the product before or after where there is one.
+    """Changes of scale are merged.
 
-    A factor that was made finer before a product that drops bits again is multiplied as it was.
+    Several in a row become one, and one after a product becomes part of it. A factor that was made finer before a
+    product that drops bits again is multiplied as it was.
     """
     return apply_rules(plan, {"rescale": _merged_scale} | dict.fromkeys(PRODUCTS[:3], _coarser_factors))
 
@@ -89,7 +90,7 @@ class _Finer(NamedTuple):
 
 
 def truncate_sums(plan: Plan, facts: Facts | None) -> Plan:
-    """A sum of truncated values is summed up first and truncated once, where that fits."""
+    """Sums are truncated once, after they are added up, where that fits."""
     if facts is None:
         return plan
     room = _Room(plan, facts)
