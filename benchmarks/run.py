@@ -34,6 +34,7 @@ OURS = (
     "sqrt", "exp", "sigmoid", "dependent_products", "shuffle", "sort", "sort_table", "group_sum", "logistic_regression",
     "aes",
 )  # fmt: skip
+JOB = "hospital_job"
 OTHERS = (("shamir", 3, 1), ("shamir", 5, 2), ("semi2k", 2, 1))
 OTHERS_RUN = ("product", "comparison", "division")
 WAN = {
@@ -94,7 +95,7 @@ def _commands(part: str, options: argparse.Namespace) -> list[list[str]]:
     both = ["--transport", "tls", "--transport", "plain"]
     if part == "ours":
         small = {"matmul": "64", "dependent_products": "1"}
-        return [[name, *(["--size", small.get(name, str(QUICK))] if size else []), *both] for name in OURS]
+        return [[name, *(["--size", small.get(name, str(QUICK))] if size else []), *both] for name in OURS] + [[JOB]]
     if part == "others":
         who = [["--protocol", name, "--parties", str(n), "--threshold", str(t)] for name, n, t in OTHERS]
         return [[name, *one, *size, *both] for one in who for name in OTHERS_RUN]
