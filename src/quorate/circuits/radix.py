@@ -130,8 +130,8 @@ def _chosen(p: Protocol, at: Scope, numbers: Arithmetic, gains: list[Arithmetic]
         return (yield from tiled_product(p, at, numbers.map(lambda part: part[0]), gains[0]))
 
     def step(p: Protocol, at: Scope, x: Arithmetic, y: Arithmetic) -> Step[list[Share]]:
-        turned = [side.map(lambda part: contiguous(part.T)) for side in (x, y)]
-        return [(yield from p.dot(at, *turned))]
+        left, right = (side.map(lambda part: contiguous(part.T)) for side in (x, y))
+        return [(yield from p.dot(at, left, right))]
 
     stacked = concatenate([gain.map(lambda part: part[None]) for gain in gains], 0)
     (result,) = yield from strips(p, at, step, [numbers, stacked], strip_width(len(gains)))

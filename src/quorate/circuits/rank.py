@@ -74,18 +74,24 @@ def plan(rows: int, price: Price, network: Network) -> tuple[Level, ...]:
     return tuple(Level(m, n, digits, pairs_bound(m, n)) for m, n, digits in chosen)
 
 
+Insertion = tuple[int, int, tuple[int, ...]]
+"""(before, after, digits) of a level."""
+Priced = tuple[int, list[Insertion]]
+"""Nanoseconds, and levels."""
+
+
 class _Chooser:
     """Dynamic programming over the sizes 2**k - 1 of samples."""
 
     def __init__(self, price: Price, network: Network) -> None:
         self.price, self.network = price, network
-        self.known: dict[int, tuple[int, list[tuple[int, int, tuple[int, ...]]]]] = {}
+        self.known: dict[int, Priced] = {}
 
-    def best(self, rows: int) -> tuple[int, list[tuple[int, int, tuple[int, ...]]]]:
-        """Nanoseconds, and (before, after, digits) of the levels."""
+    def best(self, rows: int) -> Priced:
+        """The cheapest levels that sort so many rows."""
         if rows not in self.known:
             top = (rows - 1).bit_length() - 1
-            ways = [(self._step(rows * (rows - 1) // 2), [(0, rows, ())])]
+            ways: list[Priced] = [(self._step(rows * (rows - 1) // 2), [(0, rows, ())])]
             for bits in range(max(2, top - WIDEST_SEARCH), top + 1):
                 sample = (1 << bits) - 1
                 if sample < rows:

@@ -54,7 +54,7 @@ def _prefetch_code(typing: Any, array: Any, offset: Any) -> Any:
     return types.void(array, types.intp), generate
 
 
-_prefetch = cast(Callable[[Array, int], None], intrinsic(_prefetch_code))
+_prefetch = cast(Callable[[Array, Any], None], intrinsic(_prefetch_code))
 """``_prefetch(array, offset)``: start loading the element; only a hint."""
 
 
