@@ -34,12 +34,18 @@ def _bound_comparison(call: Call) -> Range:
     return BIT
 
 
+def _difference_bits(call: Call) -> int:
+    """Bits of the largest difference of the operands: comparisons need not look at more."""
+    (a, b), (c, d) = call.ranges
+    return max(abs(a - d), abs(b - c)).bit_length()
+
+
 def _run_lt(call: Call) -> Step[Boolean]:
-    return less(call.p, call.at, call.numbers(0), call.numbers(1))
+    return less(call.p, call.at, call.numbers(0), call.numbers(1), _difference_bits(call))
 
 
 def _run_eq(call: Call) -> Step[Boolean]:
-    return equal(call.p, call.at, call.numbers(0), call.numbers(1))
+    return equal(call.p, call.at, call.numbers(0), call.numbers(1), _difference_bits(call))
 
 
 register(Kind("lt", _infer_comparison, _bound_comparison, _run_lt, elementwise=True))
