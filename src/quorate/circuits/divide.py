@@ -20,16 +20,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from quorate.circuits.normalise import Factor, Power, normal, normal_bits, normal_digits, normaliser, scaled
+from quorate.circuits import normalise
+from quorate.circuits.normalise import Factor, normal, normal_bits, normal_digits, normaliser, scaled
 from quorate.circuits.series import FRACTION, Series, Traits, evaluate, finest, normal_error, traits
 from quorate.circuits.wave_tables import RECIPROCAL
-from quorate.engine.exchange import Step
+from quorate.engine.exchange import Step, parallel
 from quorate.engine.names import Scope
 from quorate.errors import UserError
+from quorate.kernels.ghost import contiguous
 from quorate.protocols.base import Protocol
 from quorate.sharing.share import Arithmetic
 
-__all__ = ["Division", "Inverse", "corrections", "divide", "inverted", "worst_error"]
+__all__ = ["Division", "corrections", "divide", "worst_error"]
 
 REST = 0.25
 """What the estimates may leave of the error, in units of the last place; truncation comes on top."""
@@ -71,7 +73,7 @@ class Division(NamedTuple):
 def divide(
     p: Protocol,
     at: Scope,
-    x: Arithmetic,
+    x: Arithmetic | int,
     y: Arithmetic,
     *,
     divisor_bits: int,
@@ -81,59 +83,74 @@ def divide(
 ) -> Step[Arithmetic]:
     """x / y * 2**scale, elementwise for equal shapes, within `worst_error`; 0 where y = 0, within twice that.
 
-    Requires divisor_low <= y < 2**divisor_bits, divisor_low >= 0, and |x / y| < 2**quotient_bits.
+    Requires divisor_low <= y < 2**divisor_bits, divisor_low >= 0, and |x / y| < 2**quotient_bits (for y > 0). The
+    dividend may be a public number.
 
     Raises:
         UserError: the bounds are too wide for the protocol's range.
     """
     quotient_bits, high = max(0, quotient_bits), (1 << divisor_bits) - 1
     if quotient_bits + scale < 0:
-        return p.public(np.zeros(x.shape, np.int64))
+        return p.public(np.zeros(y.shape, np.int64))
     plan = corrections(p, divisor_bits=divisor_bits, quotient_bits=quotient_bits, scale=scale, divisor_low=divisor_low)
-    inverse = yield from inverted(p, at, y, divisor_low, high, plan.series, plan.digits)
-    quotient = yield from _estimate(p, at.child("first"), x, inverse, plan.steps[0], scale)
+    wanted = [normalise.factor] if divisor_low else [normalise.factor, normalise.found]
+    factor, *found = yield from normaliser(p, at.child("normalise"), y, divisor_low, high, *wanted)
+    part, reciprocal = yield from parallel(
+        [
+            _part(p, at.child("part"), x, factor, high, plan.steps[0]),
+            _reciprocal(p, at.child("reciprocal"), y, factor, found, high, plan),
+        ]
+    )
+    quotient = yield from _times(p, at.child("quotient"), part, reciprocal, plan, plan.steps[0], scale)
     raised = max(0, scale)
     for k, step in enumerate(plan.steps[1:]):
         here = at.child(f"correction {k}")
-        product = yield from p.mul(here.child("product"), quotient, y)
-        remainder = p.sub(p.scale(x, 1 << raised), p.scale(product, 1 << (raised - scale)))
-        more = yield from _estimate(p, here.child("estimate"), remainder, inverse, step, scale - raised)
+        product = p.scale((yield from p.mul(here.child("product"), quotient, y)), 1 << (raised - scale))
+        remainder = (
+            p.add_public(p.neg(product), np.asarray(x << raised, np.int64))
+            if isinstance(x, int)
+            else p.sub(p.scale(x, 1 << raised), product)
+        )
+        part = yield from _part(p, here.child("part"), remainder, factor, high, step)
+        more = yield from _times(p, here.child("more"), part, reciprocal, plan, step, scale - raised)
         quotient = p.add(quotient, more)
     return quotient
 
 
-class Inverse(NamedTuple):
-    """A secret divisor y up to `high` as `factor`, see `normaliser`, and 1 / d with `digits` fraction bits; for y = 0
-    both are 0, the latter within a few units."""
-
-    factor: Factor
-    reciprocal: Arithmetic
-    high: int
-    digits: int
-
-
-def inverted(p: Protocol, at: Scope, y: Arithmetic, low: int, high: int, series: Series, digits: int) -> Step[Inverse]:
-    """The inverse of a divisor from low to high, low >= 0."""
-    wanted: list[Power] = ["factor"] if low else ["factor", "found"]
-    powers = yield from normaliser(p, at.child("normalise"), y, low, high, *wanted)
-    d = yield from normal(p, at.child("normal"), y, powers["factor"], high)
+def _reciprocal(
+    p: Protocol, at: Scope, y: Arithmetic, factor: Factor, found: list[Factor], high: int, plan: Division
+) -> Step[Arithmetic]:
+    """1 / d for the normal number d of y, with `plan.digits` fraction bits; for y = 0 a few units."""
+    d = yield from normal(p, at.child("normal"), y, factor, high)
     unit = Fraction(1, 1 << normal_digits(p.modulus_bits, high))
-    reciprocal = yield from evaluate(p, at.child("reciprocal"), d, series, unit, digits, not low)
-    found = powers.get("found")
-    if isinstance(found, Arithmetic):
+    reciprocal = yield from evaluate(p, at.child("sum"), d, plan.series, unit, plan.digits, bool(found))
+    for number in found:
         # At d = 0 the sum is not small, and what truncation leaves of 0 must not grow by it.
-        there = round(Fraction(series.zero << digits, 1 << FRACTION))
-        reciprocal = p.add(reciprocal, p.scale(p.add_public(found, np.asarray(-1, np.int64)), there))
-    return Inverse(powers["factor"], reciprocal, high, digits)
+        there = round(Fraction(plan.series.zero << plan.digits, 1 << FRACTION))
+        one_less = p.add_public(number, np.asarray(-1, np.int64)) if isinstance(number, Arithmetic) else None
+        reciprocal = reciprocal if one_less is None else p.add(reciprocal, p.scale(one_less, there))
+    return reciprocal
 
 
-def _estimate(p: Protocol, at: Scope, x: Arithmetic, inverse: Inverse, step: Estimate, wanted: int) -> Step[Arithmetic]:
-    """x / y with `wanted` fraction bits, for |x / y| < 2**step.bits.
+def _part(p: Protocol, at: Scope, x: Arithmetic | int, factor: Factor, high: int, step: Estimate) -> Step[Arithmetic]:
+    """The dividend times the divisor's factor, with `step.keep` fraction bits.
 
-    Since y * factor < 2**normal_bits, x * factor stays below that times the quotient.
+    Since y * factor < 2**normal_bits, it stays below that times the quotient.
     """
-    part = yield from scaled(p, at.child("part"), x, inverse.factor, normal_bits(inverse.high) - step.keep)
-    return (yield from scaled(p, at.child("quotient"), part, inverse.reciprocal, inverse.digits + step.keep - wanted))
+    drop = normal_bits(high) - step.keep
+    if not isinstance(x, int):
+        return (yield from scaled(p, at, x, factor, drop))
+    whole = p.public(np.asarray(factor, np.int64)) if isinstance(factor, int) else factor
+    return (yield from scaled(p, at, whole, x, drop))
+
+
+def _times(
+    p: Protocol, at: Scope, part: Arithmetic, reciprocal: Arithmetic, plan: Division, step: Estimate, wanted: int
+) -> Step[Arithmetic]:
+    """The quotient with `wanted` fraction bits, below 2**step.bits."""
+    if part.shape != reciprocal.shape:
+        part = part.map(lambda values: contiguous(np.broadcast_to(values, reciprocal.shape)))
+    return (yield from scaled(p, at, part, reciprocal, plan.digits + step.keep - wanted))
 
 
 def corrections(p: Protocol, *, divisor_bits: int, quotient_bits: int, scale: int, divisor_low: int = 0) -> Division:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
 
 import numpy as np
 
@@ -15,23 +14,50 @@ from quorate.kernels.pairs import bits_of, split_pairs
 from quorate.protocols.base import Protocol
 from quorate.sharing.share import Arithmetic, Boolean
 
-__all__ = ["Factor", "Power", "leading_pair", "normal", "normal_bits", "normal_digits", "normaliser", "scaled"]
+__all__ = [
+    "Factor",
+    "Weight",
+    "factor",
+    "found",
+    "inverse_root",
+    "leading_pair",
+    "normal",
+    "normal_bits",
+    "normal_digits",
+    "normaliser",
+    "root",
+    "scaled",
+]
 
-Power = Literal["found", "factor", "root", "inverse_root", "exponent"]
+Weight = Callable[[int, int], int]
+"""(pair that a number starts in, pair that the largest one starts in) -> what is wanted of it."""
+
+
+def found(k: int, last: int) -> int:
+    """1, to tell 0 from other numbers."""
+    return 1
+
+
+def factor(k: int, last: int) -> int:
+    """A power of four such that y * factor / 2**normal_bits(high) lies in [1/4, 1)."""
+    return 1 << 2 * (last - k)
+
+
+def root(k: int, last: int) -> int:
+    """A power of two whose product with the root of that normal number is the root of y."""
+    return 1 << (k + 1)
+
+
+def inverse_root(k: int, last: int) -> int:
+    """The square root of the factor."""
+    return 1 << (last - k)
+
 
 SPARE = 30
 """Bits that a modulus has beyond the fraction bits of a number whose angle is taken; see `series`."""
 
 Factor = Arithmetic | int
 """A secret power, or a public one where the range of the number leaves only one."""
-
-WEIGHTS: dict[Power, Callable[[int, int], int]] = {
-    "found": lambda k, last: 1,
-    "factor": lambda k, last: 4 ** (last - k),
-    "root": lambda k, last: 2 ** (k + 1),
-    "inverse_root": lambda k, last: 2 ** (last - k),
-    "exponent": lambda k, last: 2 * (k + 1),
-}
 
 
 def leading_pair(value: int) -> int:
@@ -50,34 +76,28 @@ def normal_digits(modulus_bits: int, high: int) -> int:
     return min(normal_bits(high), modulus_bits - SPARE)
 
 
-def normaliser(p: Protocol, at: Scope, y: Arithmetic, low: int, high: int, *wanted: Power) -> Step[dict[Power, Factor]]:
-    """Powers that belong to numbers y from low to high, low >= 0; all are 0 for y = 0.
-
-    With k the pair of bits that y starts in and `last` the one that `high` starts in: `found` is 1, `factor` is
-    4**(last - k), so
-    that d = y * factor / 2**normal_bits(high) lies in [1/4, 1); `root` 2**(k + 1), so that its product with the root of d is
-    the root of y; `inverse_root` 2**(last - k), and `exponent` 2 (k + 1), so that log2(y) is log2(d) + exponent.
+def normaliser(p: Protocol, at: Scope, y: Arithmetic, low: int, high: int, *wanted: Weight) -> Step[list[Factor]]:
+    """What is wanted of the pair of bits that numbers from low to high start in, low >= 0; all are 0 for y = 0.
 
     Cost for f pairs that y can start in: a decomposition, an or of pairs, ceil(log2(f)) ors of prefixes (words of f
-    bits), and `weigh` of f flags, one sum for each power. Nothing, where low and high start in the same pair.
+    bits), and `weigh` of f flags, one sum for each weight. Nothing, where low and high start in the same pair.
     """
     last, first = leading_pair(high), leading_pair(max(low, 1))
     if low > 0 and first == last:
-        return {power: WEIGHTS[power](last, last) for power in wanted}
+        return [weight(last, last) for weight in wanted]
     words = yield from to_bits(p, at.child("bits"), y, 2 * (last + 1))
     found = yield from _pairs(p, at.child("pairs"), words)
     filled = yield from _prefix_or(p, at.child("prefix"), found, last - first + 1)
     flags = _flags(p, filled, first if low > 0 else None, last)
     start = last + 1 - flags.shape[0]
-    weights = [[WEIGHTS[power](k, last) for k in range(start, last + 1)] for power in wanted]
-    sums = yield from p.weigh(at.child("flags"), flags, weights)
-    return dict(zip(wanted, sums, strict=True))
+    weights = [[weight(k, last) for k in range(start, last + 1)] for weight in wanted]
+    return [*(yield from p.weigh(at.child("flags"), flags, weights))]
 
 
-def normal(p: Protocol, at: Scope, y: Arithmetic, factor: Factor, high: int) -> Step[Arithmetic]:
-    """y * factor with `normal_digits`: exact, or within a truncation's error where there are too many."""
+def normal(p: Protocol, at: Scope, y: Arithmetic, by: Factor, high: int) -> Step[Arithmetic]:
+    """y * by, its factor, with `normal_digits`: exact, or within a truncation's error where there are too many."""
     drop = normal_bits(high) - normal_digits(p.modulus_bits, high)
-    return (yield from scaled(p, at, y, factor, drop))
+    return (yield from scaled(p, at, y, by, drop))
 
 
 def scaled(p: Protocol, at: Scope, x: Arithmetic, by: Factor, shift: int = 0) -> Step[Arithmetic]:

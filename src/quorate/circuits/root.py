@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from quorate.circuits import normalise
 from quorate.circuits.normalise import leading_pair, normal, normal_digits, normaliser, scaled
 from quorate.circuits.series import Series, Traits, evaluate, finest, normal_error, traits
 from quorate.circuits.wave_tables import INVERSE_ROOT, ROOT
@@ -51,11 +52,11 @@ def sqrt(
         return p.public(np.zeros(x.shape, np.int64))
     x, low, bits = _even(p, x, low, bits, shift_in)
     high = (1 << bits) - 1
-    powers = yield from normaliser(p, at.child("normalise"), x, low, high, "factor", "root")
-    d = yield from normal(p, at.child("normal"), x, powers["factor"], high)
+    factor, root = yield from normaliser(p, at.child("normalise"), x, low, high, normalise.factor, normalise.root)
+    d = yield from normal(p, at.child("normal"), x, factor, high)
     unit = Fraction(1, 1 << normal_digits(p.modulus_bits, high))
-    root = yield from evaluate(p, at.child("root"), d, how.series, unit, how.digits, not low)
-    return (yield from scaled(p, at.child("scale"), root, powers["root"], how.drop))
+    of_normal = yield from evaluate(p, at.child("root"), d, how.series, unit, how.digits, not low)
+    return (yield from scaled(p, at.child("scale"), of_normal, root, how.drop))
 
 
 def check_root(p: Protocol, *, bits: int, shift_in: int, scale: int) -> Root:
@@ -87,11 +88,13 @@ def inverse_root(
     how = check_inverse_root(p, bits=bits, shift_in=shift_in, scale=scale, low=low)
     x, low, bits = _even(p, x, low, bits, shift_in)
     high = (1 << bits) - 1
-    powers = yield from normaliser(p, at.child("normalise"), x, low, high, "factor", "inverse_root")
-    d = yield from normal(p, at.child("normal"), x, powers["factor"], high)
+    factor, root = yield from normaliser(
+        p, at.child("normalise"), x, low, high, normalise.factor, normalise.inverse_root
+    )
+    d = yield from normal(p, at.child("normal"), x, factor, high)
     unit = Fraction(1, 1 << normal_digits(p.modulus_bits, high))
-    root = yield from evaluate(p, at.child("root"), d, how.series, unit, how.digits)
-    return (yield from scaled(p, at.child("scale"), root, powers["inverse_root"], how.drop))
+    of_normal = yield from evaluate(p, at.child("root"), d, how.series, unit, how.digits)
+    return (yield from scaled(p, at.child("scale"), of_normal, root, how.drop))
 
 
 def check_inverse_root(p: Protocol, *, bits: int, shift_in: int, scale: int, low: int) -> Root:

@@ -31,7 +31,7 @@ from quorate.kernels.ghost import contiguous
 from quorate.protocols.base import Function, Protocol
 from quorate.sharing.share import Arithmetic, concatenate
 
-__all__ = ["FRACTION", "Series", "Traits", "absolute_error", "evaluate", "finest", "normal_error", "traits"]
+__all__ = ["FRACTION", "Series", "Traits", "absolute_error", "evaluate", "finest", "normal_error", "traits", "turned"]
 
 FRACTION = 40
 """Fraction bits of the coefficients."""
@@ -158,8 +158,8 @@ def absolute_error(
     highest = 1 + (series.harmonics - 1) * series.stride
     computing = series.amplitude * 2 * t.summands * highest * 2.0**-45
     joining = (t.summands - 2) * series.amplitude * ROOT2 * (t.truncation + 1) * math.ldexp(1.0, -how.left)
-    turned = series.slope * (float(series.period) * turns + blur * float(unit))
-    real = turned + rounding + computing + joining
+    angle = series.slope * (float(series.period) * turns + blur * float(unit))
+    real = angle + rounding + computing + joining
     return math.ldexp(real, digits) + 0.5 + t.truncation
 
 
@@ -182,7 +182,7 @@ def evaluate(
     """
     how = _layout(traits(p), series, unit, zero)
     shift = how.left + how.right - digits
-    angle = p.add_public(p.scale(x, _signed(how.turn)), np.asarray(_signed(-how.start), np.int64))
+    angle = turned(p, x, how.turn, how.start)
     count, last = 2 * series.harmonics, p.summand_count - 1
     function = _factors(series, how, last, p.modulus_bits)
     if last == 1:
@@ -192,6 +192,11 @@ def evaluate(
         total = yield from _joined(p, at, known, how.left, shift)
     constant = Fraction(series.constant, 1 << FRACTION) * (1 << digits)
     return p.add_public(total, np.asarray(round(constant), np.int64))
+
+
+def turned(p: Protocol, x: Arithmetic, turn: int, start: int) -> Arithmetic:
+    """x * turn - start modulo the protocol's modulus: an angle."""
+    return p.add_public(p.scale(x, _signed(turn)), np.asarray(_signed(-start), np.int64))
 
 
 def _signed(value: int) -> int:
@@ -213,13 +218,13 @@ def _factors(series: Series, how: _Layout, last: int, modulus_bits: int) -> Func
 
 def _joined(p: Protocol, at: Scope, known: list[Arithmetic], digits: int, shift: int) -> Step[Arithmetic]:
     """Angles of all summands but the last are added one by one, as products of complex numbers."""
-    turned = known[0]
+    total = known[0]
     for k, other in enumerate(known[1:-1]):
-        turned = yield from _turned(p, at.child(f"summand {k + 1}"), turned, other, digits)
-    return (yield from p.dot(at.child("sum"), _rows(turned), _rows(known[-1]), shift))
+        total = yield from _joined_two(p, at.child(f"summand {k + 1}"), total, other, digits)
+    return (yield from p.dot(at.child("sum"), _rows(total), _rows(known[-1]), shift))
 
 
-def _turned(p: Protocol, at: Scope, x: Arithmetic, y: Arithmetic, digits: int) -> Step[Arithmetic]:
+def _joined_two(p: Protocol, at: Scope, x: Arithmetic, y: Arithmetic, digits: int) -> Step[Arithmetic]:
     """Complex products of alternating real and imaginary rows: (2 h, ...) each."""
     (c, s), (u, v) = (tuple(z.map(lambda part, k=k: part[k::2]) for k in range(2)) for z in (x, y))  # type: ignore[misc]
     left = _paired([concatenate([c, s], 0), concatenate([p.neg(s), c], 0)])
