@@ -15,6 +15,7 @@ from quorate.lang.operations import (
     lookup,
     numeric,
     order,
+    quotient,
     rows,
     structure,
 )
@@ -37,6 +38,7 @@ __all__ = [
     "lookup",
     "numeric",
     "order",
+    "quotient",
     "register",
     "rows",
     "structure",
