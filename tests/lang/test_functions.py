@@ -352,6 +352,29 @@ def check(function, protocol, names, tolerance=0.0, inputs=INPUTS):
         np.testing.assert_allclose(got[name].astype(float), wanted.astype(float), atol=tolerance, rtol=0, err_msg=name)
 
 
+EXACT["quotients"] = lambda q, i, j, f, g, b, s: [
+    i // 3,
+    i % 3,
+    i // -2,
+    i % -2,
+    i // j,
+    i % j,
+    j // (i * 2 + 1),
+    j % (i * 2 + 1),
+    7 // j,
+    7 % j,
+    f // 0.5,
+    f % 0.75,
+    f // g,
+    f % g,
+    q.floor_divide(i, [1, 2, 3, -1, -2, 5]),
+    q.remainder(i, 4),
+    q.mod(f, 2),
+    *q.divmod(i, 2),
+    s // 2,
+    s % np.int8(3),
+]
+
 REAL = {
     "means": (
         4 * UNIT,
