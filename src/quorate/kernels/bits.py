@@ -150,9 +150,14 @@ def carry_finish(g: Bytes, z: Bytes) -> Bytes:
 
 def carry_bits(folded: Bytes, n: int) -> Bytes:
     """The n bits (uint8, 0 or 1) that three foldings put into ceil(ceil(ceil(n / 2) / 2) / 2) bytes."""
-    half = -(-n // 2)
-    quarter = -(-half // 2)
-    return unfold(unfold(unfold(folded, 1, quarter), 2, half), 4, n)
+    eighth = -(-n // 8)  # rounding up at every folding comes to the same
+    if folded.dtype != np.uint8 or folded.shape != (eighth,):
+        raise InternalError(f"carry_bits: {folded.dtype} {folded.shape} does not hold {n} carries")
+    if is_ghost(folded):
+        return ghost(n, np.uint8)
+    out = np.empty(n, np.uint8)
+    _carry_bits(out, folded)
+    return out
 
 
 def fold(x: Bytes, shift: int) -> Bytes:
@@ -316,6 +321,20 @@ def _combine_fold(out_g: Array, out_p: Array, g: Array, z: Array, high: Any, shi
     for i in range(pairs, half):
         out_g[i] = ((g[i] ^ z[i]) & high) >> shift
         out_p[i] = z[i] & ~high
+
+
+@kernel
+def _carry_bits(out: Bytes, folded: Bytes) -> None:
+    """Halves of the numbers are in lower and upper nibbles, halves of those in pairs, halves of those in bits."""
+    half = (out.size + 1) // 2
+    quarter, eighth = (half + 1) // 2, folded.size
+    for piece in range(8):
+        upper, pair, bit = piece >> 2, (piece >> 1) & 1, piece & 1
+        start = upper * half + pair * quarter + bit * eighth
+        stop = min(out.size, (upper + 1) * half, upper * half + (pair + 1) * quarter, start + eighth)
+        shift = np.uint8(4 * upper + 2 * pair + bit)
+        for i in range(start, stop):
+            out[i] = (folded[i - start] >> shift) & np.uint8(1)
 
 
 @device

@@ -1,4 +1,9 @@
-"""Fused loops for exact-range truncation of ring elements with three parties; see `quorate.protocols.rep3`."""
+"""Fused loops for exact-range truncation of ring elements; see `quorate.protocols.rep3` and `semi2k`.
+
+For c = x + r modulo 2**64, where x lies in [0, 2**63): x >> f is, up to one unit, (c mod 2**63) >> f minus
+(r mod 2**63) >> f, corrected by 2**(63 - f) according to the top bits of c and r. The top bit of r is only needed times
+2**(63 - f), so parts of it modulo 2**(f + 1) are enough.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +12,53 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from quorate.kernels._jit import kernel
+from quorate.kernels._jit import device, kernel
 from quorate.kernels.ghost import ghost, is_ghost
 
-__all__ = ["deal", "first_half", "second_half"]
+__all__ = ["deal", "half", "masked_half", "top_type"]
 
 Array = npt.NDArray[Any]
 TOP = np.uint64(63)
 LOW = np.uint64((1 << 63) - 1)
+
+
+def top_type(shift: int) -> np.dtype[Any]:
+    """The type of parts of the top bit of r: unsigned, of at least shift + 1 bits."""
+    return np.dtype(f"u{next(size for size in (1, 2, 4, 8) if 8 * size > shift)}")
+
+
+def deal(s: Array, shift: int, mask_u: Array, mask_v: Array) -> tuple[Array, Array]:
+    """For r = -s: (((r mod 2**63) >> shift) - mask_u, the top bit of r minus mask_v).
+
+    `s` and `mask_u` uint64, `mask_v` of `top_type`, all of one shape; 0 < shift < 63.
+    """
+    if is_ghost(s, mask_u, mask_v):
+        return ghost(s.shape, s.dtype), ghost(s.shape, mask_v.dtype)
+    out_u, out_v = np.empty_like(s), np.empty_like(mask_v)
+    _deal(out_u.reshape(-1), out_v.reshape(-1), s.reshape(-1), mask_u.reshape(-1), mask_v.reshape(-1), shift)
+    return out_u, out_v
+
+
+def half(c: Array, shift: int, u: Array, v: Array, leads: bool) -> Array:
+    """An additive part of the truncation of c - r from parts u, v of what `deal` hides; c counts for who `leads`."""
+    if is_ghost(c, u, v):
+        return ghost(c.shape, c.dtype)
+    out = np.empty_like(c)
+    _half(out.reshape(-1), c.reshape(-1), u.reshape(-1), v.reshape(-1), shift, np.uint64(leads))
+    return out
+
+
+def masked_half(
+    z: Array, rest: Array | None, offset: int, shift: int, u: Array, v: Array, mask: Array, leads: bool
+) -> Array:
+    """:func:`half` for c = z + rest + offset, minus `mask`; at `leads` also minus offset >> shift."""
+    if is_ghost(z, rest, u, v, mask):
+        return ghost(z.shape, z.dtype)
+    out = np.empty_like(z)
+    x, y, a, b, c = (array.reshape(-1) for array in (z, z if rest is None else rest, u, v, mask))
+    count = np.uint64(rest is not None)
+    _masked_half(out.reshape(-1), x, y, a, b, c, count, np.uint64(offset), shift, np.uint64(leads))
+    return out
 
 
 @kernel
@@ -23,46 +67,30 @@ def _deal(out_u: Array, out_v: Array, s: Array, mask_u: Array, mask_v: Array, f:
     for i in range(s.size):
         r = np.uint64(0) - s[i]
         out_u[i] = ((r & LOW) >> f) - mask_u[i]
-        out_v[i] = ((r >> TOP) << (TOP - f)) - mask_v[i]
+        out_v[i] = (r >> TOP) - np.uint64(mask_v[i])
+
+
+@device
+def _part(c: Any, u: Any, v: Any, f: Any, leads: Any) -> Any:
+    top = c >> TOP
+    wrap = v << (TOP - f)
+    wrap = (wrap ^ (np.uint64(0) - top)) + top  # minus, if the top bit of c is set
+    return wrap - u + leads * (((c & LOW) >> f) + (top << (TOP - f)))
 
 
 @kernel
-def _half(out: Array, c: Array, u: Array, v: Array, f: Any, add_public: bool) -> None:
+def _half(out: Array, c: Array, u: Array, v: Array, f: Any, leads: Any) -> None:
     f = np.uint64(f)
     for i in range(c.size):
-        top = c[i] >> TOP
-        y = v[i] if top == 0 else np.uint64(0) - v[i]
-        y -= u[i]
-        if add_public:
-            y += ((c[i] & LOW) >> f) + (top << (TOP - f))
-        out[i] = y
+        out[i] = _part(c[i], u[i], np.uint64(v[i]), f, leads)
 
 
-def deal(s: Array, shift: int, mask_u: Array, mask_v: Array) -> tuple[Array, Array]:
-    """For r = -s: ((r mod 2**63) >> shift) - mask_u and (top bit of r) * 2**(63 - shift) - mask_v.
-
-    All arrays uint64 of one shape; 0 < shift < 63.
-    """
-    if is_ghost(s, mask_u, mask_v):
-        return ghost(s.shape, s.dtype), ghost(s.shape, s.dtype)
-    out_u, out_v = np.empty_like(s), np.empty_like(s)
-    _deal(out_u.reshape(-1), out_v.reshape(-1), s.reshape(-1), mask_u.reshape(-1), mask_v.reshape(-1), shift)
-    return out_u, out_v
-
-
-def first_half(c: Array, shift: int, u: Array, v: Array) -> Array:
-    """One of two additive parts of the truncation of c - r, the one with the public value c."""
-    return _halves(c, shift, u, v, True)
-
-
-def second_half(c: Array, shift: int, u: Array, v: Array) -> Array:
-    """The other additive part."""
-    return _halves(c, shift, u, v, False)
-
-
-def _halves(c: Array, shift: int, u: Array, v: Array, add_public: bool) -> Array:
-    if is_ghost(c, u, v):
-        return ghost(c.shape, c.dtype)
-    out = np.empty_like(c)
-    _half(out.reshape(-1), c.reshape(-1), u.reshape(-1), v.reshape(-1), shift, add_public)
-    return out
+@kernel
+def _masked_half(
+    out: Array, z: Array, rest: Array, u: Array, v: Array, mask: Array, count: Any, offset: Any, f: Any, leads: Any
+) -> None:
+    f = np.uint64(f)
+    less = leads * (offset >> f)
+    for i in range(z.size):
+        c = z[i] + count * rest[i] + offset
+        out[i] = _part(c, u[i], np.uint64(v[i]), f, leads) - mask[i] - less

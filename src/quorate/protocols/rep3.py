@@ -15,8 +15,9 @@ Sources
 
 Bytes per element sent by parties (0, 1, 2)
     input 8 from the owner; product, and (64 bits): 8 each, 1 round; dot, matmul: as one product per result;
-    truncation (16, 8, 8), 2 rounds; product with truncation (16, 16, 16), 2 rounds; summands (8, 0, 0), 1 round;
-    bit to integer (8, 8, 8), 2 rounds; m weighted sums of k bits (8 k, 8 m, 8 m), 2 rounds;
+    truncation by f bits (8 + s, 8, 8), product with it (8 + s, 16, 16), where s bytes hold f + 1 bits, 2 rounds;
+    summands of w bits (w / 8, 0, 0), 1 round; signs and tests for zero see `rep3_signs`; bit to integer (8, 8, 8),
+    chosen number (`inject`) (16, 8, 8), m weighted sums of k bits (8 k, 8 m, 8 m), 2 rounds each;
     reveal: 8 from one party per recipient, 8 from each to an outsider, 1 round;
     shuffle (16, 8, 8), 3 rounds, see `rep3_shuffle`.
 """
@@ -45,7 +46,6 @@ __all__ = ["Rep3"]
 
 Array = npt.NDArray[Any]
 OFFSET_BITS = 62
-OFFSET = np.uint64(1 << OFFSET_BITS)
 
 
 class Rep3(Rep3Parts):
@@ -228,26 +228,23 @@ class Rep3(Rep3Parts):
         `z` is what this party knows; with `partial`, c is still the sum of what parties 1 and 2 hold.
         """
         masks = self.outer_masks(at, z)
-        hidden, name = at.step(), at.step()
-        both = self.session.scratch(2, (2, *z.shape))
+        low, top, name = at.step(), at.step(), at.step()
+        u, v = self.session.blank(z.shape), self.session.blank(z.shape, truncation.top_type(shift))
         if self.me != 2:
-            self.session.draw((0, 1), hidden, both)
+            self.session.draw((0, 1), low, u)
+            self.session.draw((0, 1), top, v)
         if self.me == 0:
-            yield Exchange(name, {2: list(truncation.deal(z, shift, both[0], both[1]))})
+            yield Exchange(name, {2: list(truncation.deal(z, shift, u, v))})
             return Arithmetic(self.name, (yield from self.merged(at, z, masks, SUM)))
         other = 3 - self.me
-        u, v, rest = (self.session.blank(z.shape) for _ in range(3))
-        arriving = {other: [rest]} if partial else {}
+        rest = self.session.blank(z.shape) if partial else None
+        arriving = {} if rest is None else {other: [rest]}
         if self.me == 2:
             arriving[0] = [u, v]
-        else:
-            u, v = both.copy()
         yield Exchange(name, {other: [z]} if partial else None, arriving)
-        c = total([z, rest, np.asarray(OFFSET)] if partial else [z, np.asarray(OFFSET)], SUM)
-        half = (truncation.first_half if self.me == 1 else truncation.second_half)(c, shift, u, v)
-        if self.me == 1:
-            half -= np.uint64(1 << (OFFSET_BITS - shift))
-        return Arithmetic(self.name, (yield from self.merged(at, half, masks, SUM)))
+        mask = masks[self.me - 1]
+        mine = truncation.masked_half(z, rest, 1 << OFFSET_BITS, shift, u, v, mask, self.me == 1)
+        return Arithmetic(self.name, (yield from self.exchanged(at, mine, masks, SUM)))
 
     # -- randomness and conversions ------------------------------------------------------------------------------------
 

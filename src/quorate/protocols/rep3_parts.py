@@ -107,13 +107,17 @@ class Rep3Parts(RingLocal):
     def merged(self, at: Scope, half: Array, masks: Pair, group: Group) -> Step[Pair]:
         """A replicated sharing of the two halves that parties 1 and 2 hold: they exchange them, masked by parts that
         they share with party 0. One round."""
+        mine = half if self.me == 0 else np.asanyarray(group.sub(half, masks[self.me - 1]))
+        return (yield from self.exchanged(at, mine, masks, group))
+
+    def exchanged(self, at: Scope, mine: Array, masks: Pair, group: Group) -> Step[Pair]:
+        """The same from halves that are masked already."""
         with_1, with_2 = masks
         name = at.step()
         if self.me == 0:
             yield Exchange(name)
             return with_2, with_1
-        other, common = 3 - self.me, with_1 if self.me == 1 else with_2
-        mine = np.asanyarray(group.sub(half, common))
+        other, common = 3 - self.me, masks[self.me - 1]
         rest = self.session.blank(mine.shape, mine.dtype)
         yield Exchange(name, {other: [mine]}, {other: [rest]})
         part = group.add(mine, rest, out=rest)

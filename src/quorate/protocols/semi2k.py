@@ -13,9 +13,9 @@ Sources
     that a recipient sees a uniform sharing of the result and nothing else.
 
 Bytes per element sent by each party and by the dealer
-    product 16 (n - 1) and 8; and of w-bit words 2 w / 8 (n - 1) and w / 8; truncation 8 (n - 1) and 16;
-    product with truncation 24 (n - 1) and 24; bit to integer (n - 1) / 8 and 8; input of a party 0; reveal 8 per
-    recipient; shuffle 8 (n - 1) and 8 n.
+    product 16 (n - 1) and 8; and of w-bit words 2 w / 8 (n - 1) and w / 8; truncation by f bits 8 (n - 1) and 8 + s,
+    where s bytes hold f + 1 bits; product with truncation 24 (n - 1) and 16 + s; bit to integer (n - 1) / 8 and 8;
+    input of a party 0; reveal 8 per recipient; shuffle 8 (n - 1) and 8 n.
 Rounds: product, and, truncation, bit to integer, reveal 1; product with truncation 2; input of a party 0; shuffle n.
 """
 
@@ -288,20 +288,14 @@ class Semi2k(RingLocal):
         shape = x.shape
         r = self._fresh(at, shape, np.uint64, SUM)
         u = self._dealt(at, self.session.blank(shape), lambda: (r & LOW) >> np.uint64(shift), SUM, mail)
-        v = self._dealt(
-            at,
-            self.session.blank(shape),
-            lambda: (r >> np.uint64(63)) << np.uint64(63 - shift),
-            SUM,
-            mail,
-        )
+        kind = truncation.top_type(shift)
+        v = self._dealt(at, self.session.blank(shape, kind), lambda: (r >> np.uint64(63)).astype(kind), SUM, mail)
         if self._is_dealer:
             yield from self._open(at, [x.parts[0]], SUM, mail)
             return x
         offset = np.uint64(1 << OFFSET_BITS if self.me == 0 else 0)
         (c,) = yield from self._open(at, [total([x.parts[0], r, np.asarray(offset)], SUM)], SUM, mail)
-        half = truncation.first_half if self.me == 0 else truncation.second_half
-        part = half(c, shift, u, v)
+        part = truncation.half(c, shift, u, v, self.me == 0)
         if self.me == 0:
             part -= np.uint64(1 << (OFFSET_BITS - shift))
         return Arithmetic(self.name, (part,))
