@@ -1,4 +1,6 @@
-"""Running sums, and running minima and maxima, of a whole array or of its segments, along the first axis.
+"""Running minima and maxima of a whole array, and running values of its segments, along the first axis.
+
+Running sums of a whole array are local: `radix.prefix_sums`.
 
 A scan combines neighbours with an associative rule in logarithmic depth. Sklansky's network (1960) takes ceil(log2(n))
 levels and about n / 2 combinations in each. Every sweep in the manner of Brent and Kung ("A Regular Layout for Parallel
@@ -9,8 +11,8 @@ at hand.
 Segments are marked by secret bits at their first rows; row 0 begins a segment in any case. Nothing is opened, so nobody
 learns how many segments there are.
 
-Rounds of a level: `sum` and `first` one product; `min` and `max` a comparison, a conversion of a bit and a product, in
-segments one and more. `sum` and `first` begin with the conversion of the marks.
+Rounds of a level: `sum` and `first` one product; `min` and `max` a comparison and the choice by a bit, in segments one
+and more. `sum` and `first` begin with the conversion of the marks.
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ from quorate.kernels.ghost import contiguous, ghost
 from quorate.protocols.base import Protocol
 from quorate.sharing.share import AnyShare, Arithmetic, Boolean, Share, concatenate
 
-__all__ = ["OPERATIONS", "cumulative_sum", "running_extreme", "segmented_scan"]
+__all__ = ["OPERATIONS", "running_extreme", "segmented_scan"]
 
 SegmentOperation = Literal["sum", "min", "max", "first"]
 OPERATIONS: tuple[SegmentOperation, ...] = ("sum", "min", "max", "first")
@@ -60,32 +62,7 @@ class Rule(NamedTuple):
     marks: Literal["bit", "number", "none"]
 
 
-# -- sums without segments: local --------------------------------------------------------------------------------------
-
-
-def cumulative_sum(p: Protocol, x: Arithmetic) -> Arithmetic:
-    """Sums of rows 0 ... k for every row k; local."""
-    n = x.shape[0]
-    if n < 2:
-        return x
-    half = n // 2
-    pairs = p.add(taken(x, slice(0, 2 * half, 2)), taken(x, slice(1, 2 * half, 2)))
-    odd = cumulative_sum(p, pairs)
-    even = p.add(taken(odd, slice((n - 1) // 2)), taken(x, slice(2, None, 2)))
-    return _woven(taken(x, slice(1)), odd, even)
-
-
-def _woven(first: AnyShare, odd: AnyShare, even: AnyShare) -> AnyShare:
-    """Rows 0, 1, 2, ... from row 0, rows 1, 3, ..., and rows 2, 4, ..."""
-    parts = []
-    for start, one, other in zip(first.parts, odd.parts, even.parts, strict=True):
-        rows = np.empty_like(start, shape=(1 + one.shape[0] + other.shape[0], *start.shape[1:]))
-        rows[:1], rows[1::2], rows[2::2] = start, one, other
-        parts.append(rows)
-    return first.with_parts(tuple(parts))
-
-
-# -- scans -------------------------------------------------------------------------------------------------------------
+# -- scans -----------------------------------------------------------------------------------------------------------
 
 
 def running_extreme(
@@ -131,6 +108,16 @@ def _scan(p: Protocol, at: Scope, rows: Rows, rule: Rule, sweeps: int) -> Step[R
     odd = yield from _scan(p, at.child("half"), pairs, rule, sweeps - 1)
     even = yield from _joined(p, at.child("rest"), odd, slice((n - 1) // 2), rows, slice(2, None, 2), rule, whole=True)
     return tuple(_woven(taken(x, slice(1)), *y) for x, *y in zip(rows, odd, even, strict=True))
+
+
+def _woven(first: AnyShare, odd: AnyShare, even: AnyShare) -> AnyShare:
+    """Rows 0, 1, 2, ... from row 0, rows 1, 3, ..., and rows 2, 4, ..."""
+    parts = []
+    for start, one, other in zip(first.parts, odd.parts, even.parts, strict=True):
+        rows = np.empty_like(start, shape=(1 + one.shape[0] + other.shape[0], *start.shape[1:]))
+        rows[:1], rows[1::2], rows[2::2] = start, one, other
+        parts.append(rows)
+    return first.with_parts(tuple(parts))
 
 
 def _sklansky(p: Protocol, at: Scope, rows: Rows, rule: Rule) -> Step[Rows]:

@@ -8,8 +8,9 @@ from typing import Any, TypeVar
 import numpy as np
 
 from quorate.circuits.extremes import extreme, extreme_position
+from quorate.circuits.radix import prefix_sums
 from quorate.circuits.reduce import all_of, any_of, ones, product_of
-from quorate.circuits.scan import OPERATIONS, cumulative_sum, running_extreme, segmented_scan
+from quorate.circuits.scan import OPERATIONS, running_extreme, segmented_scan
 from quorate.circuits.strips import rows_first
 from quorate.engine.exchange import Step
 from quorate.errors import UserError
@@ -250,7 +251,7 @@ register(
         "cumsum",
         _infer_running,
         _sums_of,
-        lambda call: _axis_last_moved(call, cumulative_sum(call.p, _numbers(call))),
+        lambda call: _axis_last_moved(call, prefix_sums(call.p, _numbers(call))),
         local=always,
         operands=1,
         attributes=AXIS,
