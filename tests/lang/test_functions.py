@@ -193,7 +193,7 @@ EXACT = {
         b & i,
         q.left_shift(i, 3),
         q.right_shift(i, 2),
-        q.bitwise_count(j),
+        q.bitwise_count(i),
         1 << j,
         i >> j,
         s << 1,

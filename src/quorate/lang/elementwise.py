@@ -130,8 +130,8 @@ square = _unary("square", lambda x: x * x, "x * x.")
 sign = _unary("sign", lambda x: x._numbers().record("sign"), "-1, 0 or 1.")
 bitwise_count = popcount = _unary(
     "bitwise_count",
-    lambda x: x.record("popcount"),
-    "The number of ones among the bits of integers that are not negative.",
+    lambda x: x._numbers().__abs__().record("popcount"),
+    "The number of ones among the bits of |x|, as in NumPy.",
 )
 
 
