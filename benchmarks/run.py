@@ -52,6 +52,9 @@ WAN = {
     "logistic_regression": 1000,
     "aes": 10**4,
 }
+GROWTH = {"product": 7, "comparison": 7, "sigmoid": 6, "sort": 6, "group_sum": 6}
+"""Decimal exponents of the largest sizes; the smallest is 10^3."""
+
 PARTS = ("ours", "others", "wan", "growth", "peers")
 
 
@@ -103,8 +106,12 @@ def _commands(part: str, options: argparse.Namespace) -> list[list[str]]:
         network = ["--rtt", RTT, "--bandwidth", BANDWIDTH]
         return [[name, "--size", str(QUICK if options.quick else n), *network] for name, n in WAN.items()]
     if part == "growth":
-        return [["growth", *size, "--transport", "tls"]]
+        return [[name, *(size or _sizes(up_to)), "--transport", "tls"] for name, up_to in GROWTH.items()]
     return [[peer] for peer in ("spu", "mpyc")]
+
+
+def _sizes(up_to: int) -> list[str]:
+    return [text for exponent in range(3, up_to + 1) for text in ("--size", str(10**exponent))]
 
 
 def _bench(arguments: list[str], options: argparse.Namespace) -> list[Record]:
