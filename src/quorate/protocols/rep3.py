@@ -24,6 +24,7 @@ Bytes per element sent by parties (0, 1, 2)
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
 from typing import Any, ClassVar, Literal
 
@@ -281,12 +282,12 @@ class Rep3(Rep3Parts):
 
     def to_arithmetic(self, at: Scope, b: Boolean) -> Step[Arithmetic]:
         bit = self._known_bit(b).astype(np.uint64)
-        dealt = yield from self.deal(at, 0, bit, SUM)
+        half = yield from self.halves(at, bit, SUM)
         masks = self.outer_masks(at, bit)
-        part = dealt[0] if self.me == 1 else dealt[1]
-        half = part - (part * bit << np.uint64(1))
-        if self.me == 1:
-            half += bit
+        if self.me != 0:
+            half = half - (half * bit << np.uint64(1))
+            if self.me == 1:
+                half += bit
         return Arithmetic(self.name, (yield from self.merged(at, half, masks, SUM)))
 
     def _known_bit(self, b: Boolean) -> Array:
@@ -306,26 +307,24 @@ class Rep3(Rep3Parts):
         if self.me == 0:
             terms[1] = known
             np.multiply(terms[1], z, out=terms[0, ...])
-        dealt = yield from self.deal(at, 0, terms, SUM)
+        dealt = yield from self.halves(at, terms, SUM)
         masks = self.outer_masks(at, z)
         half = z
         if self.me != 0:
-            product, factor = dealt[self.me - 1]
+            product, factor = dealt
             rest = x.parts[0] + z if self.me == 1 else x.parts[1]
             half = ring.injected_half(known, np.asanyarray(product), np.asanyarray(factor), z, np.asanyarray(rest))
         return Arithmetic(self.name, (yield from self.merged(at, half, masks, SUM)))
 
     def weigh(self, at: Scope, flags: Boolean, weights: Sequence[Sequence[int]]) -> Step[list[Arithmetic]]:
         """As two-round `to_arithmetic`, with the sums taken before parties 1 and 2 exchange their halves."""
-        dealt = yield from self.deal(at, 0, self._known_bit(flags).astype(np.uint64), SUM)
-        shape = (len(weights), *flags.shape[1:])
-        sums = self.session.blank(shape)
-        masks = self.outer_masks(at, sums)
-        if self.me != 0:
-            bit, part = self._known_bit(flags), dealt[self.me - 1]
-            sums = ring.weighted_halves(part, bit, np.array(weights, np.uint64), self.me == 1)
-        merged = yield from self.merged(at, sums, masks, SUM)
-        return [Arithmetic(self.name, (merged[0][k], merged[1][k])) for k in range(len(weights))]
+        shape = flags.shape[1:]
+        bits_known = contiguous(self._known_bit(flags)).reshape(flags.shape[0], math.prod(shape))
+        factors = np.array([[weight % 2**64 for weight in row] for row in weights], np.uint64)
+        sums = yield from known.rep3_weigh(self, at, bits_known, factors)
+        first, second = yield from self.merged(at, sums, self.outer_masks(at, sums), SUM)
+        parts = [(first[k].reshape(shape), second[k].reshape(shape)) for k in range(len(weights))]
+        return [Arithmetic(self.name, pair) for pair in parts]
 
     # -- functions of summands -----------------------------------------------------------------------------------------
 

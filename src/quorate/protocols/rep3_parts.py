@@ -54,6 +54,20 @@ class Rep3Parts(RingLocal):
         zero = np.zeros_like(rest)
         return (rest, zero) if self.me == after else (zero, mask)
 
+    def halves(self, at: Scope, words: Array, group: Group) -> Step[Array]:
+        """What party 0 knows as two parts that parties 1 and 2 hold, one each; at party 0 its words. One round.
+
+        As `deal` by party 0, for those who need no full sharing.
+        """
+        held = self.common(at, 0, 2, self.session.blank(words.shape, words.dtype))
+        name = at.step()
+        if self.me == 0:
+            group.sub(words, held, out=held)
+            yield Exchange(name, {1: [held]})
+            return words
+        yield Exchange(name, None, {0: [held]} if self.me == 1 else None)
+        return held
+
     def place(self, values: Array, component: int) -> Pair:
         """Parts of a sharing that has `values` as one component and zero as the others."""
         zero = np.zeros_like(values)

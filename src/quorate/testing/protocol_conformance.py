@@ -390,7 +390,7 @@ class ProtocolConformance:
             words = yield from convert.to_bits(p, at.child("bits"), x, 12)
             sign = yield from convert.to_arithmetic(p, at.child("one"), bit)
             flags = convert.bits_at(words, [0, 3, 11])
-            return [sign, *(yield from p.weigh(at.child("many"), flags, [[1, 1, 1], [5, 1 << 20, 7]]))]
+            return [sign, *(yield from p.weigh(at.child("many"), flags, [[1, 1, 1], [5, 1 << 20, -7]]))]
 
         for shape in SHAPES:
             world = self._world(configuration)
@@ -399,7 +399,7 @@ class ProtocolConformance:
             _same(sign, np.zeros(shape, np.int64))
             chosen = [(x >> k) & 1 for k in (0, 3, 11)]
             _same(count, np.asarray(chosen[0] + chosen[1] + chosen[2]))
-            _same(weighted, np.asarray(5 * chosen[0] + (chosen[1] << 20) + 7 * chosen[2]))
+            _same(weighted, np.asarray(5 * chosen[0] + (chosen[1] << 20) - 7 * chosen[2]))
 
     def test_inject(self, configuration: Configuration) -> None:
         """Numbers where a secret bit is set, else 0."""
