@@ -8,6 +8,7 @@ from quorate.lang.operations import (
     bitwise,
     bundle,
     division,
+    elementary,
     extremes,
     fused,
     io,
@@ -18,6 +19,7 @@ from quorate.lang.operations import (
     quotient,
     rows,
     structure,
+    whole,
 )
 from quorate.lang.operations.base import Accuracy, Call, Error, Kind, kind_of, register
 
@@ -30,6 +32,7 @@ __all__ = [
     "bitwise",
     "bundle",
     "division",
+    "elementary",
     "extremes",
     "fused",
     "io",
@@ -42,4 +45,5 @@ __all__ = [
     "register",
     "rows",
     "structure",
+    "whole",
 ]
