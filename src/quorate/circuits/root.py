@@ -25,7 +25,7 @@ from quorate.errors import UserError
 from quorate.protocols.base import Protocol
 from quorate.sharing.share import Arithmetic
 
-__all__ = ["RELATIVE_ERROR", "check_inverse_root", "check_root", "inverse_root", "sqrt"]
+__all__ = ["RELATIVE_ERROR", "check_inverse_root", "check_root", "inverse_root", "inverse_root_error", "sqrt"]
 
 RELATIVE_ERROR = 2.0**-23
 """Worst relative error, to which a unit of the last place is added; both times the protocol's `truncation_error`."""
@@ -117,6 +117,14 @@ def check_inverse_root(p: Protocol, *, bits: int, shift_in: int, scale: int, low
             "declare a narrower range"
         )
     return Root(series, digits, drop)
+
+
+def inverse_root_error(p: Protocol, *, bits: int, shift_in: int, scale: int, low: int) -> float:
+    """Worst relative error of `inverse_root`, to which a unit of the last place is added; both times
+    `truncation_error`."""
+    how = check_inverse_root(p, bits=bits, shift_in=shift_in, scale=scale, low=low)
+    high = (1 << (bits + shift_in % 2)) - 1
+    return normal_error(traits(p), how.series, high, how.digits, True) / p.truncation_error
 
 
 def _even(p: Protocol, x: Arithmetic, low: int, bits: int, shift_in: int) -> tuple[Arithmetic, int, int]:
