@@ -1,4 +1,4 @@
-"""Rounding to multiples of a power of two: exact and the same at every run, unlike a truncation, which may go either way.
+"""Rounding to multiples of a power of two: exact and alike at every run, unlike a truncation, which may go either way.
 
 All take |x| < 2**bits with bits + 1 <= capacity, and a shift of at least one bit, and give whole multiples of 2**shift.
 Cost: `bitwise.floor_shift`, and for `towards_zero` a comparison before, for `half_to_even` two narrow ones after it.
