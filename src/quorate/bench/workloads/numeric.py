@@ -61,7 +61,7 @@ NUMERIC = (
         (Column("x", REAL, bits=SCALE + 2),),
         lambda values: {"result": np.exp(values["x"])},
         (10**5,),
-        tolerance=16 * UNIT,
+        tolerance=64 * UNIT,
     ),
-    OnPlan("sigmoid", _logistic, (Column("x", REAL, bits=SCALE + 3),), _sigmoid, (10**5,), tolerance=4 * UNIT),
+    OnPlan("sigmoid", _logistic, (Column("x", REAL, bits=SCALE + 3),), _sigmoid, (10**5,), tolerance=8 * UNIT),
 )
