@@ -72,12 +72,15 @@ def test_tiles(monkeypatch):
 def test_cost():
     """As stated: 80 rounds, 360 bytes from every party for each block."""
 
-    def program(p, at, count=0):
-        key, blocks = (p.public_bits(np.zeros(shape, np.uint8), 8) for shape in ((16,), (count, 16)))
-        yield from aes.encrypt(p, at.child("aes"), key, blocks)
+    def encrypting(count):
+        def program(p, at):
+            key, blocks = (p.public_bits(np.zeros(shape, np.uint8), 8) for shape in ((16,), (count, 16)))
+            yield from aes.encrypt(p, at.child("aes"), key, blocks)
+
+        return program
 
     world = World("rep3", seed=5)
-    costs = [world.count(lambda p, at, n=n: program(p, at, n)) for n in (8, 8 + 800)]
+    costs = [world.count(encrypting(count)) for count in (8, 8 + 800)]
     assert costs[1].rounds == [1 + 80] * 3  # the first sets up the session
     assert [many - few for many, few in zip(costs[1].bytes_sent, costs[0].bytes_sent, strict=True)] == [360 * 800] * 3
 
