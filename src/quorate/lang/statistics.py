@@ -10,6 +10,7 @@ from quorate.errors import UserError
 from quorate.lang.array import SecretArray
 from quorate.lang.numpy_names import first, like_numpy, secrets_only
 from quorate.lang.public import as_public
+from quorate.lang.recorded import axis_of
 from quorate.lang.reductions import Axis
 
 __all__ = [
@@ -54,8 +55,8 @@ def cumulative_sum(x: Any, /, *, axis: int | None = None, dtype: Any = None, inc
     sums = array.cumsum(0 if axis is None else axis, dtype=dtype)
     if not include_initial:
         return sums
-    place = (0 if axis is None else axis) % sums.ndim
-    zero = sums[(slice(None),) * place + (slice(0, 1),)] * 0
+    place = axis_of(0 if axis is None else axis, sums.ndim)
+    zero = sums.constant(0, sums.dtype).broadcast_to((*sums.shape[:place], 1, *sums.shape[place + 1 :]))
     return zero.record("concat", sums, axis=place)
 
 

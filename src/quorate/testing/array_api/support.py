@@ -122,7 +122,8 @@ values, and runs all parties of a protocol for each operation. In computations u
 [functions of quorate](python.md), which have the same names.
 
 `scripts/array_api.sh [PROTOCOL]` fetches the public test suite of the standard and runs it against this namespace, on
-values that secrets can have. Which of its cases are left out, and why, stands in `tests/array_api/`.
+values that secrets can have. Which of its cases are left out, and why, stands in `tests/array_api/`. This page
+comes from our own tests; no run of the public suite has been recorded yet.
 
 | | functions |
 |---|---|
