@@ -9,12 +9,9 @@ from quorate.bench.workloads.data import spread
 from quorate.errors import InternalError
 from quorate.testing.world import World
 
-LATER = {"exp", "sigmoid", "logistic_regression"}
 SIZES = {"matmul": 7, "dependent_products": 1, "logistic_regression": 150}
-SLOW = {"dependent_products", "logistic_regression"}
-NAMES = [
-    pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in WORKLOADS if name not in LATER
-]
+SLOW = {"dependent_products"}
+NAMES = [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in WORKLOADS]
 
 
 @pytest.mark.parametrize("protocol", ["clear", "rep3", "shamir", "semi2k"])
