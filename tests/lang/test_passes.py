@@ -273,6 +273,17 @@ def test_sums_are_not_put_before_truncations_where_they_would_not_fit(monkeypatc
     known.figures(scaled)
 
 
+def test_a_product_that_others_use_is_not_made_a_second_time():
+    def function(x):
+        square = x * x
+        return {"z": square.astype(fixed(20)).astype(fixed(12)).astype(fixed(16)), "w": square + 1}
+
+    plan, known = trace(function, "x"), facts("rep3", ("x",))
+    after = optimise(plan, known)
+    assert kinds(after).count("mul") == 1
+    assert known.figures(after).no_worse_than(known.figures(plan))
+
+
 def test_a_pass_that_would_make_things_worse_is_refused(monkeypatch):
     def worse(plan, known):
         extra = Operation("mul", (0, 0), {}, plan.operations[0].type)

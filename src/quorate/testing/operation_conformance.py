@@ -147,7 +147,7 @@ def _plan(kind: str, operands: Sequence[Operand], attributes: Mapping[str, Any])
     for k, operand in enumerate(operands):
         shape = list(operand.raw.shape)
         if operand.secret:
-            facts = {"input": f"x{k}", "column": "value", "dtype": str(operand.dtype)}
+            facts: dict[str, Any] = {"input": f"x{k}", "column": "value", "dtype": str(operand.dtype)}
             _append(operations, "input", (), facts, Type(operand.dtype, (operand.raw.size,)))
             _append(operations, "reshape", (len(operations) - 1,), {"shape": shape})
         else:
@@ -248,7 +248,7 @@ def _check_results(case: _Case, what: str, plan: Plan, p: Protocol, results: Seq
 @contextmanager
 def _tiles() -> Iterator[None]:
     """Tiles of a few elements, so that small examples are large."""
-    modules = (quorate.circuits.tiles, quorate.lang.execute, quorate.lang.boundary)
+    modules: tuple[Any, ...] = (quorate.circuits.tiles, quorate.lang.execute, quorate.lang.boundary)
     before = [module.TILE for module in modules]
     try:
         for module in modules:

@@ -39,7 +39,8 @@ def _merged_scale(r: Rewriter, index: int, operands: Operands) -> int | None:
     operation, inner = r.old(index), r.new(operands[0])
     if not (_plain(operation) and _plain(inner)):
         return None
-    scale, single = operation.attributes["scale"], r.uses[operation.operands[0]] == 1
+    scale, used = operation.attributes["scale"], r.old(operation.operands[0])
+    single = r.uses[operation.operands[0]] == 1 and used.kind == inner.kind  # else it stands for a value used elsewhere
     if inner.kind == "rescale":
         before = r.new(inner.operands[0]).type.dtype.scale
         exact = inner.type.dtype.scale >= before
