@@ -106,7 +106,7 @@ TYPICAL = Machine(
     drawn_ps=75,
     touched_ps=150,
     multiplied_ps=50,
-    base_mb=145,
+    base_mb=110,
 )
 """A server core of 2025, with AES instructions; see `docs/explanation/performance.md` for where that was measured."""
 
