@@ -375,7 +375,55 @@ EXACT["quotients"] = lambda q, i, j, f, g, b, s: [
     s % np.int8(3),
 ]
 
+EXACT["rounding"] = lambda q, i, j, f, g, b, s: [
+    q.floor(f),
+    q.ceil(f),
+    q.trunc(f),
+    q.rint(f),
+    q.round(f),
+    q.round(i),
+    q.floor(i),
+    f.astype(int),
+    f.astype(np.int8),
+    f.astype(bool),
+]
+
 REAL = {
+    "transcendental": (
+        48 * UNIT,
+        lambda q, i, j, f, g, b, s: [
+            q.exp(f),
+            q.exp2(f),
+            q.expm1(f),
+            q.log(q.maximum(g, 0.125)),
+            q.log2(q.maximum(g, 0.125)),
+            q.log10(q.maximum(g, 0.125)),
+            q.log1p(g),
+            q.logaddexp(f, g),
+            q.hypot(f, g),
+            q.sinh(f),
+            q.cosh(f),
+            q.tanh(f),
+            q.sin(f),
+            q.cos(f),
+            q.tan(f / 4),
+            q.arctan(f),
+            q.arctan2(f, g),
+            q.arctan2(i, 2.0),
+            q.sqrt(g),
+            q.reciprocal(q.maximum(g, 0.125)),
+            q.maximum(q.maximum(g, 0.125), 0.125) ** 0.5,
+            q.maximum(q.maximum(g, 0.125), 0.125) ** 1.5,
+            q.maximum(q.maximum(g, 0.125), 0.125) ** f,
+            2.0**f,
+            f**3,
+            q.maximum(q.maximum(g, 0.125), 0.125) ** -1,
+            q.power(q.maximum(g, 0.125), 0.25),
+            q.exp(i / 4),
+            q.log(q.maximum(j, 1)),
+            q.round(f, 1),
+        ],
+    ),
     "means": (
         4 * UNIT,
         lambda q, i, j, f, g, b, s: [
@@ -419,6 +467,15 @@ REAL = {
         ],
     ),
 }
+
+
+@pytest.mark.parametrize("protocol", ["clear", "rep3"])
+def test_functions_that_numpy_does_not_have(protocol):
+    got = quorate.computation(
+        lambda f, g: {"s": quorate.sigmoid(f), "r": quorate.rsqrt(quorate.maximum(g, 0.125))}
+    ).simulate(protocol, f=F, g=G)
+    np.testing.assert_allclose(got["s"], 1 / (1 + np.exp(-F)), atol=4 * UNIT)
+    np.testing.assert_allclose(got["r"], 1 / np.sqrt(G), atol=16 * UNIT)
 
 
 @pytest.mark.parametrize("family", REAL)

@@ -217,7 +217,14 @@ log1p = _unary("log1p", lambda x: log(x + 1), "log(1 + x), without NumPy's extra
 expm1 = _unary("expm1", lambda x: exp(x) - 1, "exp(x) - 1, without NumPy's extra precision near 0.")
 sinh = _unary("sinh", lambda x: (exp(x) - exp(-x)) / 2, "Hyperbolic sine.")
 cosh = _unary("cosh", lambda x: (exp(x) + exp(-x)) / 2, "Hyperbolic cosine.")
-tan = _unary("tan", lambda x: sin(x) / cos(x), "Tangent of an angle in radians; near its poles the error grows.")
+
+
+def _tangent(x: SecretArray) -> SecretArray:
+    above, below = sin(x), cos(x)
+    return where(below < 0, -above, above) / below.__abs__()
+
+
+tan = _unary("tan", _tangent, "Tangent of an angle in radians; near its poles the error grows.")
 
 
 @secrets_only
@@ -249,7 +256,7 @@ atan2 = arctan2
 def hypot(x: Any, y: Any) -> SecretArray:
     """sqrt(x**2 + y**2)."""
     left, right = _both(x, y)
-    return sqrt(left * left + right * right)
+    return sqrt(maximum(left * left + right * right, 0))
 
 
 @like_numpy()

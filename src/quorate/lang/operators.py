@@ -111,13 +111,12 @@ class Operators(Indexing):
 
     def _product(self, kind: str, other: Self, scale: int | None = None) -> Self:
         """A product of numbers with the larger of both scales, or with `scale`."""
-        left, right = self._numbers(), other._numbers()
-        if left.dtype.kind == right.dtype.kind == "int":
-            left, right = left._together(right)
+        whole = self._integers() and other._integers()
+        left, right = self._together(other) if whole else (self._numbers(), other._numbers())
         wanted = max(left.dtype.scale, right.dtype.scale) if scale is None else scale
         shift = left.dtype.scale + right.dtype.scale - wanted
         product = left.record(kind, right, **({"shift": shift} if shift > 0 else {}))
-        return product.astype_raw(left.dtype) if left.dtype.kind == right.dtype.kind == "int" else product
+        return product.astype_raw(left.dtype) if whole else product
 
     def __matmul__(self, other: Any) -> Self:
         right = self._other(other)

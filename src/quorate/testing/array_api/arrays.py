@@ -72,10 +72,16 @@ def _opened(function: Callable[..., Any], arrays: dict[str, Array]) -> list[Arra
     rows = {name: array.size for name, array in arrays.items()}
     plan = computation.trace({name: array.dtype for name, array in arrays.items()}, rows)
     raw = {(name, "value"): array._raw.reshape(-1) for name, array in arrays.items()}
-    bounds = {key: (int(values.min(initial=0)), int(values.max(initial=0))) for key, values in raw.items()}
+    bounds = {(name, "value"): _bounds(array) for name, array in arrays.items()}
     values = simulated(plan.bind(rows), _CHOSEN["protocol"], None, raw, SEED, bounds)
     types = {name: plan.operations[target].type.dtype for name, target in plan.outputs.items()}
     return [raw_array(types[f"z{k}"].encode(values[f"z{k}"]), types[f"z{k}"]) for k in range(len(values))]
+
+
+def _bounds(array: Array) -> tuple[int, int]:
+    """The range of the values; of none that of 1, which every function takes."""
+    one = 1 << max(array.dtype.scale, 0)
+    return (int(array._raw.min()), int(array._raw.max())) if array.size else (one, one)
 
 
 def _unary(name: str) -> Callable[[Array], Array]:
