@@ -13,13 +13,15 @@ from quorate.engine.names import Scope
 from quorate.protocols.base import Protocol
 from quorate.sharing.share import Arithmetic, Share
 
-__all__ = ["LANES", "TILE", "tiled", "tiled_product"]
+__all__ = ["LANES", "TILE", "lanes_of", "tiled", "tiled_product"]
 
 TILE = 1 << 16
 """Elements per tile: large enough that Python does not show, small enough for the second-level cache."""
 
 LANES = 6
-"""Tiles under way at a time."""
+"""Tiles under way at a time, at least."""
+
+MOST_LANES = 64
 
 Elementwise = Callable[..., Step[Share]]
 """(protocol, scope, *shares of equal shape) -> share of that shape."""
@@ -29,8 +31,23 @@ Operand = Share | npt.NDArray[Any]
 """A share, or a public array."""
 
 
-def tiled(p: Protocol, at: Scope, step: Elementwise, *operands: Operand, lanes: int = LANES) -> Step[Share]:
-    """Apply an elementwise step to operands of equal shape, in tiles along the flattened arrays if they are large."""
+def lanes_of(p: Protocol, size: int) -> int:
+    """How many tiles of an array of `size` elements are under way at a time.
+
+    Enough for computing and sending to overlap; on a long way, enough for what fits into it: a tile sends about eight
+    bytes per element and round. Never more than there are tiles.
+    """
+    network = p.session.network
+    on_the_way = network.rtt_us * network.bandwidth // 8_000_000
+    wanted = LANES + on_the_way // (8 * TILE)
+    return max(1, min(wanted, MOST_LANES, -(-size // TILE)))
+
+
+def tiled(p: Protocol, at: Scope, step: Elementwise, *operands: Operand, lanes: int | None = None) -> Step[Share]:
+    """Apply an elementwise step to operands of equal shape, in tiles along the flattened arrays if they are large.
+
+    `lanes` tiles are under way at a time, by default `lanes_of`.
+    """
     shape, size = operands[0].shape, operands[0].size
     if size <= TILE:
         return (yield from step(p, at, *operands))
@@ -46,7 +63,7 @@ def tiled(p: Protocol, at: Scope, step: Elementwise, *operands: Operand, lanes: 
         for whole, a in zip(result[0].parts, part.parts, strict=True):
             whole[piece] = a
 
-    yield Fork([tile(start) for start in range(0, size, TILE)], lanes)
+    yield Fork([tile(start) for start in range(0, size, TILE)], lanes or lanes_of(p, size))
     return result[0].map(lambda part: part.reshape(shape))
 
 
@@ -55,7 +72,7 @@ def _flatten(part: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def tiled_product(
-    p: Protocol, at: Scope, x: Arithmetic, y: Arithmetic, shift: int = 0, lanes: int = LANES
+    p: Protocol, at: Scope, x: Arithmetic, y: Arithmetic, shift: int = 0, lanes: int | None = None
 ) -> Step[Arithmetic]:
     """`Protocol.mul` in tiles; without a shift every tile writes its place in the result."""
     if x.size <= TILE:
@@ -71,5 +88,5 @@ def tiled_product(
         a, b, out = (operand.map(lambda part: part[piece]) for operand in (*flat, result))
         return p.mul(at.child(f"tile {start // TILE}"), a, b, out=out)
 
-    yield Fork([tile(start) for start in range(0, size, TILE)], lanes)
+    yield Fork([tile(start) for start in range(0, size, TILE)], lanes or lanes_of(p, size))
     return result.map(lambda part: part.reshape(shape))
