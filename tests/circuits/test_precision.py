@@ -127,7 +127,7 @@ def test_sqrt_refuses_what_does_not_fit():
     with pytest.raises(UserError, match="narrower ranges"):
         run(("shamir", 3, 1), lambda p, at, x: root.sqrt(p, at, x, bits=60, shift_in=0, scale=0), np.ones(1, np.int64))
     with pytest.raises(UserError, match="fewer"):
-        run(("rep3", 3, 1), lambda p, at, x: root.sqrt(p, at, x, bits=20, shift_in=0, scale=40), np.ones(1, np.int64))
+        run(("rep3", 3, 1), lambda p, at, x: root.sqrt(p, at, x, bits=20, shift_in=0, scale=55), np.ones(1, np.int64))
 
 
 @pytest.mark.parametrize("configuration", [*SECRET, ("semi2k", 3, 2)])

@@ -141,9 +141,9 @@ def absolute_error(
 ) -> float:
     """Worst difference of `evaluate` from the sum, in units of 2**-digits; the error of the series comes on top.
 
-    Counted are the error of x, the rounded angle of a unit (times the slope), that of the middle and the reading of field elements as
-    2**-61 turns, both factors' rounding (their other factors are at most the amplitude and 1, in Euclidean norm), the
-    computation of the factors (`kernels.analytic`), the rounded constant, and the truncation.
+    Counted are the error of x, the rounded angle of a unit, that of the middle and the reading of field elements as
+    2**-61 turns (times the slope), both factors' rounding (their other factors are at most the amplitude and 1, in
+    Euclidean norm), the computation of the factors (`kernels.analytic`), the rounded constant, and the truncation.
 
     Args:
         unit: what one unit of x stands for.

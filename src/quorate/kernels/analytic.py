@@ -86,7 +86,7 @@ def powers(words: Words, blocks: int, width: int, digits: int, modulus_bits: int
 def weighted_powers(words: Words, width: int, exponents: Reals, modulus_bits: int) -> Integers:
     """The other factor of a power: in row j 2**(width * g + exponents[J + j modulo blocks]), rounded; (blocks, n).
 
-    Exponents are whole numbers; width + exponents lie below 50.
+    Exponents are whole numbers below 50. Results of 2**51 or more are meaningless, those below 1/2 are 0.
     """
     _trust()
     return _powers(words, len(exponents), width, exponents, modulus_bits, False)
@@ -95,7 +95,7 @@ def weighted_powers(words: Words, width: int, exponents: Reals, modulus_bits: in
 def _powers(words: Words, blocks: int, width: int, exponents: Reals, modulus_bits: int, single: bool) -> Integers:
     if is_ghost(words):
         return result(None, (blocks, words.size), np.int64)
-    if blocks & (blocks - 1) or float(exponents.max()) + width >= 50:
+    if blocks & (blocks - 1) or float(exponents.max()) + width * single >= 50:
         raise InternalError(f"{blocks} blocks of {width} binary orders with exponents {exponents}")
     out = np.empty((blocks, words.size), np.int64)
     factors = np.ldexp(1.0, np.maximum(exponents, -1000).astype(np.int64))
@@ -150,7 +150,7 @@ def _rounded(x: Any) -> Any:
 def _turn(c: Reals, s: Reals, words: Words, lift: Any) -> None:
     """cos and sin of a full turn times words / 2**64, by Taylor series for a quarter of the angle, doubled twice.
 
-    The quarter angle is at most pi / 4: the first term left out is below (pi / 4)**17 / 17! < 2**-53.
+    The quarter angle is at most pi / 4: the first term left out is below (pi / 4)**16 / 16! < 2**-49.
     """
     for i in range(words.size):
         x = np.float64(np.int64(words[i] << lift)) * TURN
