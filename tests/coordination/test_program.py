@@ -136,7 +136,13 @@ def test_everybody_gets_what_the_spec_says_at_the_quoted_cost(spec):
 @pytest.mark.parametrize("fails", [False, True])
 def test_keys_are_forgotten_after_a_session_however_it_ends(fails, spec, monkeypatch):
     erased, original = [], Session.erase
-    monkeypatch.setattr(Session, "erase", lambda self: erased.append(self.me) or original(self))
+
+    def erase(self):
+        if not self.counting:  # circuits count what a way would cost in sessions without keys
+            erased.append(self.me)
+        original(self)
+
+    monkeypatch.setattr(Session, "erase", erase)
     if fails:
         monkeypatch.setattr("quorate.coordination.program.execute", lambda *_, **__: 1 / 0)
     jobs = jobs_of(spec)
