@@ -263,6 +263,7 @@ def mean_division(aggregate: Aggregate, column: Key, rows: int) -> dict[str, int
         "divisor_bits": max(1, rows.bit_length()),
         "quotient_bits": largest.bit_length(),
         "scale": aggregate.scale,
+        "divisor_low": 1,
     }
 
 

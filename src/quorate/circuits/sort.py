@@ -9,7 +9,7 @@ cases that of a uniformly random permutation: nothing about keys is disclosed, n
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -105,7 +105,10 @@ def _cleared(words: Sequence[Boolean], bits: int) -> list[Boolean]:
 
 
 def _public_order(keys: Sequence[Key]) -> npt.NDArray[np.int64]:
-    columns: list[Any] = [-key.values if key.descending else key.values for key in keys]  # type: ignore[operator]
+    columns = []
+    for key in keys:
+        values = cast("npt.NDArray[np.int64]", key.values).astype(np.int64)
+        columns.append(-values if key.descending else values)
     return np.lexsort(columns[::-1])
 
 
