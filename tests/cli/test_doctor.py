@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 
@@ -140,3 +141,19 @@ def test_a_federation_is_needed(here):
     ended = here("doctor")
     assert ended.code == 2
     assert "name the federation file" in ended.err
+
+
+def test_a_calibration_is_kept_and_used_by_quotes(here, example, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    spec, rows = example / "protocol_spec.yaml", [f"--rows={name}=100" for name in ("st_mary", "st_luke", "st_anna")]
+    before = here("quote", spec, *rows, "--json").json()
+    assert before["machine"] == "built-in"
+    times = {"dependent_products": 30.0, "product": 4.0, "comparison": 2.0, "division": 3.0}
+    monkeypatch.setattr("quorate.bench.runner.run", lambda name, *_: SimpleNamespace(seconds=times[name]))
+    monkeypatch.setattr("quorate.bench.runner.predicted", lambda *_: 1.0)
+    told = here("doctor", "--calibrate", "--json").json()
+    assert (told["small_percent"], told["bulk_percent"]) == (3000, 300)
+    after = here("quote", spec, *rows, "--json").json()
+    assert after["machine"] != "built-in"
+    assert after["computing_seconds"] > 5 * before["computing_seconds"]
+    assert after["bytes_sent"] == before["bytes_sent"]
