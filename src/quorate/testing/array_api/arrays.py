@@ -79,9 +79,11 @@ def _opened(function: Callable[..., Any], arrays: dict[str, Array]) -> list[Arra
 
 
 def _bounds(array: Array) -> tuple[int, int]:
-    """The range of the values; of none that of 1, which every function takes."""
-    one = 1 << max(array.dtype.scale, 0)
-    return (int(array._raw.min()), int(array._raw.max())) if array.size else (one, one)
+    """The range of the values; of none that of one value which every function takes."""
+    if array.size:
+        return int(array._raw.min()), int(array._raw.max())
+    one = 1 << array.dtype.scale if array.dtype.kind == "fixed" else 0
+    return one, one
 
 
 def _unary(name: str) -> Callable[[Array], Array]:
