@@ -61,6 +61,7 @@ def _division(call: Call) -> dict[str, int]:
         "divisor_bits": max(1, call.ranges[1][1].bit_length()),
         "quotient_bits": _quotient(call),
         "scale": int(call.attribute("scale")) + call.types[1].dtype.scale - call.types[0].dtype.scale,
+        "divisor_low": call.ranges[1][0],
     }
 
 
@@ -156,7 +157,7 @@ def _bound_sqrt(call: Call) -> Range:
 
 
 def _run_sqrt(call: Call) -> Step[Arithmetic]:
-    return sqrt(call.p, call.at, call.numbers(0), **_root(call))
+    return sqrt(call.p, call.at, call.numbers(0), low=call.ranges[0][0], **_root(call))
 
 
 def _root(call: Call) -> dict[str, int]:
