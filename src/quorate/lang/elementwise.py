@@ -13,6 +13,7 @@ from typing import Any, TypeVar, cast
 from quorate.errors import UserError
 from quorate.lang.array import SecretArray
 from quorate.lang.numpy_names import first, like_numpy, secrets_only
+from quorate.lang.shaping import broadcast_arrays, stack
 from quorate.sharing.dtype import BOOL
 
 __all__ = [
@@ -255,8 +256,8 @@ atan2 = arctan2
 @like_numpy()
 def hypot(x: Any, y: Any) -> SecretArray:
     """sqrt(x**2 + y**2)."""
-    left, right = _both(x, y)
-    return sqrt(maximum(left * left + right * right, 0))
+    pair = stack(broadcast_arrays(*_both(x, y)), -1)
+    return sqrt(maximum(pair._product("dot", pair), 0))
 
 
 @like_numpy()
