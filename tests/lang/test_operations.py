@@ -160,7 +160,7 @@ def test_the_suite_notices_what_is_wrong(kind, message, monkeypatch):
 ELSEWHERE = {
     "segmented_scan", "write", "thresholds", "histogram", "sort", "merge", "top_k", "group", "compact", "shuffle",
     "quantile", "view", "reciprocal", "rsqrt", "exp", "exp2", "log", "log2", "pow", "sigmoid", "tanh", "sin", "cos",
-    "atan", "atan2", "floor", "ceil", "round", "trunc", "unique", "cast",
+    "atan", "atan2", "floor", "ceil", "round", "trunc", "unique", "cast", "rescale_floor",
 }  # fmt: skip
 """Kinds whose own tests check them, with oracles that take more than a line."""
 
