@@ -99,14 +99,17 @@ register(
 
 
 def product_type(types: Sequence[Type], attributes: Attributes) -> DType:
-    """int * int is int; else fixed with the scales added and the shift taken off."""
+    """Integers of one width give that width; else fixed with the scales added and the shift taken off."""
     require_numbers(types, "multiplication")
     shift = whole(attributes.get("shift", 0), "shift")
     if not 0 <= shift < 60:
         raise UserError(f"shift {shift!r} must lie between 0 and 59 bits")
     scale = sum(type_.dtype.scale for type_ in types) - shift
     integers = all(type_.dtype.kind == "int" for type_ in types) and not shift
-    return INT if integers else fixed(scale)
+    if not integers:
+        return fixed(scale)
+    widths = {type_.dtype for type_ in types}
+    return widths.pop() if len(widths) == 1 else INT
 
 
 def _infer_mul(types: Sequence[Type], attributes: Attributes, stated: Type) -> Type:
