@@ -136,7 +136,7 @@ def test_random_plans_compute_the_same_and_cost_no_more(choices, protocol, seed)
 
 
 @pytest.mark.slow
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(STEP, min_size=1, max_size=16), st.sampled_from(sorted(PROTOCOLS)), st.integers(0, 2**32))
 def test_many_random_plans_compute_the_same_and_cost_no_more(choices, protocol, seed):
     holds(choices, protocol, seed)
