@@ -101,7 +101,7 @@ def test_the_planned_rounds_are_those_that_are_counted(n):
         return extreme(p, at, p.public(np.arange(n).reshape(n, 1)), largest=False, bits=20)
 
     p = protocol()
-    setup = World("rep3").count(lambda p, at: iter(())).rounds[0]
+    setup = World("rep3").count(lambda p, at: (_ for _ in ())).rounds[0]
     assert World("rep3").count(program).rounds[0] - setup == rounds_of(p, matches(p, (n, 1), what), what)
 
 

@@ -99,7 +99,7 @@ def test_levels_and_joins_are_as_planned(n, monkeypatch):
         rule = scan.Rule(join, ("counted", 5), "none")
         x = np.random.default_rng(n).integers(-9, 9, (n, 1))
         monkeypatch.setattr(scan, "sweeps", lambda *_, k=sweeps: k)
-        setup = World("rep3").count(lambda p, at: iter(())).rounds[0]
+        setup = World("rep3").count(lambda p, at: (_ for _ in ())).rounds[0]
 
         def program(p, at, rule=rule, x=x):
             return scan._values(p, at, p.public(x), (p.public(x),), rule)

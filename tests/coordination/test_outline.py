@@ -54,7 +54,7 @@ def test_operations_that_do_the_same_share_a_box_and_its_rounds() -> None:
 
 
 def test_a_long_loop_is_drawn_once() -> None:
-    rows = [("input", (), "a")]
+    rows: list[tuple[str, tuple[int, ...], str]] = [("input", (), "a")]
     for turn in range(1000):
         rows += [("mul", (2 * turn, 2 * turn), "f:1"), ("add", (2 * turn + 1, 0), "f:2")]
     plan = plan_of(*rows)

@@ -52,7 +52,7 @@ def test_tables(configuration, run_in):
     def program(x, y):
         table = quorate.sort_table({"x": x, "y": y, "big": x > 4}, by=["big", "x"], descending=[True, False])
         runs = [quorate.sort_table({"k": side, "v": side + 1}, by="k") for side in (x, y)]
-        merged = quorate.merge(*runs, by="k")
+        merged = quorate.merge(runs[0], runs[1], by="k")
         chosen = quorate.compact(x > 4, [y, x > 6])
         mixed = quorate.shuffle([x, y])
         return {
