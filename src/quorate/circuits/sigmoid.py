@@ -7,7 +7,7 @@ limit to the range: beyond the interval of the sum two comparisons, beside it, c
 
 Worst error of tanh, without rounding: 2**-13.4 (results with up to `COARSE` fraction bits) or 2**-24 (with more); half
 of it for the logistic function. With rep3 3 rounds and, for |x| up to 4, 8 or 10 in the logistic function at 16 bits,
-(96, 160, 176) + 48 bytes in all; beyond, a comparison's rounds and three more, 32 bytes for the choice.
+(80, 144, 160) + 48 bytes in all; beyond, a comparison's rounds and three more, 32 bytes for the choice.
 """
 
 from __future__ import annotations
