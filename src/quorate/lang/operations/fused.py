@@ -69,7 +69,7 @@ def _bound_products(call: Call) -> Range:
         if operands[2 * k] == operands[2 * k + 1]:
             low = max(low, 0)
         low, high = (low, high) if sign > 0 else (-high, -low)
-        total_low, total_high = total_low + min(low * length, 0), total_high + max(high * length, 0)
+        total_low, total_high = total_low + low * length, total_high + high * length
     return shifted_range(*call.fits(total_low, total_high), call.attribute("shift", 0))
 
 

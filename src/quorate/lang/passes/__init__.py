@@ -98,22 +98,22 @@ def steps(plan: Plan, facts: Facts | None = None, *, check: bool = False) -> Ite
         if made == plan:
             yield Applied(one.name, plan, plan, figures=None if figures is None else (figures, figures))
             continue
-        if facts is None or figures is None:
-            yield Applied(one.name, plan, made)
-            plan = made
-            continue
-        applied = _checked(one.name, plan, made, facts, figures)
+        applied = Applied(one.name, plan, made) if facts is None else _checked(one.name, plan, made, facts, figures)
         yield applied
         if not applied.refused:
-            plan, figures = made, applied.figures[1]  # type: ignore[index]  # set where it is not refused
+            plan, figures = made, None if applied.figures is None else applied.figures[1]
 
 
-def _checked(name: str, plan: Plan, made: Plan, facts: Facts, before: Figures) -> Applied:
-    """The result of a pass, if it is no worse."""
+def _checked(name: str, plan: Plan, made: Plan, facts: Facts, before: Figures | None) -> Applied:
+    """The result of a pass, if values still fit and, where the figures before are known, it is no worse."""
     try:
+        if before is None:
+            facts.ranges(made)
+            return Applied(name, plan, made)
         after = facts.figures(made)
     except UserError as problem:
-        return Applied(name, plan, plan, f"values would not fit: {problem}", (before, before))
+        kept = None if before is None else (before, before)
+        return Applied(name, plan, plan, f"values would not fit: {problem}", kept)
     if not after.no_worse_than(before):
         return Applied(name, plan, plan, "it would cost more or be less exact", (before, before))
     return Applied(name, plan, made, "", (before, after))
