@@ -349,6 +349,18 @@ class TransportConformance:
 
         _succeed(take_part(connect(2), [busy, waits], round_timeout=1.0))
 
+    def test_whoever_is_done_waits_in_silence(self, connect: Connect) -> None:
+        """After its last word a participant says nothing more, however long the others go on working."""
+
+        def done(at: Scope) -> Step[None]:
+            yield Exchange(at.step(), {1: [content(0, 9)]})
+
+        def goes_on(at: Scope) -> Step[None]:
+            yield Exchange(at.step(), {}, {0: [np.zeros(9, dtype=np.uint8)]})
+            yield from _pause(at.child("pause"), 0.6)
+
+        _succeed(take_part(connect(2), [done, goes_on], round_timeout=1.0))
+
     # -- what goes wrong is named --------------------------------------------------------------------------------------
 
     def test_wrong_length(self, connect: Connect) -> None:

@@ -242,7 +242,7 @@ class _Conductor:
             elif listened:
                 self.silence[peer] += elapsed
             link.heard = False
-            if not (self.parting and link.broken):
+            if not self.parting:  # BYE is the last that we say
                 link.keep_alive()
         self._check(now, awaited)
         if self.on_progress:
