@@ -49,7 +49,7 @@ WAN = {
     "shuffle": 10**5,
     "sort": 10**4,
     "group_sum": 10**4,
-    "logistic_regression": 1000,
+    "logistic_regression": 128,
     "aes": 10**4,
 }
 GROWTH = {"product": 7, "comparison": 7, "sigmoid": 6, "sort": 6, "group_sum": 6}
