@@ -255,6 +255,30 @@ def test_the_bar_leaves_enough_rows_and_not_too_many():
         assert found.max() <= way.room
 
 
+@pytest.mark.parametrize("rows", [300, 6000, 10**5, 10**6])
+def test_every_way_has_room_for_what_is_usual(rows):
+    for percent in (1, 2, 5, 10, 20, 30, 45, 60, 75, 90, 99):
+        count = max(1, rows * percent // 100)
+        for bits in range(2, min(rows.bit_length(), 16)):
+            sample = (1 << bits) - 1
+            way = _way(rows, sample, count)
+            if way is not None:
+                usual = way.rank * (rows - sample) / (sample + 1) + way.rank - 1
+                assert count < usual < way.room
+
+
+def test_most_of_the_rows():
+    v = values(-(2**40), 2**40, 3000)
+    o = np.argsort(v, kind="stable")[:2250]
+    check_circuit(
+        ("rep3", 3, 1),
+        lambda p, at, v: first_rows(p, at, [Key(v, -(2**40), 2**40)], [v], 2250),
+        [v],
+        [v[o]],
+        opens=True,
+    )
+
+
 # -- what is opened ----------------------------------------------------------------------------------------------------
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import msgspec
 import pytest
@@ -277,3 +278,24 @@ def test_row_counts_to_quote_for(spec):
         assumed_rows(spec, {"inside": 10})
     with pytest.raises(UserError, match="no input 'x'"):
         assumed_rows(spec, {"x": 10})
+
+
+@pytest.mark.parametrize("reordered", [False, True])
+def test_a_dealer_gets_no_shuffled_rows(reordered):
+    @quorate.computation
+    def rows(a):
+        return {"rows": quorate.shuffle(a) * 2 if reordered else a * 2}
+
+    column = SimpleNamespace(name="value", dtype=quorate.INT)
+    spec = SimpleNamespace(
+        inputs=[SimpleNamespace(name="a", columns=[column])],
+        outputs=[SimpleNamespace(name="rows")],
+        dealer="notary",
+        recipients=lambda output: ("notary",),
+    )
+    plan = rows.trace({"a": quorate.INT})
+    if reordered:
+        with pytest.raises(UserError, match="go to the dealer notary"):
+            check_plan(spec, plan)
+    else:
+        check_plan(spec, plan)

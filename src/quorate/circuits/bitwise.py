@@ -23,6 +23,7 @@ from quorate.circuits.compare import is_negative
 from quorate.circuits.convert import bits_at, to_bits
 from quorate.engine.exchange import Step, parallel
 from quorate.engine.names import Scope
+from quorate.errors import UserError
 from quorate.kernels.ghost import ghost
 from quorate.protocols import adder
 from quorate.protocols.base import Integers, Protocol
@@ -46,7 +47,9 @@ FIELD_OFFSET = 1 << 60
 
 
 def low_bits(p: Protocol, at: Scope, x: Arithmetic, width: int) -> Step[Boolean]:
-    """The low `width` bits of x in two's complement, for positive and negative x; 1 <= width <= min(64, capacity + 2).
+    """The low `width` bits of x in two's complement, for positive and negative x.
+
+    1 <= width <= 64 modulo 2**64, width <= capacity + 1 in a field.
 
     As `convert.to_bits`, which takes no negative numbers with a field protocol.
     """
@@ -153,6 +156,11 @@ def floor_shift(p: Protocol, at: Scope, x: Arithmetic, shift: int, bits: int) ->
         negative = yield from is_negative(p, at.child("sign"), x, bits + 1)
         return p.neg((yield from p.to_arithmetic(at.child("result"), negative)))
     below, above, rough = yield from _rough_shift(p, at.child("rough"), x, shift, bits)
+    if p.modulus_bits == adder.FIELD_BITS and (below + above) << shift >= FIELD_OFFSET:
+        raise UserError(
+            f"an exact shift of {bits} bits by {shift} does not fit {p.name} with this many parties; declare narrower "
+            "ranges or use a smaller scale"
+        )
     highest = p.add_public(rough, np.asarray(below, np.int64))
     rest = p.sub(x, p.scale(highest, 1 << shift))
     steps = [p.add_public(rest, np.asarray(j << shift, np.int64)) for j in range(below + above)]

@@ -53,7 +53,7 @@ def first_rows(p: Protocol, at: Scope, keys: Sequence[Key], columns: Sequence[Sh
     what is below the bar; or those of `sort`, if that is cheaper.
 
     Raises:
-        InternalError: chance had it that too few or too many rows are below the bar; probability below 2**-40.
+        InternalError: chance had it that too few or too many rows are below the bar; probability below 2**-39.
     """
     if not count:
         return [taken(column, slice(0)) for column in columns]
@@ -87,7 +87,7 @@ def _chosen(p: Protocol, at: Scope, words: Sequence[Boolean], way: _Way, count: 
     if active is not None and not count <= active <= way.room:
         raise InternalError(
             f"top: chance put {active} rows below the bar, where {count} to {way.room} were provided for; this happens "
-            "once in 2**40 runs, and nothing was disclosed: run the computation again"
+            "once in 2**39 runs, and nothing was disclosed: run the computation again"
         )
     smaller = comparable(p, [moved(word, candidates) for word in words])
     order = yield from order_of(p, at.child("order"), smaller, way.room, active)
@@ -115,12 +115,19 @@ def _best(p: Protocol, rows: int, count: int, width: int) -> _Way | None:
 def _way(rows: int, sample: int, count: int) -> _Way | None:
     """The lowest bar that enough rows are below, and room for those; None if that would be nearly all rows."""
     others = rows - sample
-    rank = _smallest(1, sample, lambda rank: count < rank or _rare(others, sample, rank, count - rank))
+    rank = _smallest(1, sample, lambda rank: _enough(others, sample, rank, count))
     if rank is None:
         return None
     usual = -(-rank * others // (sample + 1))
     too_many = _smallest(usual, others, lambda many: _rare(others, sample, rank, many))
     return None if too_many is None else _Way(sample, rank, too_many - 1 + rank - 1)
+
+
+def _enough(others: int, sample: int, rank: int, count: int) -> bool:
+    """Whether fewer than `count` rows, the bar included, are improbable enough below the row of that rank."""
+    if count < rank:
+        return True
+    return (count - rank) * (sample + 1) < rank * others and _rare(others, sample, rank, count - rank)
 
 
 def _smallest(low: int, high: int, holds: Callable[[int], bool]) -> int | None:

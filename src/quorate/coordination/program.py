@@ -142,7 +142,10 @@ def raw_bounds(spec: Spec) -> dict[tuple[str, str], tuple[int, int]]:
 
 
 def check_plan(spec: Spec, plan: Plan) -> None:
-    """Raises `UserError` unless the plan's inputs and outputs are those of the spec, types included."""
+    """Raises `UserError` unless the plan's inputs and outputs are those of the spec, types included.
+
+    Also if a dealer, who knows the orders of shuffles, would get to see rows that a shuffle is to make anonymous.
+    """
     declared = {(item.name, column.name): column.dtype for item in spec.inputs for column in item.columns}
     for (name, column), dtype in plan.inputs.items():
         if (name, column) not in declared:
@@ -157,6 +160,20 @@ def check_plan(spec: Spec, plan: Plan) -> None:
         raise UserError(f"the plan does not compute the outputs {', '.join(missing)} that the spec names")
     if extra := sorted(set(plan.outputs) - named):
         raise UserError(f"the plan computes {', '.join(extra)}, which the spec opens to nobody; name them in 'outputs'")
+    dealt = [output.name for output in spec.outputs if spec.dealer in spec.recipients(output)]
+    if dealt and (shown := sorted(set(dealt) & _shuffled(plan))):
+        raise UserError(
+            f"the outputs {', '.join(shown)} go to the dealer {spec.dealer}, who knows the orders of shuffles and could "
+            "put shuffled rows back; name another dealer or other recipients"
+        )
+
+
+def _shuffled(plan: Plan) -> set[str]:
+    """The outputs that depend on a shuffle."""
+    after: list[bool] = []
+    for operation in plan.operations:
+        after.append(operation.kind == "shuffle" or any(after[operand] for operand in operation.operands))
+    return {name for name, target in plan.outputs.items() if after[target]}
 
 
 def _statement(job: Job) -> Statement:
