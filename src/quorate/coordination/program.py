@@ -163,8 +163,8 @@ def check_plan(spec: Spec, plan: Plan) -> None:
     dealt = [output.name for output in spec.outputs if spec.dealer in spec.recipients(output)]
     if dealt and (shown := sorted(set(dealt) & _shuffled(plan))):
         raise UserError(
-            f"the outputs {', '.join(shown)} go to the dealer {spec.dealer}, who knows the orders of shuffles and could "
-            "put shuffled rows back; name another dealer or other recipients"
+            f"the outputs {', '.join(shown)} go to the dealer {spec.dealer}, who knows the orders of shuffles and "
+            "could put shuffled rows back; name another dealer or other recipients"
         )
 
 
