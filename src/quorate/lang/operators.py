@@ -321,13 +321,15 @@ class Operators(Indexing):
 
     # -- data types ---------------------------------------------------------------------------------------------------
 
-    def astype(self, dtype: Any) -> Self:
+    def astype(self, dtype: Any, rounding: str | None = None) -> Self:
         """Another data type.
 
         bool to numbers gives 0 and 1; numbers to bool: whether they are not zero; fixed to int cuts the fraction
-        off, as NumPy does; to fixed of a smaller scale rounds. Integers of another width cost nothing: that they fit
-        is proven.
+        off, as NumPy does; to fixed of a smaller scale rounds to one of the two neighbours, or with `rounding="floor"`
+        exactly down. Integers of another width cost nothing: that they fit is proven.
         """
+        if rounding not in (None, "floor"):
+            raise UserError(f"rounding {rounding!r}; use 'floor', or leave it out for the cheaper rounding either way")
         target = _dtype_of(dtype)
         if target == self.dtype:
             return self
@@ -336,7 +338,7 @@ class Operators(Indexing):
         if self.dtype == BOOL:
             return self.record("to_int").astype(target)
         if target.kind == "fixed":
-            return self.record("rescale", scale=target.scale)
+            return self.record("rescale_floor" if rounding else "rescale", scale=target.scale)
         whole = self if self.dtype.kind == "int" else self._truncated()
         return whole if whole.dtype == target else whole.astype_raw(target)
 
