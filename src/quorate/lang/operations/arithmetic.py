@@ -34,7 +34,7 @@ from quorate.lang.plan import Operation, Type
 from quorate.sharing.dtype import INT, DType, fixed
 from quorate.sharing.share import Arithmetic, Share
 
-__all__ = ["product_range", "shifted_range", "without_axis"]
+__all__ = ["infer_rescale", "product_range", "rescale_shift", "shifted_range", "without_axis"]
 
 TRUNCATION = 4
 """By how many units ranges are widened at a truncation; more than any protocol's error."""
@@ -266,23 +266,25 @@ register(
 # -- changes of scale ------------------------------------------------------------------------------------------------
 
 
-def _infer_rescale(types: Sequence[Type], attributes: Attributes, stated: Type) -> Type:
+def infer_rescale(types: Sequence[Type], attributes: Attributes, stated: Type) -> Type:
+    """Fixed point of the scale that the attribute names."""
     require_numbers(types, "a change of scale")
     return Type(fixed(whole(attributes["scale"], "scale")), types[0].shape)
 
 
-def _rescale_shift(operation: Operation, types: Sequence[Type]) -> int:
+def rescale_shift(operation: Operation, types: Sequence[Type]) -> int:
+    """By how many bits a change of scale makes values coarser; negative: finer."""
     return int(types[0].dtype.scale - operation.attributes["scale"])
 
 
 def _bound_rescale(call: Call) -> Range:
-    shift = _rescale_shift(call.operation, call.types)
+    shift = rescale_shift(call.operation, call.types)
     low, high = call.ranges[0]
     return shifted_range(low, high, shift) if shift > 0 else call.fits(low << -shift, high << -shift)
 
 
 def _run_rescale(call: Call) -> Any:
-    shift = _rescale_shift(call.operation, call.types)
+    shift = rescale_shift(call.operation, call.types)
     if shift > 0:
         return call.p.truncate(call.at, call.numbers(0), shift)
     return call.p.scale(call.numbers(0), 1 << -shift)
@@ -296,10 +298,10 @@ def _error_rescale(step: Accuracy) -> Error:
 register(
     Kind(
         "rescale",
-        _infer_rescale,
+        infer_rescale,
         _bound_rescale,
         _run_rescale,
-        local=lambda operation, types: _rescale_shift(operation, types) <= 0,
+        local=lambda operation, types: rescale_shift(operation, types) <= 0,
         elementwise=True,
         operands=1,
         attributes=frozenset({"scale"}),

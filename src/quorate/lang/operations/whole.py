@@ -9,9 +9,10 @@ from typing import Any
 from quorate.circuits import rounding
 from quorate.engine.exchange import Step
 from quorate.errors import UserError
-from quorate.lang.operations.base import Accuracy, Call, Error, Kind, Range, register, require_numbers, whole
-from quorate.lang.plan import Operation, Type
-from quorate.sharing.dtype import INT, fixed
+from quorate.lang.operations.arithmetic import infer_rescale, rescale_shift
+from quorate.lang.operations.base import Accuracy, Call, Error, Kind, Range, register, require_numbers
+from quorate.lang.plan import Type
+from quorate.sharing.dtype import INT
 from quorate.sharing.share import Arithmetic
 
 __all__: list[str] = []
@@ -100,17 +101,8 @@ for _name in WAYS:
 # -- a coarser scale, exactly ----------------------------------------------------------------------------------------
 
 
-def _infer_rescale(types: Sequence[Type], attributes: Attributes, stated: Type) -> Type:
-    require_numbers(types, "a change of scale")
-    return Type(fixed(whole(attributes["scale"], "scale")), types[0].shape)
-
-
-def _drop(operation: Operation, types: Sequence[Type]) -> int:
-    return int(types[0].dtype.scale - operation.attributes["scale"])
-
-
 def _bound_rescale(call: Call) -> Range:
-    (low, high), drop = call.ranges[0], _drop(call.operation, call.types)
+    (low, high), drop = call.ranges[0], rescale_shift(call.operation, call.types)
     if drop <= 0:
         return call.fits(low << -drop, high << -drop)
     _bits(call)
@@ -118,14 +110,14 @@ def _bound_rescale(call: Call) -> Range:
 
 
 def _run_rescale(call: Call) -> Any:
-    drop = _drop(call.operation, call.types)
+    drop = rescale_shift(call.operation, call.types)
     if drop <= 0:
         return call.p.scale(call.numbers(0), 1 << -drop)
     return rounding.down(call.p, call.at, call.numbers(0), drop, _bits(call))
 
 
 def _error_rescale(step: Accuracy) -> Error:
-    finer = _drop(step.call.operation, step.call.types) <= 0
+    finer = rescale_shift(step.call.operation, step.call.types) <= 0
     lost = 0.0 if finer else step.unit - math.ldexp(1.0, -step.call.types[0].dtype.scale)
     return Error(step.errors[0].value + lost)
 
@@ -133,10 +125,10 @@ def _error_rescale(step: Accuracy) -> Error:
 register(
     Kind(
         "rescale_floor",
-        _infer_rescale,
+        infer_rescale,
         _bound_rescale,
         _run_rescale,
-        local=lambda operation, types: _drop(operation, types) <= 0,
+        local=lambda operation, types: rescale_shift(operation, types) <= 0,
         elementwise=True,
         operands=1,
         attributes=frozenset({"scale"}),
