@@ -6,7 +6,8 @@
     │   └── AgreementError the parties hold different specs, plans or versions              exit 4   FAILED_PRECONDITION
     ├── PeerError          another party misbehaved, vanished or cannot be trusted          exit 5   ABORTED
     │   ├── PeerTimeout    another party made no progress in time                           exit 6   DEADLINE_EXCEEDED
-    │   └── IdentityError  a certificate is not the one that was pinned                     exit 7   UNAUTHENTICATED
+    │   ├── IdentityError  a certificate is not the one that was pinned                     exit 7   UNAUTHENTICATED
+    │   └── IntegrityError a check of the protocol failed: somebody cheated                 exit 9   DATA_LOSS
     ├── EnvironmentFault   this machine: ports, disks, clocks, files                        exit 8   UNAVAILABLE
     └── InternalError      a bug in quorate                                                 exit 70  INTERNAL
 
@@ -23,6 +24,7 @@ __all__ = [
     "DataError",
     "EnvironmentFault",
     "IdentityError",
+    "IntegrityError",
     "InternalError",
     "PeerError",
     "PeerTimeout",
@@ -77,6 +79,16 @@ class IdentityError(PeerError):
 
     exit_code = 7
     grpc_code = "UNAUTHENTICATED"
+
+
+class IntegrityError(PeerError):
+    """A check of the protocol failed: somebody cheated, or a machine computes wrongly. Nothing has been opened.
+
+    The message names the check and, where the protocol allows blame, the party. The session's keys are spent.
+    """
+
+    exit_code = 9
+    grpc_code = "DATA_LOSS"
 
 
 class EnvironmentFault(QuorateError):

@@ -27,7 +27,7 @@ from quorate.engine.simulate import simulate
 from quorate.errors import InternalError, UserError
 from quorate.kernels.memory import keep_freed_memory
 from quorate.protocols.base import Protocol
-from quorate.protocols.registry import default_threshold, make
+from quorate.protocols.registry import default_threshold, make, protocol_class
 from quorate.testing.loopback import Loopback
 from quorate.transport.conduct import conduct
 
@@ -48,12 +48,13 @@ class Setting:
     threshold: int
     transport: Transport
     network: Network | None = None
+    dealer: bool = False
 
     @property
     def participants(self) -> tuple[str, ...]:
-        """Parties and, for semi2k, the dealer."""
+        """Parties and, if there is one, the dealer."""
         names = tuple(f"party-{index}" for index in range(self.parties))
-        return (*names, "dealer") if self.protocol == "semi2k" else names
+        return (*names, "dealer") if self.dealer else names
 
     def session(self, me: int, *, counting: bool = False) -> Session:
         """The session of one participant."""
@@ -257,8 +258,13 @@ def setting_for(
     parties: int | None = None,
     threshold: int | None = None,
     network: Network | None = None,
+    *,
+    dealer: bool = False,
 ) -> Setting:
     """A setting with the usual number of parties and threshold where none is given."""
-    count_ = parties or {"semi2k": 2}.get(protocol, 3)
+    cls = protocol_class(protocol)
+    if dealer and not cls.dealer_allowed:
+        raise UserError(f"{protocol} has no use for a dealer; leave out --dealer")
+    count_ = parties or max(2, cls.usual_parties)
     tolerated = default_threshold(protocol, count_) if threshold is None else threshold
-    return Setting(protocol, count_, tolerated, transport, network)
+    return Setting(protocol, count_, tolerated, transport, network, dealer)

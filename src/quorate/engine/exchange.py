@@ -2,7 +2,7 @@
 
 A step is a generator. It yields an `Exchange` (one round) or a `Fork` (independent work that need not run in step),
 and is resumed when that is complete. Protocol code does no I/O and knows no clock. `Spawn` and `Join` are the two
-halves of a fork, for schedulers.
+halves of a fork, for schedulers. `Checkpoint` holds a step until everything that runs beside it has come to rest.
 """
 
 from __future__ import annotations
@@ -15,7 +15,20 @@ import numpy.typing as npt
 
 from quorate.engine.names import Name
 
-__all__ = ["Array", "Branch", "Buffers", "Exchange", "Fork", "Join", "Lockstep", "Request", "Spawn", "Step", "parallel"]
+__all__ = [
+    "Array",
+    "Branch",
+    "Buffers",
+    "Checkpoint",
+    "Exchange",
+    "Fork",
+    "Join",
+    "Lockstep",
+    "Request",
+    "Spawn",
+    "Step",
+    "parallel",
+]
 
 T = TypeVar("T")
 Array = npt.NDArray[Any]
@@ -77,7 +90,26 @@ class Join:
         self.branch = branch
 
 
-Request = Exchange | Fork | Join
+class Checkpoint:
+    """Holds a step until the party is at rest: every other step has ended, waits for one that has not, or is held too.
+
+    Then one of the held requests is served: its `verify` runs alone, after which all held steps go on. What has been
+    computed up to that moment is the same at all parties, however their work was scheduled, so checks that were put
+    off can be made together; and no two checks ever run at the same time.
+
+    Attributes:
+        verify: makes the step to run; the requests of a session are alike but for `urgent`, so any of them serves all.
+        urgent: an urgent request is served before others.
+    """
+
+    __slots__ = ("urgent", "verify")
+
+    def __init__(self, verify: Callable[[], Step[None]], *, urgent: bool = True) -> None:
+        self.verify = verify
+        self.urgent = urgent
+
+
+Request = Exchange | Fork | Join | Checkpoint
 """What a step may yield."""
 
 Step = Generator[Request, Any, T]

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from quorate.engine.exchange import Buffers, Exchange, Fork, Join, Spawn, Step, size_of
+from quorate.engine.exchange import Buffers, Checkpoint, Exchange, Fork, Join, Spawn, Step, size_of
 from quorate.engine.names import Name
 from quorate.errors import InternalError, PeerError
 
@@ -82,6 +82,8 @@ class Party:
         self.result: Any = None
         self._root = _Task(program, 0, None, 0)
         self._ready: deque[_Task] = deque([self._root])
+        self._held: list[tuple[_Task, Checkpoint]] = []
+        self._check: _Task | None = None
         self._expected: dict[tuple[int, Name], tuple[_Task, Buffers, int]] = {}
         self._early: dict[tuple[int, Name], bytes] = {}
         self._early_bytes: dict[int, int] = {}
@@ -95,7 +97,7 @@ class Party:
     @property
     def ready(self) -> bool:
         """Whether `advance` has work to do without any further message."""
-        return bool(self._ready)
+        return bool(self._ready) or (bool(self._held) and self._at_rest())
 
     def waiting(self) -> list[tuple[int, Name]]:
         """(peer, name) of the messages without which nothing goes on, in the order they were asked for."""
@@ -103,8 +105,10 @@ class Party:
 
     def advance(self) -> bool:
         """Run one ready task up to its next exchange; False if none is ready."""
-        if not self._ready:
+        if not self._ready and not (self._held and self._at_rest()):
             return False
+        if not self._ready:
+            self._verify()
         task = self._ready.popleft()
         value, task.value = task.value, None
         try:
@@ -118,6 +122,8 @@ class Party:
             self._fork(task, request)
         elif isinstance(request, Join):
             self._join(task, request)
+        elif isinstance(request, Checkpoint):
+            self._held.append((task, request))
         else:
             raise InternalError(f"a step yielded {type(request).__name__} instead of an Exchange or a Fork")
         return True
@@ -242,7 +248,27 @@ class Party:
         self._ready.append(_Task(entry[1], forked.start, forked, entry[0]))
         return True
 
+    def _at_rest(self) -> bool:
+        """Whether nothing goes on but what is held at checkpoints."""
+        return not self._ready and not self._expected and self._check is None
+
+    def _verify(self) -> None:
+        """Start the check that held tasks wait for. It takes place after all of them, whatever it needs of them."""
+        request = next((request for _, request in self._held if request.urgent), self._held[0][1])
+        depth = max(task.depth for task, _ in self._held)
+        self._check = _Task(request.verify(), depth, None, 0)
+        self._ready.append(self._check)
+
+    def _verified(self, check: _Task) -> None:
+        held, self._held, self._check = self._held, [], None
+        for task, _ in held:
+            task.depth = check.depth
+            self._ready.append(task)
+
     def _finish(self, task: _Task, value: Any) -> None:
+        if task is self._check:
+            self._verified(task)
+            return
         forked = task.fork
         if forked is None:
             self.done, self.result = True, value

@@ -11,17 +11,19 @@ import numpy as np
 import numpy.typing as npt
 
 from quorate.crypto.entropy import Entropy, SystemEntropy
+from quorate.crypto.hashing import digest_parts
 from quorate.crypto.stream import KEY_BYTES, NullStream, Stream
 from quorate.engine.exchange import Exchange, Step
 from quorate.engine.names import Name, Scope
 from quorate.engine.network import LAN, Network
-from quorate.errors import InternalError
+from quorate.errors import IntegrityError, InternalError
 from quorate.kernels.ghost import ghost
 from quorate.kernels.memory import Pool
 
 __all__ = ["Effort", "Session"]
 
 Group = tuple[int, ...]
+_KEYS = "quorate/common key/1"
 
 
 @dataclass(slots=True)
@@ -64,6 +66,9 @@ class Session:
         counting: all arrays are ghosts and no randomness is drawn; used to predict cost.
         network: how far apart participants are, the same at all of them; circuits weigh rounds against bytes by it.
         effort: what was asked of this session so far; filled while counting only.
+        ident: what tells this session from all others, the same at all participants; commitments are bound to it.
+        security: bits of statistical security asked of checks: a cheater passes with probability 2**-security at most.
+        findings: what was found out about peers although the computation could go on: for the log and the receipt.
     """
 
     me: int
@@ -73,6 +78,9 @@ class Session:
     counting: bool = False
     entropy: Entropy = field(default_factory=SystemEntropy)
     network: Network = LAN
+    ident: bytes = b""
+    security: int = 40
+    findings: list[str] = field(default_factory=list)
     effort: Effort = field(default_factory=Effort)
     _streams: dict[Group, Stream | NullStream] = field(default_factory=dict, repr=False)
     _pool: Pool = field(default_factory=Pool, repr=False)
@@ -136,11 +144,15 @@ class Session:
         if self.counting:
             self.effort.dealt[kind] = self.effort.dealt.get(kind, 0) + count
 
-    def agree_keys(self, at: Scope, groups: Iterable[Group]) -> Step[None]:
+    def agree_keys(self, at: Scope, groups: Iterable[Group], *, compare: bool = False) -> Step[None]:
         """Give every group of participants a common key, and this participant one of its own. One round.
 
         The member with the lowest index chooses the key and sends it to the others over the authenticated channel
-        (16 bytes each). That is enough against semi-honest parties.
+        (16 bytes each). A corrupt member knows the key anyway, but might choose different ones for different members:
+        with `compare`, a second round in which the members of groups of three or more compare digests (32 bytes).
+
+        Raises:
+            IntegrityError: members of a group were given different keys.
         """
         self._install((self.me,), np.frombuffer(self.entropy.bytes(KEY_BYTES), np.uint8))
         sends: dict[int, list[npt.NDArray[Any]]] = {}
@@ -157,8 +169,34 @@ class Session:
             else:
                 receives.setdefault(group[0], []).append(key)
         yield Exchange(at.step(), sends, receives)
+        if compare:
+            yield from self._compare_keys(at, keys)
         for group, key in keys.items():
             self._install(group, key)
+
+    def _compare_keys(self, at: Scope, keys: dict[Group, npt.NDArray[Any]]) -> Step[None]:
+        sends: dict[int, list[npt.NDArray[Any]]] = {}
+        receives: dict[int, list[npt.NDArray[Any]]] = {}
+        shared = {group: key for group, key in keys.items() if len(group) > 2}
+        mine: dict[Group, npt.NDArray[Any]] = {}
+        for group, key in shared.items():
+            content = [self.ident, repr(group).encode(), key.tobytes()]
+            mine[group] = np.frombuffer(bytes(32) if self.counting else digest_parts(content, _KEYS), np.uint8)
+            for member in group:
+                if member != self.me:
+                    sends.setdefault(member, []).append(mine[group])
+                    receives.setdefault(member, []).append(np.empty(32, np.uint8))
+        yield Exchange(at.step(), sends, receives)
+        if self.counting:
+            return
+        for member, digests in receives.items():
+            common = [group for group in shared if member in group]
+            for group, theirs in zip(common, digests, strict=True):
+                if not np.array_equal(mine[group], theirs):
+                    raise IntegrityError(
+                        f"the members of {group} do not have the same key: peer {group[0]}, who chose it, or peer "
+                        f"{member}, who compared it with us, cheated; nothing was computed"
+                    )
 
     def _install(self, group: Group, key: npt.NDArray[Any]) -> None:
         if group in self._streams:

@@ -30,8 +30,6 @@ Key = tuple[str, str]
 VALUE = "value"
 """Column name of an input that is a single array."""
 
-PARTIES = {"clear": 1, "semi2k": 2}
-
 
 class Computation:
     """A function from inputs to a dictionary of named results, to be traced or simulated.
@@ -134,8 +132,9 @@ def simulated(
     """The results of a bound plan, run by all parties in this process on raw columns within their bounds."""
     from quorate.lang.passes import Facts, optimise
 
-    parties = PARTIES.get(name, 3) if parties is None else parties
-    dealer = parties if protocol_class(name).name == "semi2k" else None
+    cls = protocol_class(name)
+    parties = cls.usual_parties if parties is None else parties
+    dealer = parties if cls.dealer_allowed else None
     size = parties + (dealer is not None)
     names = tuple(f"party {k}" for k in range(size))
     order = list(dict.fromkeys(key[0] for key in raw))

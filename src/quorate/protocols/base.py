@@ -35,6 +35,12 @@ class Protocol(ABC):
 
     name: ClassVar[str]
     adversary: ClassVar[Literal["none", "semi-honest", "malicious"]]
+    majority: ClassVar[Literal["none", "honest", "dishonest"]]
+    """Of which parties the honest ones have to be the majority for the usual threshold; "none": of no protection."""
+    usual_parties: ClassVar[int] = 3
+    """The number of parties to take where none is given."""
+    dealer_allowed: ClassVar[bool] = False
+    """Whether a trusted dealer may take part."""
     capacity: ClassVar[int]
     """Raw values must lie strictly between -2**capacity and 2**capacity."""
 
@@ -53,6 +59,17 @@ class Protocol(ABC):
     @abstractmethod
     def input(self, at: Scope, owner: int, shape: tuple[int, ...], values: Integers | None = None) -> Step[Arithmetic]:
         """Share the `values` that participant `owner` holds (int64, `shape`); None at everyone else. One round."""
+
+    def checked(self) -> Step[None]:
+        """Return once everything computed so far is known to be right; nothing to do for semi-honest protocols.
+
+        Protocols that check later than they compute do so here, see `quorate.protocols.deferred`, and start whatever
+        opens a value with it.
+
+        Raises:
+            IntegrityError: somebody cheated.
+        """
+        yield from ()
 
     @abstractmethod
     def reveal(self, at: Scope, x: Arithmetic, to: Collection[int]) -> Step[Integers | None]:

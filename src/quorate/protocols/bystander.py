@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from quorate.engine.count import count
-from quorate.engine.exchange import Exchange, Fork, Step
+from quorate.engine.exchange import Checkpoint, Exchange, Fork, Step
 from quorate.engine.names import Scope
 from quorate.engine.session import Session
 from quorate.protocols.base import Function, Integers, Protocol, Times
@@ -44,6 +44,9 @@ def _silent(step: Step[T]) -> Step[T]:
             answer = yield Exchange(request.name)
         elif isinstance(request, Fork):
             answer = yield type(request)([_silent(inner) for inner in request.steps], request.width)
+        elif isinstance(request, Checkpoint):
+            verify = request.verify
+            answer = yield Checkpoint(lambda verify=verify: _silent(verify()), urgent=request.urgent)  # type: ignore[misc]
         else:
             answer = yield request
 
@@ -83,10 +86,15 @@ class Bystander(Protocol):
         yield from self._real.input(at, owner, shape, values)
         return self._ghost.empty(shape)
 
+    def checked(self) -> Step[None]:
+        yield from _silent(self._ghost.checked())
+
     def reveal(self, at: Scope, x: Arithmetic, to: Collection[int]) -> Step[Integers | None]:
+        yield from self.checked()
         return (yield from self._real.reveal(at, x, to))
 
     def reveal_bits(self, at: Scope, x: Boolean, to: Collection[int]) -> Step[npt.NDArray[np.generic] | None]:
+        yield from self.checked()
         return (yield from self._real.reveal_bits(at, x, to))
 
     def and_open(
@@ -94,6 +102,7 @@ class Bystander(Protocol):
     ) -> Step[npt.NDArray[np.generic] | None]:
         if type(self._real).and_open is Protocol.and_open:
             return (yield from super().and_open(at, a, b, to, plus))
+        yield from self.checked()
         return (yield from self._real.and_open(at, a, b, to, plus))
 
     def bilinear(self, at: Scope, a: Boolean, b: Boolean, times: Times, shape: tuple[int, ...]) -> Step[Boolean]:

@@ -41,6 +41,8 @@ class Clear(RingLocal):
 
     name: ClassVar[str] = "clear"
     adversary: ClassVar[Literal["none", "semi-honest", "malicious"]] = "none"
+    majority: ClassVar[Literal["none", "honest", "dishonest"]] = "none"
+    usual_parties: ClassVar[int] = 1
     capacity: ClassVar[int] = 62
 
     def __init__(self, session: Session, threshold: int = 0) -> None:

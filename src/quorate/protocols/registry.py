@@ -72,8 +72,12 @@ def _loaded(entry: EntryPoint) -> type[Protocol]:
 
 
 def default_threshold(name: str, parties: int) -> int:
-    """Most parties that may be corrupted without learning anything, for the usual choice of parameters."""
-    return {"clear": 0, "rep3": 1, "semi2k": parties - 1}.get(name, (parties - 1) // 2)
+    """Most parties that may be corrupted without learning anything, for the usual choice of parameters.
+
+    Raises:
+        UserError: there is no such protocol.
+    """
+    return {"none": 0, "honest": (parties - 1) // 2, "dishonest": parties - 1}[protocol_class(name).majority]
 
 
 def make(name: str, session: Session, threshold: int | None = None) -> Protocol:

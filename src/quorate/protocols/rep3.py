@@ -54,6 +54,7 @@ class Rep3(Rep3Parts):
 
     name: ClassVar[str] = "rep3"
     adversary: ClassVar[Literal["none", "semi-honest", "malicious"]] = "semi-honest"
+    majority: ClassVar[Literal["none", "honest", "dishonest"]] = "honest"
     capacity: ClassVar[int] = OFFSET_BITS
 
     def setup(self, at: Scope) -> Step[None]:

@@ -69,6 +69,9 @@ class Semi2k(RingLocal):
 
     name: ClassVar[str] = "semi2k"
     adversary: ClassVar[Literal["none", "semi-honest", "malicious"]] = "semi-honest"
+    majority: ClassVar[Literal["none", "honest", "dishonest"]] = "dishonest"
+    usual_parties: ClassVar[int] = 2
+    dealer_allowed: ClassVar[bool] = True
     capacity: ClassVar[int] = OFFSET_BITS
 
     def __init__(self, session: Session, threshold: int) -> None:

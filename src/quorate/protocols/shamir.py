@@ -50,6 +50,7 @@ class Shamir(ShamirParts):
 
     name: ClassVar[str] = "shamir"
     adversary: ClassVar[Literal["none", "semi-honest", "malicious"]] = "semi-honest"
+    majority: ClassVar[Literal["none", "honest", "dishonest"]] = "honest"
     capacity: ClassVar[int] = OFFSET_BITS
 
     # -- input and output ----------------------------------------------------------------------------------------------

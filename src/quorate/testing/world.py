@@ -21,7 +21,7 @@ from quorate.engine.session import Session
 from quorate.engine.simulate import Interceptor, simulate
 from quorate.errors import InternalError
 from quorate.protocols.base import Protocol
-from quorate.protocols.registry import make
+from quorate.protocols.registry import make, protocol_class
 
 __all__ = ["CONFIGURATIONS", "Outcome", "Program", "World"]
 
@@ -38,8 +38,6 @@ CONFIGURATIONS: tuple[tuple[str, int, int], ...] = (
     ("semi2k", 3, 2),
 )
 """(protocol, parties, threshold) that every circuit and operation is tested with."""
-
-PARTIES = {"clear": 1, "rep3": 3, "shamir": 3, "semi2k": 2}
 
 
 @dataclass
@@ -61,7 +59,8 @@ class Outcome:
 class World:
     """A protocol among simulated participants: parties, then the dealer if the protocol has one, then outsiders.
 
-    `network` is what circuits take it for when they weigh rounds against bytes; nothing is delayed.
+    `network` is what circuits take it for when they weigh rounds against bytes; nothing is delayed. Protocols that can
+    use a dealer have one unless `dealer` is False; with their own preprocessing small tests would take much longer.
     """
 
     def __init__(
@@ -74,11 +73,15 @@ class World:
         seed: int | None = None,
         intercept: Interceptor | None = None,
         network: Network = LAN,
+        dealer: bool | None = None,
+        security: int = 40,
     ) -> None:
+        cls = protocol_class(protocol)
         self.protocol = protocol
-        self.parties = PARTIES[protocol] if parties is None else parties
+        self.parties = cls.usual_parties if parties is None else parties
         self.threshold = threshold
-        self.dealer = self.parties if protocol == "semi2k" else None
+        self.dealer = self.parties if (cls.dealer_allowed if dealer is None else dealer) else None
+        self.security = security
         self.size = self.parties + (self.dealer is not None) + outsiders
         self.seed = int.from_bytes(SystemEntropy().bytes(4), "big") if seed is None else seed
         self.intercept = intercept
@@ -107,7 +110,9 @@ class World:
     def _root(self, me: int, *, counting: bool) -> Session:
         names = tuple(f"participant {index}" for index in range(self.size))
         entropy = SeededEntropyForTests(self.seed, f"{self.protocol} {me}")
-        return Session(me, self.parties, names, self.dealer, counting, entropy, self.network)
+        ident = f"world {self.seed}".encode()
+        facts = {"ident": ident, "security": self.security}
+        return Session(me, self.parties, names, self.dealer, counting, entropy, self.network, **facts)  # type: ignore[arg-type]
 
     def _program(self, program: Program, session: Session) -> Step[Any]:
         at = Scope.root()
