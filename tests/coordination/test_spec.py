@@ -128,7 +128,9 @@ def test_bad_wire_form(data: bytes) -> None:
         (("abort: {on", "network: {rtt: '40'}\nabort: {on"), "network.rtt: '40' is not a round-trip time"),
         (("abort: {on", "network: {bandwidth: 12MB}\nabort: {on"), "network.bandwidth: '12MB' is not a bandwidth"),
         (("abort: {on", "network: {latency: 1ms}\nabort: {on"), "unknown key 'latency'"),
-        (("semi-honest", "malicious"), "protocol.adversary: 'malicious' is not a known adversary model"),
+        (("semi-honest", "covert"), "protocol.adversary: 'covert' is not a known adversary model"),
+        (("semi-honest", "malicious"), "protocol.adversary: rep3 protects against semi-honest parties only"),
+        (("adversary: semi-honest", "adversary: semi-honest, security: 64"), "rep3 makes no checks"),
         ((PARTIES, "[st-mary, st-luke]"), "parties: rep3 is for exactly 3 parties, 2 are listed"),
         ((PARTIES, "[st-mary, st-luke, st-luke]"), "parties[2]: 'st-luke' occurs twice"),
         ((*protocol("shamir"), PARTIES, "[a, b]"), "parties: shamir needs at least 3 parties, 2 listed; use semi2k"),
@@ -142,7 +144,6 @@ def test_bad_wire_form(data: bytes) -> None:
         ),
         (protocol("semi2k", 1), "1 is too low: semi2k always protects against any 2 of 3 parties"),
         (protocol("semi2k", 3), "3 is too high for 3 parties: all parties together hold all shares"),
-        (protocol("semi2k"), "dealer: is missing; semi2k needs a member with role dealer"),
         (
             (*protocol("semi2k"), "abort:", "dealer: st-mary\nabort:"),
             "dealer: 'st-mary' is a compute party and would le",

@@ -117,6 +117,8 @@ def print_outcome(
             f"{name:<{width}}  {report.rounds} rounds, {report.bytes_sent} bytes sent, {report.seconds:.3f} s "
             f"({report.connect_seconds:.3f} s to connect), {report.peak_mb:.0f} MiB"
         )
+    for finding in sorted({finding for report in reports.values() for finding in report.findings}):
+        print(f"warning: {finding}", file=sys.stderr)
 
 
 class Meter:

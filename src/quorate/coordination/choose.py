@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from quorate.coordination.quote import quote
-from quorate.coordination.rules import plug_ins, protocol_problems
+from quorate.coordination.rules import adversary_problems, plug_ins, protocol_problems
 from quorate.coordination.spec import PROTOCOLS, Spec
 from quorate.errors import InternalError, UserError
 from quorate.files import read_bytes, write_atomic
@@ -102,10 +102,10 @@ def _candidate(spec: Spec, plan: Plan, rows: Mapping[str, int], name: str) -> Ca
 def _objections(spec: Spec, trial: Spec) -> Iterator[str]:
     """Why a protocol does not satisfy what is stated; nothing if it does."""
     asked = trial.protocol
-    if asked.name == "semi2k" and spec.dealer is None:
-        yield "it needs a trusted dealer, and the spec names none"
     known = (*PROTOCOLS, *plug_ins())
     for _, what in protocol_problems(asked.name, trial.parties, asked.threshold, trial.dealer, known):
+        yield what
+    for _, what in adversary_problems(asked.name, asked.adversary, asked.security):
         yield what
 
 

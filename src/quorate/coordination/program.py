@@ -66,6 +66,7 @@ class Job:
     progress: Progress | None = None
     certificates: Mapping[str, str] = field(default_factory=dict)
     rehearsal: Mapping[str, int] | None = None
+    ident: str = ""
 
     @property
     def roster(self) -> Roster:
@@ -77,17 +78,31 @@ class Job:
         who = self.roster
         network = self.spec.network.model
         source = entropy or SystemEntropy()
-        return Session(self.me, who.parties, who.participants, who.dealer, counting, source, network)
+        return Session(
+            self.me,
+            who.parties,
+            who.participants,
+            who.dealer,
+            counting,
+            source,
+            network,
+            ident=self.ident.encode(),
+            security=self.spec.security,
+        )
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a participant takes away: opened results (decoded), kept shares, and what was agreed at the start."""
+    """What a participant takes away: opened results (decoded), kept shares, and what was agreed at the start.
+
+    `findings` says what was found out about parties that cheated although the computation could go on.
+    """
 
     values: dict[str, npt.NDArray[np.generic]] = field(repr=False)
     kept: dict[str, Share] = field(repr=False)
     rows: dict[str, int]
     commitments: dict[str, str]
+    findings: tuple[str, ...] = ()
 
 
 def session_program(job: Job, session: Session, at: Scope) -> Step[Outcome]:
@@ -117,7 +132,7 @@ def session_program(job: Job, session: Session, at: Scope) -> Step[Outcome]:
         )
     finally:
         session.erase()
-    return Outcome(results.values, results.kept, rows, commitments)
+    return Outcome(results.values, results.kept, rows, commitments, tuple(session.findings))
 
 
 def _allowed(spec: Spec, rows: dict[str, int]) -> dict[str, int]:

@@ -7,13 +7,16 @@ from collections.abc import Iterator, Sequence
 from quorate.coordination.document import one_of
 from quorate.engine.session import Session
 from quorate.errors import UserError
-from quorate.protocols.registry import PLUG_INS, PROTOCOLS, default_threshold, make
+from quorate.protocols.base import Protocol
+from quorate.protocols.registry import PLUG_INS, PROTOCOLS, default_threshold, make, protocol_class
 
-__all__ = ["AUTO", "auto_problems", "plug_ins", "protocol_problems"]
+__all__ = ["AUTO", "LEAST_SECURITY", "adversary_problems", "auto_problems", "plug_ins", "protocol_problems"]
 
 AUTO = "auto"
 """In place of a protocol's name: the cheapest that fits is chosen when the spec is compiled."""
 _MAX_PARTIES = 64
+LEAST_SECURITY = 40
+"""Bits of statistical security: with fewer a cheater would get away too easily."""
 
 Problem = tuple[str, str]
 """(path of the field, what is wrong with it and what to do)."""
@@ -37,18 +40,51 @@ def protocol_problems(
     if name not in known:
         why = " ('clear' computes without any protection and serves tests only)" if name == "clear" else ""
         yield "protocol.name", one_of(name, "protocol", known) + why
-    elif count > _MAX_PARTIES:
+        return
+    cls = protocol_class(name)
+    least = 2 if cls.majority == "dishonest" else 3
+    if count > _MAX_PARTIES:
         yield "parties", f"{count} parties are too many; use at most {_MAX_PARTIES}"
-    elif name == "rep3" and count != 3:
-        yield "parties", f"rep3 is for exactly 3 parties, {count} are listed; use shamir or semi2k for other numbers"
-    elif name == "semi2k" and count < 2:
-        yield "parties", f"semi2k needs at least 2 parties, {count} listed; one party alone would see everything"
-    elif name == "shamir" and count < 3:
-        yield "parties", f"shamir needs at least 3 parties, {count} listed; use semi2k for 2"
+    elif cls.exact_parties is not None and count != cls.exact_parties:
+        yield (
+            "parties",
+            f"{name} is for exactly {cls.exact_parties} parties, {count} are listed; use shamir or semi2k, or their "
+            "malicious kin shamir_malicious or spdz2k, for other numbers",
+        )
+    elif count < least == 2:
+        yield "parties", f"{name} needs at least 2 parties, {count} listed; one party alone would see everything"
+    elif count < least and cls.majority == "honest":
+        yield "parties", f"{name} needs at least 3 parties, {count} listed; use semi2k, spdz or spdz2k for 2"
     else:
         given = default_threshold(name, count) if threshold is None else threshold
         yield from (("protocol.threshold", why) for why in _threshold_problem(name, given, count))
-    yield from _dealer_problems(name, parties, dealer)
+    yield from _dealer_problems(cls, parties, dealer)
+
+
+def adversary_problems(name: str, adversary: str, security: int | None) -> Iterator[Problem]:
+    """Why protocol `name` does not protect as stated; nothing if it does, or if there is no such protocol."""
+    if name not in PROTOCOLS and name not in plug_ins():
+        return
+    cls = protocol_class(name)
+    if cls.adversary == "semi-honest" and adversary == "malicious":
+        kin = {"rep3": "rep3_malicious", "shamir": "shamir_malicious", "semi2k": "spdz2k or spdz"}.get(name)
+        yield (
+            "protocol.adversary",
+            f"{name} protects against semi-honest parties only; use {kin or 'a malicious protocol'}, or state "
+            "adversary: semi-honest",
+        )
+    elif cls.adversary == "malicious" and adversary == "semi-honest":
+        yield "protocol.adversary", f"{name} withstands parties that cheat; state what you get: adversary: malicious"
+    if security is None:
+        return
+    if cls.adversary != "malicious":
+        yield "protocol.security", f"{name} makes no checks that could fail by chance; remove this key"
+    elif not LEAST_SECURITY <= security <= cls.most_security:
+        yield (
+            "protocol.security",
+            f"{security} bits are not possible with {name}; use {LEAST_SECURITY} to {cls.most_security} (a cheater "
+            "gets away with probability 2**-bits)",
+        )
 
 
 def auto_problems(parties: Sequence[str], threshold: int | None) -> Iterator[Problem]:
@@ -81,8 +117,9 @@ def _plug_in_problems(
 
 def _threshold_problem(name: str, threshold: int, parties: int) -> Iterator[str]:
     """In words, why `threshold` does not fit; nothing if it does. `parties` fits the protocol."""
-    most = {"rep3": 1, "semi2k": parties - 1}.get(name, (parties - 1) // 2)
-    least = 1 if name == "shamir" else most
+    cls = protocol_class(name)
+    most = default_threshold(name, parties)
+    least = 1 if cls.majority == "honest" and cls.exact_parties is None else most
     if threshold < 1:
         yield (
             f"{threshold} is too low: every single party would learn all inputs; "
@@ -90,7 +127,7 @@ def _threshold_problem(name: str, threshold: int, parties: int) -> Iterator[str]
         )
     elif threshold < least:
         yield (
-            f"{threshold} is too low: semi2k always protects against any {most} of {parties} parties, less protection "
+            f"{threshold} is too low: {name} always protects against any {most} of {parties} parties, less protection "
             f"would save no work; use {most} or leave it out"
         )
     elif threshold > most:
@@ -99,23 +136,23 @@ def _threshold_problem(name: str, threshold: int, parties: int) -> Iterator[str]
 
 
 def _why_too_high(name: str, threshold: int) -> str:
-    if name == "rep3":
-        return "in rep3 any two parties together hold all shares, so only single parties learn nothing"
-    if name == "semi2k":
+    cls = protocol_class(name)
+    if cls.exact_parties == 3:
+        return f"in {name} any two parties together hold all shares, so only single parties learn nothing"
+    if cls.majority == "dishonest":
         return "all parties together hold all shares and can always reconstruct"
     need = 2 * threshold + 1
-    return f"shamir multiplies with 2t + 1 shares, so t = {threshold} needs at least {need} parties"
+    return f"{name} multiplies with 2t + 1 shares, so t = {threshold} needs at least {need} parties"
 
 
 def _choice(least: int, most: int) -> str:
     return str(most) if least == most else f"{least} to {most}"
 
 
-def _dealer_problems(name: str, parties: Sequence[str], dealer: str | None) -> Iterator[Problem]:
-    if name == "semi2k":
-        if dealer is None:
-            yield "dealer", "is missing; semi2k needs a member with role dealer that is not a party"
-        elif dealer in parties:
-            yield "dealer", f"{dealer!r} is a compute party and would learn all inputs; name another member"
-    elif dealer is not None:
-        yield "dealer", f"{name} works without a dealer; remove this key"
+def _dealer_problems(cls: type[Protocol], parties: Sequence[str], dealer: str | None) -> Iterator[Problem]:
+    if dealer is None:
+        return
+    if not cls.dealer_allowed:
+        yield "dealer", f"{cls.name} works without a dealer; remove this key"
+    elif dealer in parties:
+        yield "dealer", f"{dealer!r} is a compute party and would learn all inputs; name another member"

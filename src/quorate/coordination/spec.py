@@ -11,13 +11,21 @@ import msgspec
 
 from quorate.coordination.document import convert, load_yaml, parse_json, raise_problems
 from quorate.coordination.federation import Federation, Role
-from quorate.coordination.rules import AUTO, auto_problems, protocol_problems
+from quorate.coordination.rules import (
+    AUTO,
+    LEAST_SECURITY,
+    adversary_problems,
+    auto_problems,
+    plug_ins,
+    protocol_problems,
+)
 from quorate.crypto.hashing import canonical_json, hex_digest
 from quorate.crypto.pki import check_name
 from quorate.data.schema import Column
 from quorate.engine.network import LAN, Network, parse_bandwidth, parse_rtt
 from quorate.errors import UserError
-from quorate.protocols.registry import default_threshold
+from quorate.protocols.registry import PROTOCOLS as BUILT_IN
+from quorate.protocols.registry import default_threshold, protocol_class
 
 __all__ = [
     "PROTOCOLS",
@@ -34,7 +42,8 @@ __all__ = [
     "load_spec",
 ]
 
-PROTOCOLS = ("rep3", "shamir", "semi2k")
+PROTOCOLS = tuple(name for name in BUILT_IN if name != "clear")
+"""The protocols that a spec may name, beside those of installed packages."""
 
 _DOMAIN = "quorate/spec/1"
 _LONGEST = 30 * 24 * 3600.0
@@ -49,13 +58,17 @@ class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 class Protocol(_Part, frozen=True, kw_only=True):
     """How parties compute and whom it protects against: up to `threshold` parties that pool what they see.
 
+    Semi-honest parties follow the protocol, malicious ones do what they like; then checks keep a wrong result from
+    being opened, but for a probability of 2**-`security` (40 bits unless stated).
+
     In a file, `name` may be "auto" and `choice` what was chosen for it; a spec as `load_spec` gives it has the choice
     as its name, unless asked otherwise.
     """
 
     name: str
-    adversary: Literal["semi-honest"]
+    adversary: Literal["semi-honest", "malicious"]
     threshold: int | None = None
+    security: int | None = None
     choice: str | None = None
 
 
@@ -127,15 +140,23 @@ class Spec(_Part, frozen=True, kw_only=True):
         return default_threshold(self.protocol.name, len(self.parties)) if given is None else given
 
     @property
+    def security(self) -> int:
+        """Bits of statistical security of the checks of malicious protocols."""
+        return LEAST_SECURITY if self.protocol.security is None else self.protocol.security
+
+    @property
     def content(self) -> dict[str, object]:
         """What is agreed, as builtins: every default filled in, without `plan` and `source`."""
-        protocol = msgspec.structs.replace(self.protocol, threshold=self.threshold)
+        security = self.security if self.protocol.adversary == "malicious" else None
+        protocol = msgspec.structs.replace(self.protocol, threshold=self.threshold, security=security)
         outputs = tuple(_sorted_recipients(output) for output in self.outputs)
         apart = self.network.model
         network = Distance(rtt=apart.rtt, bandwidth=apart.rate)
         filled = msgspec.structs.replace(self, protocol=protocol, outputs=outputs, network=network)
         content: dict[str, Any] = msgspec.to_builtins(filled)
         content["protocol"].pop("choice")
+        if security is None:
+            content["protocol"].pop("security")
         return {key: _canonical(value) for key, value in content.items() if key not in ("plan", "source")}
 
     def digest(self, plan_digest: str) -> str:
@@ -150,10 +171,14 @@ class Spec(_Part, frozen=True, kw_only=True):
 
     def settled(self, choice: str) -> Spec:
         """This spec with protocol `choice`, at least as protective as stated, in place of "auto"."""
-        needs_dealer = choice == "semi2k"
-        threshold = None if needs_dealer else self.protocol.threshold
-        protocol = Protocol(name=choice, adversary=self.protocol.adversary, threshold=threshold)
-        return msgspec.structs.replace(self, protocol=protocol, dealer=self.dealer if needs_dealer else None)
+        asked = self.protocol
+        protocol = Protocol(name=choice, adversary=asked.adversary, threshold=asked.threshold, security=asked.security)
+        if choice not in (*BUILT_IN, *plug_ins()):  # `check` says so
+            return msgspec.structs.replace(self, protocol=protocol)
+        cls = protocol_class(choice)
+        if cls.majority == "dishonest":
+            protocol = msgspec.structs.replace(protocol, threshold=None)
+        return msgspec.structs.replace(self, protocol=protocol, dealer=self.dealer if cls.dealer_allowed else None)
 
     def check(self, where: str = "spec", protocols: Sequence[str] = PROTOCOLS) -> None:
         """Check everything that needs no federation; `UserError` lists all bad fields with their paths."""
@@ -304,8 +329,23 @@ def _auto_problems(spec: Spec, *, settle: bool) -> Iterator[tuple[str, str]]:
 def _protocol_problems(spec: Spec, protocols: Sequence[str]) -> Iterator[tuple[str, str]]:
     asked = spec.protocol
     if asked.name == AUTO:
-        return auto_problems(spec.parties, asked.threshold)
-    return protocol_problems(asked.name, spec.parties, asked.threshold, spec.dealer, protocols)
+        yield from auto_problems(spec.parties, asked.threshold)
+        return
+    yield from protocol_problems(asked.name, spec.parties, asked.threshold, spec.dealer, protocols)
+    yield from adversary_problems(asked.name, asked.adversary, asked.security)
+    yield from _keep_problems(spec)
+
+
+def _keep_problems(spec: Spec) -> Iterator[tuple[str, str]]:
+    if spec.protocol.name not in BUILT_IN or protocol_class(spec.protocol.name).keeps:
+        return
+    why = f"{spec.protocol.name} binds shares to keys that end with the session; use another protocol, or open it"
+    for index, output in enumerate(spec.outputs):
+        if output.keep is not None:
+            yield f"outputs[{index}].keep", why
+    for index, item in enumerate(spec.inputs):
+        if item.stored is not None:
+            yield f"inputs[{index}].stored", why
 
 
 def _network_problems(network: Distance) -> Iterator[tuple[str, str]]:

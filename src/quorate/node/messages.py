@@ -118,6 +118,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         peak_mb: most memory of the process, in MiB.
         rows, commitments: of every input, as agreed by all.
         rehearsal: whether all data was made up.
+        findings: what was found out about parties that cheated although the computation could go on.
     """
 
     member: str
@@ -133,6 +134,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     rows: dict[str, int]
     commitments: dict[str, str]
     rehearsal: bool = False
+    findings: tuple[str, ...] = ()
 
 
 # ---- requests

@@ -17,7 +17,7 @@ from quorate.node.approval import Approved
 from quorate.node.identity import Identity
 from quorate.node.mesh import Doorway, connect
 from quorate.node.messages import Report, Traffic
-from quorate.transport.conduct import conduct
+from quorate.transport.conduct import conduct, with_names
 from quorate.transport.link import Link
 
 __all__ = ["Pulse", "Seat", "peak_mb", "throttled"]
@@ -74,6 +74,7 @@ class Seat:
             progress=self.progress,
             certificates=pinned,
             rehearsal=self.rehearsal,
+            ident=self.session,
         )
         root = Scope.root()
         party = Party(session_program(job, job.session(), root))
@@ -115,6 +116,7 @@ class Seat:
             rows=outcome.rows,
             commitments=outcome.commitments,
             rehearsal=self.rehearsal is not None,
+            findings=tuple(with_names(text, roster(self.approved.spec).participants) for text in outcome.findings),
         )
 
 

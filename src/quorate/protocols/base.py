@@ -41,6 +41,12 @@ class Protocol(ABC):
     """The number of parties to take where none is given."""
     dealer_allowed: ClassVar[bool] = False
     """Whether a trusted dealer may take part."""
+    exact_parties: ClassVar[int | None] = None
+    """The only number of parties it runs with, if there is only one."""
+    most_security: ClassVar[int] = 128
+    """Bits of statistical security that its checks can reach at most (`Session.security`)."""
+    keeps: ClassVar[bool] = True
+    """Whether shares can be kept for a later session; not where they are bound to keys of the session."""
     capacity: ClassVar[int]
     """Raw values must lie strictly between -2**capacity and 2**capacity."""
 

@@ -5,7 +5,7 @@ Party i holds parts i and i + 1 modulo 3. A pair is (first, second) part as its 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,8 @@ Pair = tuple[Array, Array]
 
 class Rep3Parts(RingLocal):
     """The part of `Rep3` that knows how parts are laid out."""
+
+    exact_parties: ClassVar[int | None] = 3
 
     def __init__(self, session: Session, threshold: int = 1) -> None:
         if session.parties != 3 or threshold != 1:

@@ -16,7 +16,7 @@ from quorate.errors import InternalError, PeerError, PeerTimeout
 from quorate.transport.frames import BYE, encode_failure
 from quorate.transport.link import Link
 
-__all__ = ["bid_farewell", "conduct"]
+__all__ = ["bid_farewell", "conduct", "with_names"]
 
 FAREWELL_SECONDS = 1.0
 """How long a failed party tries to tell its peers why."""
@@ -65,6 +65,12 @@ def conduct(
     finally:
         for link in links.values():
             link.close()
+
+
+def with_names(text: str, names: Sequence[str]) -> str:
+    """A text about peers by index, as a party makes it, with their names."""
+    people = {f"peer {index}": name for index, name in enumerate(names)}
+    return _PEER.sub(lambda found: people.get(found[0], found[0]), text)
 
 
 class _Conductor:
@@ -143,9 +149,7 @@ class _Conductor:
 
     def _named(self, problem: PeerError, where: str = "") -> PeerError:
         """The same error with names: a party knows its peers by index only."""
-        people = {f"peer {index}": name for index, name in enumerate(self.names)}
-        text = _PEER.sub(lambda found: people.get(found[0], found[0]), str(problem))
-        return type(problem)(text + where)
+        return type(problem)(with_names(str(problem), self.names) + where)
 
     def _dispatch(self) -> None:
         outbox, links, writing = self.party.outbox, self.links, self.writing
