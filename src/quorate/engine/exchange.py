@@ -100,13 +100,16 @@ class Checkpoint:
     Attributes:
         verify: makes the step to run; the requests of a session are alike but for `urgent`, so any of them serves all.
         urgent: an urgent request is served before others.
+        rank: among equally urgent requests those of the lowest rank come first. Requests of one urgency and rank are
+            alike; whoever asks for something else than what was served asks again.
     """
 
-    __slots__ = ("urgent", "verify")
+    __slots__ = ("rank", "urgent", "verify")
 
-    def __init__(self, verify: Callable[[], Step[None]], *, urgent: bool = True) -> None:
+    def __init__(self, verify: Callable[[], Step[None]], *, urgent: bool = True, rank: int = 0) -> None:
         self.verify = verify
         self.urgent = urgent
+        self.rank = rank
 
 
 Request = Exchange | Fork | Join | Checkpoint

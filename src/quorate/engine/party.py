@@ -254,7 +254,7 @@ class Party:
 
     def _verify(self) -> None:
         """Start the check that held tasks wait for. It takes place after all of them, whatever it needs of them."""
-        request = next((request for _, request in self._held if request.urgent), self._held[0][1])
+        request = min((request for _, request in self._held), key=lambda request: (not request.urgent, request.rank))
         depth = max(task.depth for task, _ in self._held)
         self._check = _Task(request.verify(), depth, None, 0)
         self._ready.append(self._check)

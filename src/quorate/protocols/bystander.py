@@ -46,7 +46,8 @@ def _silent(step: Step[T]) -> Step[T]:
             answer = yield type(request)([_silent(inner) for inner in request.steps], request.width)
         elif isinstance(request, Checkpoint):
             verify = request.verify
-            answer = yield Checkpoint(lambda verify=verify: _silent(verify()), urgent=request.urgent)  # type: ignore[misc]
+            silent = lambda verify=verify: _silent(verify())  # type: ignore[misc]  # noqa: E731
+            answer = yield Checkpoint(silent, urgent=request.urgent, rank=request.rank)
         else:
             answer = yield request
 

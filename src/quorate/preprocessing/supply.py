@@ -1,0 +1,90 @@
+"""Where operations get their correlated randomness from: the stock first, then production while they wait.
+
+Operations run side by side, and in which order they come to ask depends on the network. So whoever asks is held until
+everything beside it has come to rest (`quorate.engine.exchange.Checkpoint`); the wants that have come together by then
+are the same at all parties, and are served in the order of their names. What the stock lacks is produced for all of
+them at once, rounded up so that many small operations do not each pay for the rounds of a production; what is left
+stays in the stock, for this session only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from quorate.engine.exchange import Checkpoint, Step
+from quorate.engine.names import Name, Scope
+from quorate.errors import InternalError, UserError
+from quorate.preprocessing.stock import Parts, Stock
+
+__all__ = ["Maker", "Supply"]
+
+Maker = Callable[[Scope, int], Step[Parts]]
+"""(scope, count) -> that many fresh tuples of one kind, `Parts`. Runs while everything else rests, so it must not wait
+at a checkpoint, nor ask the supply for other tuples."""
+
+
+class Supply:
+    """The tuples of one session at one participant.
+
+    Args:
+        makers: how each kind is produced. A kind that ends in a space is a family, such as "truncation pairs ": its
+            maker is made from the rest of the name.
+        batch: tuples of a kind that are produced at least, where a kind is produced inline; 1 if not given.
+    """
+
+    def __init__(self, makers: Mapping[str, Maker], batch: Mapping[str, int] | None = None) -> None:
+        self.stock = Stock()
+        self.used: dict[str, int] = {}
+        self._makers = dict(makers)
+        self._batch = dict(batch or {})
+        self._wanted: dict[Name, tuple[str, int]] = {}
+        self._given: dict[Name, Parts] = {}
+        self._scope: Scope | None = None
+        self._productions = 0
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds that can be produced."""
+        return tuple(self._makers)
+
+    def open(self, at: Scope) -> None:
+        """Take the scope under which production is named; once, in set-up."""
+        self._scope = at
+
+    def produce(self, at: Scope, kind: str, count: int) -> Step[Parts]:
+        """`count` fresh tuples, past the stock.
+
+        Raises:
+            UserError: there is no such kind.
+        """
+        if kind not in self._makers:
+            raise UserError(f"there are no tuples {kind!r}; choose from {', '.join(self._makers)}")
+        return self._makers[kind](at, count)
+
+    def take(self, at: Scope, kind: str, count: int) -> Step[Parts]:
+        """`count` tuples (at least one) for the operation `at`. No rounds if they are in stock."""
+        name = at.step()
+        self._wanted[name] = kind, count
+        self.used[kind] = self.used.get(kind, 0) + count
+        while name not in self._given:
+            yield Checkpoint(self._serve, urgent=False, rank=1)
+        return self._given.pop(name)
+
+    def _serve(self) -> Step[None]:
+        wanted, self._wanted = sorted(self._wanted.items()), {}
+        totals: dict[str, int] = {}
+        for _, (kind, count) in wanted:
+            totals[kind] = totals.get(kind, 0) + count
+        for kind in sorted(totals):
+            missing = totals[kind] - self.stock.available(kind)
+            if missing > 0:
+                yield from self._restock(kind, max(missing, self._batch.get(kind, 1)))
+        for name, (kind, count) in wanted:
+            self._given[name] = self.stock.take(kind, count)
+
+    def _restock(self, kind: str, count: int) -> Step[None]:
+        if self._scope is None:
+            raise InternalError("tuples were asked for before the session was set up; please report this")
+        self._productions += 1
+        here = self._scope.child(f"production {self._productions}")
+        self.stock.put(kind, (yield from self.produce(here, kind, count)))
