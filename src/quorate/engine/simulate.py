@@ -10,9 +10,9 @@ import numpy as np
 from quorate.engine.exchange import Buffers, Step
 from quorate.engine.names import Name
 from quorate.engine.party import Party
-from quorate.errors import PeerTimeout
+from quorate.errors import PeerTimeout, QuorateError
 
-__all__ = ["Interceptor", "simulate"]
+__all__ = ["Interceptor", "play", "simulate"]
 
 Interceptor = Callable[[int, int, Name, bytes], bytes | None]
 """(sender, receiver, name, body) -> the body to deliver instead, or None to drop the message."""
@@ -35,6 +35,51 @@ def simulate(programs: Sequence[Step[Any]], intercept: Interceptor | None = None
         if not progress:
             raise PeerTimeout(f"the simulation is stuck: {_waits(parties)}")
     return parties
+
+
+def play(programs: Sequence[Step[Any]], intercept: Interceptor | None = None) -> list[Party | QuorateError]:
+    """`simulate` where somebody may cheat: an error ends the party that raises it, and the others go on without it.
+
+    Returns, in order, the finished parties, or what ended them; those that wait in vain end with `PeerTimeout`.
+    """
+    parties = [Party(program) for program in programs]
+    ended: dict[int, QuorateError] = {}
+    progress = True
+    while progress:
+        progress = False
+        for index in range(len(parties)):
+            if index not in ended:
+                progress |= _turn(index, parties, ended, intercept)
+    return [_end_of(party, ended.get(index)) for index, party in enumerate(parties)]
+
+
+def _turn(index: int, parties: Sequence[Party], ended: dict[int, QuorateError], intercept: Interceptor | None) -> bool:
+    """Let a party do all that it can; whether that was anything."""
+    party, progress = parties[index], False
+    try:
+        while party.advance():
+            progress = True
+    except QuorateError as error:
+        ended[index] = error
+        return True
+    while party.outbox:
+        message = party.outbox.popleft()
+        body = _joined(message.buffers)
+        delivered = body if intercept is None else intercept(index, message.peer, message.name, body)
+        if delivered is not None and message.peer not in ended:
+            try:
+                parties[message.peer].deliver(index, message.name, delivered)
+            except QuorateError as error:
+                ended[message.peer] = error
+    return progress
+
+
+def _end_of(party: Party, error: QuorateError | None) -> Party | QuorateError:
+    if error is not None:
+        return error
+    if party.done:
+        return party
+    return PeerTimeout(f"waits for {sorted({f'peer {peer}' for peer, _ in party.waiting()})}")
 
 
 def _carry(index: int, party: Party, parties: Sequence[Party], intercept: Interceptor | None) -> None:

@@ -18,8 +18,8 @@ from quorate.engine.names import Scope
 from quorate.engine.network import LAN, Network
 from quorate.engine.party import Party
 from quorate.engine.session import Session
-from quorate.engine.simulate import Interceptor, simulate
-from quorate.errors import InternalError
+from quorate.engine.simulate import Interceptor, play, simulate
+from quorate.errors import InternalError, QuorateError
 from quorate.protocols.base import Protocol
 from quorate.protocols.registry import make, protocol_class
 
@@ -102,6 +102,12 @@ class World:
             if party.leftovers():
                 raise InternalError(f"messages were sent that nobody asked for: {party.leftovers()}")
         return _outcome(parties)
+
+    def play(self, program: Program, intercept: Interceptor | None = None) -> list[Any | QuorateError]:
+        """What every participant's program returns, or the error that ended it: for runs in which somebody cheats."""
+        roots = [self._root(me, counting=False) for me in range(self.size)]
+        ends = play([self._program(program, root) for root in roots], intercept or self.intercept)
+        return [end if isinstance(end, QuorateError) else end.result for end in ends]
 
     def count(self, program: Program) -> Outcome:
         """Predict the cost of `run` by going through the program without values."""
