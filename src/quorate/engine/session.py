@@ -16,7 +16,6 @@ from quorate.crypto.stream import KEY_BYTES, NullStream, Stream
 from quorate.engine.exchange import Exchange, Step
 from quorate.engine.names import Name, Scope
 from quorate.engine.network import LAN, Network
-from quorate.engine.stock import Source
 from quorate.errors import IntegrityError, InternalError
 from quorate.kernels.ghost import ghost
 from quorate.kernels.memory import Pool
@@ -70,7 +69,8 @@ class Session:
         ident: what tells this session from all others, the same at all participants; commitments are bound to it.
         security: bits of statistical security asked of checks: a cheater passes with probability 2**-security at most.
         findings: what was found out about peers although the computation could go on: for the log and the receipt.
-        stock: correlated randomness made before the session, if there is any; see `quorate.engine.stock`.
+        stock_keys: the secrets under which correlated randomness was made before the session, in the order of
+            `Protocol.stock_keys`; empty: draw fresh ones.
     """
 
     me: int
@@ -83,7 +83,7 @@ class Session:
     ident: bytes = b""
     security: int = 40
     findings: list[str] = field(default_factory=list)
-    stock: Source | None = field(default=None, repr=False)
+    stock_keys: tuple[npt.NDArray[Any], ...] = field(default=(), repr=False)
     effort: Effort = field(default_factory=Effort)
     _streams: dict[Group, Stream | NullStream] = field(default_factory=dict, repr=False)
     _pool: Pool = field(default_factory=Pool, repr=False)

@@ -18,8 +18,6 @@ import numpy.typing as npt
 from quorate.engine.exchange import Step
 from quorate.engine.names import Scope
 from quorate.engine.session import Session
-from quorate.engine.stock import Layout
-from quorate.errors import InternalError
 from quorate.sharing.share import Arithmetic, Boolean, Share
 
 __all__ = ["Function", "Integers", "Protocol", "Times"]
@@ -79,25 +77,11 @@ class Protocol(ABC):
         """
         yield from ()
 
-    # -- correlated randomness that is made beforehand, see `quorate.engine.stock` -------------------------------------
-
-    def stock_layout(self, kind: str) -> Layout | None:
-        """The arrays of pieces of this kind; None: it cannot be made beforehand."""
-        return None
-
-    def produce(self, at: Scope, kind: str, count: int) -> Step[list[npt.NDArray[Any]]]:
-        """Make `count` pieces of a kind that has a layout, as arrays of that layout.
-
-        They are right once `checked` has returned.
-
-        Raises:
-            IntegrityError: somebody cheated.
-        """
-        yield from ()
-        raise InternalError(f"{self.name} makes no {kind} beforehand")
-
     def stock_keys(self) -> list[npt.NDArray[Any]]:
-        """The secrets under which pieces are made (shares of MAC keys); `setup` adopts those of `session.stock`."""
+        """The secrets under which correlated randomness is made, such as our shares of MAC keys; after `setup`.
+
+        `setup` adopts `session.stock_keys` where there are any: tuples made before this session are under these.
+        """
         return []
 
     @abstractmethod
