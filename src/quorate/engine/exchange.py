@@ -16,6 +16,9 @@ import numpy.typing as npt
 from quorate.engine.names import Name
 
 __all__ = [
+    "CHECK",
+    "RELIEF",
+    "SUPPLY",
     "Array",
     "Branch",
     "Buffers",
@@ -93,24 +96,25 @@ class Join:
 class Checkpoint:
     """Holds a step until the party is at rest: every other step has ended, waits for one that has not, or is held too.
 
-    Then one of the held requests is served: its `verify` runs alone, after which all held steps go on. What has been
-    computed up to that moment is the same at all parties, however their work was scheduled, so checks that were put
-    off can be made together; and no two checks ever run at the same time.
+    Then the held requests of the lowest rank are served: `serve` of one of them runs alone, after which the steps that
+    asked for that go on. What has been computed up to that moment is the same at all parties, however their work was
+    scheduled, so work that was put off can be done together; and no two checks ever run at the same time.
 
     Attributes:
-        verify: makes the step to run; the requests of a session are alike but for `urgent`, so any of them serves all.
-        urgent: an urgent request is served before others.
-        rank: among equally urgent requests those of the lowest rank come first. Requests of one urgency and rank are
-            alike; whoever asks for something else than what was served asks again.
+        serve: makes the step to run. Requests of one rank are alike: whichever is taken serves all of them.
+        rank: what is asked for: `SUPPLY` before `RELIEF` before `CHECK`, so that what can still be computed without a
+            check is there when the check comes.
     """
 
-    __slots__ = ("rank", "urgent", "verify")
+    __slots__ = ("rank", "serve")
 
-    def __init__(self, verify: Callable[[], Step[None]], *, urgent: bool = True, rank: int = 0) -> None:
-        self.verify = verify
-        self.urgent = urgent
+    def __init__(self, serve: Callable[[], Step[None]], rank: int) -> None:
+        self.serve = serve
         self.rank = rank
 
+
+SUPPLY, RELIEF, CHECK = 0, 10, 20
+"""Ranks of checkpoints: correlated randomness is wanted; a check is due if much has piled up; everything is checked."""
 
 Request = Exchange | Fork | Join | Checkpoint
 """What a step may yield."""

@@ -84,6 +84,7 @@ class Party:
         self._ready: deque[_Task] = deque([self._root])
         self._held: list[tuple[_Task, Checkpoint]] = []
         self._check: _Task | None = None
+        self._served = 0
         self._expected: dict[tuple[int, Name], tuple[_Task, Buffers, int]] = {}
         self._early: dict[tuple[int, Name], bytes] = {}
         self._early_bytes: dict[int, int] = {}
@@ -108,7 +109,7 @@ class Party:
         if not self._ready and not (self._held and self._at_rest()):
             return False
         if not self._ready:
-            self._verify()
+            self._serve()
         task = self._ready.popleft()
         value, task.value = task.value, None
         try:
@@ -252,22 +253,26 @@ class Party:
         """Whether nothing goes on but what is held at checkpoints."""
         return not self._ready and not self._expected and self._check is None
 
-    def _verify(self) -> None:
-        """Start the check that held tasks wait for. It takes place after all of them, whatever it needs of them."""
-        request = min((request for _, request in self._held), key=lambda request: (not request.urgent, request.rank))
+    def _serve(self) -> None:
+        """Start what held tasks of the lowest rank wait for. It takes place after all held tasks."""
+        chosen = min((request for _, request in self._held), key=lambda request: request.rank)
         depth = max(task.depth for task, _ in self._held)
-        self._check = _Task(request.verify(), depth, None, 0)
+        self._check = _Task(chosen.serve(), depth, None, 0)
+        self._served = chosen.rank
         self._ready.append(self._check)
 
-    def _verified(self, check: _Task) -> None:
-        held, self._held, self._check = self._held, [], None
-        for task, _ in held:
-            task.depth = check.depth
-            self._ready.append(task)
+    def _release(self, check: _Task) -> None:
+        waiting, self._held, self._check = self._held, [], None
+        for task, request in waiting:
+            if request.rank == self._served:
+                task.depth = check.depth
+                self._ready.append(task)
+            else:
+                self._held.append((task, request))
 
     def _finish(self, task: _Task, value: Any) -> None:
         if task is self._check:
-            self._verified(task)
+            self._release(task)
             return
         forked = task.fork
         if forked is None:

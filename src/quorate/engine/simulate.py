@@ -61,8 +61,8 @@ def _turn(index: int, parties: Sequence[Party], ended: dict[int, QuorateError], 
             progress = True
     except QuorateError as error:
         ended[index] = error
-        return True
-    while party.outbox:
+        progress = True
+    while party.outbox:  # also what it had said before it failed
         message = party.outbox.popleft()
         body = _joined(message.buffers)
         delivered = body if intercept is None else intercept(index, message.peer, message.name, body)

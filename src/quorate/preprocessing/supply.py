@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from quorate.engine.exchange import Checkpoint, Step
+from quorate.engine.exchange import SUPPLY, Checkpoint, Step
 from quorate.engine.names import Name, Scope
 from quorate.errors import InternalError, UserError
 from quorate.preprocessing.stock import Parts, Stock
@@ -66,8 +66,7 @@ class Supply:
         name = at.step()
         self._wanted[name] = kind, count
         self.used[kind] = self.used.get(kind, 0) + count
-        while name not in self._given:
-            yield Checkpoint(self._serve, urgent=False, rank=1)
+        yield Checkpoint(self._serve, SUPPLY)
         return self._given.pop(name)
 
     def _serve(self) -> Step[None]:

@@ -7,6 +7,7 @@ with rounds in which it neither sends nor receives; so every participant runs th
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -45,11 +46,13 @@ def _silent(step: Step[T]) -> Step[T]:
         elif isinstance(request, Fork):
             answer = yield type(request)([_silent(inner) for inner in request.steps], request.width)
         elif isinstance(request, Checkpoint):
-            verify = request.verify
-            silent = lambda verify=verify: _silent(verify())  # type: ignore[misc]  # noqa: E731
-            answer = yield Checkpoint(silent, urgent=request.urgent, rank=request.rank)
+            answer = yield Checkpoint(partial(_served_silently, request), request.rank)
         else:
             answer = yield request
+
+
+def _served_silently(request: Checkpoint) -> Step[None]:
+    return _silent(request.serve())
 
 
 class Bystander(Protocol):

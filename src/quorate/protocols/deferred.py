@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
-from quorate.engine.exchange import Checkpoint, Step
+from quorate.engine.exchange import CHECK, RELIEF, Checkpoint, Step
 from quorate.engine.names import Name, Scope
 from quorate.errors import InternalError
 
@@ -29,10 +29,14 @@ class Deferred(Generic[Note]):
         check: the protocol's check of a batch, given a scope of its own and the notes in order; must not open anything
             else, nor wait at a checkpoint.
         limit: noted elements at which the next opportunity is taken; bounds memory.
+        rank: of its checkpoints; a protocol with several kinds of checks counts up from `CHECK`.
     """
 
-    def __init__(self, check: Callable[[Scope, Sequence[Note]], Step[None]], limit: int = 1 << 20) -> None:
+    def __init__(
+        self, check: Callable[[Scope, Sequence[Note]], Step[None]], limit: int = 1 << 20, rank: int = CHECK
+    ) -> None:
         self._check = check
+        self._rank = rank
         self._limit = limit
         self._notes: dict[Name, Note] = {}
         self._size = 0
@@ -58,12 +62,12 @@ class Deferred(Generic[Note]):
 
     def settle(self) -> Step[None]:
         """Check everything noted so far, by anybody. Returns only if it is right."""
-        yield Checkpoint(self._run)
+        yield Checkpoint(self._run, self._rank)
 
     def relieve(self, size: int) -> Step[None]:
         """For the start of operations on `size` elements: check if much has piled up."""
         if size >= LARGE:
-            yield Checkpoint(self._run_if_many, urgent=False)
+            yield Checkpoint(self._run_if_many, self._rank - CHECK + RELIEF)
 
     def _run_if_many(self) -> Step[None]:
         if self._size >= self._limit:
