@@ -30,6 +30,7 @@ _CLOCKS_APART = 60.0
 _PATIENCE = 5.0
 _SLOW_MS = 500.0
 _PROBES = 3
+_RANDOM_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,8 @@ def doctor(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Check clock, certificates and keys, and, as a member with --as, that every node answers and is who it should be.
+    """Check clock, randomness, certificates and keys, and, as a member with --as, that nodes answer and are who they
+    should be.
 
     The exit code is that of the first failure.
     """
@@ -111,6 +113,7 @@ def _calibrate(*, as_json: bool) -> None:
 
 def _examine(federation: Federation, name: str | None) -> Iterator[Finding]:
     yield _clock()
+    yield _randomness()
     for member in federation.members:
         yield _certificate(federation, member)
     me = name or _only_key(federation)
@@ -132,6 +135,25 @@ def _clock() -> Finding:
     if now < _EARLIEST:
         return _failed("this machine", "clock", EnvironmentFault(f"the clock says {shown}; set it, for example by NTP"))
     return Finding("this machine", "clock", True, shown)
+
+
+def _randomness() -> Finding:
+    """The health tests of SP 800-90B on a fresh megabyte of the system's source."""
+    from quorate.crypto.entropy import examine
+    from quorate.crypto.health import MIN_ENTROPY, WINDOW, proportion_cutoff, run_cutoff
+
+    try:
+        health = examine(_RANDOM_BYTES)
+    except EnvironmentFault as problem:
+        return _failed("this machine", "randomness", problem)
+    return Finding(
+        "this machine",
+        "randomness",
+        True,
+        f"{_RANDOM_BYTES >> 20} MiB passed the tests of SP 800-90B 4.4 for {MIN_ENTROPY} bits per byte: longest run "
+        f"{health.longest_run} (alarm at {run_cutoff()}), most in {WINDOW} bytes {health.most_in_window} "
+        f"(alarm at {proportion_cutoff()})",
+    )
 
 
 def _certificate(federation: Federation, member: Member) -> Finding:

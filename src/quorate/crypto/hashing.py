@@ -7,10 +7,11 @@ for a digest of another.
 from __future__ import annotations
 
 import hashlib
-import secrets
 from collections.abc import Iterable
 
 import msgspec
+
+from quorate.crypto.entropy import SystemEntropy
 
 __all__ = ["SALT_BYTES", "canonical_json", "digest", "digest_parts", "hex_digest", "new_salt"]
 
@@ -49,7 +50,7 @@ def canonical_json(value: object) -> bytes:
 
 def new_salt() -> bytes:
     """32 fresh random bytes that hide what a commitment commits to."""
-    return secrets.token_bytes(SALT_BYTES)
+    return SystemEntropy().bytes(SALT_BYTES)
 
 
 def _start(domain: str, data: Buffer) -> hashlib._Hash:

@@ -2,7 +2,8 @@
 
 Two ways to a certificate. `create_authority` and `issue` make everything in one folder: for a demo or one operator.
 Between real organisations no key leaves its owner: each runs `create_request`, sends only NAME.csr, and the
-authority answers with `sign_request`. Keys are ECDSA P-256, signatures SHA-256.
+authority answers with `sign_request`. Keys are ECDSA P-256 (from the watched source of randomness, FIPS 186-5, A.2.1),
+signatures SHA-256.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from quorate.crypto.entropy import SystemEntropy
 from quorate.errors import IdentityError, UserError
 from quorate.files import ensure_folder, read_bytes, write_atomic
 
@@ -40,6 +42,7 @@ AUTHORITY_DAYS = 3650
 MEMBER_DAYS = 397
 _SKEW = timedelta(minutes=5)  # clocks of other organisations may run a little behind
 _LIMIT = 1 << 20
+_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551  # of P-256, FIPS 186-4 D.1.2.3
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 
@@ -85,7 +88,7 @@ def create_authority(folder: Path, name: str, *, now: datetime | None = None) ->
         UserError: ca.key or ca.crt exists already.
     """
     _refuse_existing(folder / "ca.key", folder / "ca.crt")
-    key = _Key(ec.generate_private_key(ec.SECP256R1()))
+    key = _Key(_new_private_key())
     subject = _common_name(f"{check_name(name)} quorate authority")
     builder = _builder(subject, subject, key.private.public_key(), AUTHORITY_DAYS, now)
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
@@ -111,7 +114,7 @@ def issue(
     for name in members:
         _refuse_existing(folder / f"{check_name(name)}.key", folder / f"{name}.crt")
     for name, host in members.items():
-        key = _Key(ec.generate_private_key(ec.SECP256R1()))
+        key = _Key(_new_private_key())
         certificate = _member_certificate(authority, name, host, key.private.public_key(), days, now)
         _write_key(folder / f"{name}.key", key)
         write_atomic(folder / f"{name}.crt", _pem(certificate))
@@ -125,7 +128,7 @@ def create_request(folder: Path, name: str) -> None:
     """
     key_path, request_path = folder / f"{check_name(name)}.key", folder / f"{name}.csr"
     _refuse_existing(key_path, request_path)
-    key = _Key(ec.generate_private_key(ec.SECP256R1()))
+    key = _Key(_new_private_key())
     request = x509.CertificateSigningRequestBuilder().subject_name(_common_name(name))
     ensure_folder(folder, 0o700)
     _write_key(key_path, key)
@@ -252,7 +255,7 @@ def _builder(
     subject: x509.Name, issuer: x509.Name, public: ec.EllipticCurvePublicKey, days: int, now: datetime | None
 ) -> x509.CertificateBuilder:
     start = now or datetime.now(UTC)
-    builder = x509.CertificateBuilder(issuer, subject, public, x509.random_serial_number())
+    builder = x509.CertificateBuilder(issuer, subject, public, _serial_number())
     builder = builder.not_valid_before(start - _SKEW).not_valid_after(start + timedelta(days=days))
     return builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
 
@@ -324,6 +327,17 @@ def _requested_key(path: Path, name: str) -> ec.EllipticCurvePublicKey:
     if not isinstance(public.curve, ec.SECP256R1):
         raise UserError(f"{path}: the key lies on {public.curve.name}; quorate uses P-256, have the request made again")
     return public
+
+
+def _new_private_key() -> ec.EllipticCurvePrivateKey:
+    """64 bits more than the order has, reduced: FIPS 186-5, appendix A.2.1."""
+    drawn = int.from_bytes(SystemEntropy().bytes(40), "big")
+    return ec.derive_private_key(drawn % (_ORDER - 1) + 1, ec.SECP256R1())
+
+
+def _serial_number() -> int:
+    """159 random bits, which is positive and fits into 20 octets (RFC 5280, 4.1.2.2)."""
+    return (int.from_bytes(SystemEntropy().bytes(20), "big") >> 1) | 1
 
 
 def _write_key(path: Path, key: _Key) -> None:
