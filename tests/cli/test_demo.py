@@ -30,6 +30,22 @@ def test_three_hospitals_compute_an_average(process):
     assert "random-looking" in parts["alder"]["saw"]
 
 
+@pytest.mark.parametrize("protocol", ["shamir", "rep3_malicious"])
+def test_it_runs_under_other_protocols(process, protocol):
+    ended = process("demo", "--protocol", protocol, "--json")
+    assert ended.code == 0, ended.err
+    told = ended.json()
+    assert told["ok"]
+    assert told["protocol"]["name"] == protocol
+    assert told["protocol"]["adversary"] == ("malicious" if "malicious" in protocol else "semi-honest")
+
+
+def test_a_protocol_that_does_not_exist_is_refused(process):
+    ended = process("demo", "--protocol", "rep4")
+    assert ended.code == 2
+    assert "there is no protocol 'rep4'; choose one of" in ended.err
+
+
 def test_for_people_it_prints_tables_and_a_picture_and_leaves_nothing_behind(process, tmp_path, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setenv("PYTHONIOENCODING", "ascii")  # a terminal that can do little
@@ -53,8 +69,8 @@ def test_it_costs_what_the_quote_says(process, here, example):
 
 SPOILED_FILE = """
 copy = example.copy_example
-def spoiled(folder, ports):
-    copy(folder, ports)
+def spoiled(folder, ports, protocol):
+    copy(folder, ports, protocol)
     path = folder / "st_luke.csv"
     path.write_text(path.read_text().replace("cost", "price", 1))
 example.copy_example = spoiled

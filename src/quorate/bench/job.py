@@ -14,8 +14,8 @@ from quorate.errors import InternalError
 __all__ = ["hospital_job"]
 
 
-def hospital_job(repeats: int) -> Record:
-    """Run `quorate demo` as a user would, `repeats` times after one warm-up.
+def hospital_job(repeats: int, protocol: str | None = None) -> Record:
+    """Run `quorate demo` as a user would, `repeats` times after one warm-up; under rep3 unless told otherwise.
 
     Raises:
         InternalError: a run failed or its result was outside the stated precision.
@@ -23,7 +23,8 @@ def hospital_job(repeats: int) -> Record:
     seconds, document = [], {}
     for _ in range(repeats + 1):
         start = time.perf_counter()
-        command = [sys.executable, "-m", "quorate", "demo", "--json"]
+        chosen = [] if protocol is None else ["--protocol", protocol]
+        command = [sys.executable, "-m", "quorate", "demo", "--json", *chosen]
         finished = subprocess.run(command, capture_output=True, text=True, check=False)
         seconds.append(time.perf_counter() - start)
         if finished.returncode:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from quorate.lang.passes import Applied, Facts
     from quorate.lang.plan import Plan
 
-__all__ = ["compile"]
+__all__ = ["compile", "compile_anew"]
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,19 @@ def compile(
         print(f"with the most rows that the spec allows this plan cannot run: {made.problem}")
     print(f"{target} {'is up to date' if check else 'written'}: {len(made.plan.operations)} operations")
     print(f"plan digest {made.plan.digest}\nspec digest {digest}")
+
+
+def compile_anew(spec: Path) -> None:
+    """Write the plan of a spec, as `quorate compile` does, without a word.
+
+    Raises:
+        UserError: see `trace` and `check_plan`.
+    """
+    from quorate.coordination.spec import load_spec
+    from quorate.files import write_atomic
+
+    made = _compiled(load_spec(spec), spec, [])
+    write_atomic(Path(made.spec.plan), made.plan.to_json())
 
 
 def _compiled(spec: Spec, file: Path, rows: Sequence[str]) -> Compiled:

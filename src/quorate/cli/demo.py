@@ -30,6 +30,9 @@ def demo(
     copy: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Only write the example's files into this folder, to play with.")
     ] = None,
+    protocol: Annotated[
+        str | None, typer.Option(help="Compute under this protocol instead of rep3, such as rep3_malicious or spdz2k.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Three hospitals learn what treatments cost on average, and nothing else; checked against the plain truth.
@@ -38,11 +41,11 @@ def demo(
     Ends with exit code 1 if the result is further from the truth than stated.
     """
     if copy is not None:
-        _copy(copy, as_json=json)
+        _copy(copy, protocol, as_json=json)
         return
     begun = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="quorate-demo-") as folder, Meter(quiet=json) as meter:
-        document = _run(Path(folder), meter)
+        document = _run(Path(folder), protocol, meter)
     document["total_seconds"] = round(time.perf_counter() - begun, 3)
     if json:
         print_json(document)
@@ -54,10 +57,13 @@ def demo(
         raise typer.Exit(1)
 
 
-def _copy(folder: Path, *, as_json: bool) -> None:
-    from quorate.cli.example import COORDINATOR, INPUTS, copy_example
+def _copy(folder: Path, protocol: str | None, *, as_json: bool) -> None:
+    from quorate.cli.compile import compile_anew
+    from quorate.cli.example import COORDINATOR, INPUTS, SPEC, copy_example
 
-    written = copy_example(folder)
+    written = copy_example(folder, protocol=protocol)
+    if protocol is not None:
+        compile_anew(folder / SPEC)
     data = " ".join(f"--data {name}={folder / name}.csv" for name in INPUTS.values())
     steps = [
         f"quorate run {folder}/protocol_spec.yaml --simulate {data}",
@@ -77,18 +83,22 @@ def _copy(folder: Path, *, as_json: bool) -> None:
     print("\n".join(f"  {step}" for step in steps[1:]))
 
 
-def _run(folder: Path, meter: Meter) -> dict[str, Any]:
+def _run(folder: Path, protocol: str | None, meter: Meter) -> dict[str, Any]:
     """Prepare the folder, run the job, and compare; the document that `--json` prints."""
-    from quorate.cli.example import INPUTS, copy_example, free_ports, truth
+    from quorate.cli.compile import compile_anew
+    from quorate.cli.example import INPUTS, SPEC, copy_example, free_ports, truth
     from quorate.coordination.federation import load_federation
     from quorate.node import launch
     from quorate.node.approval import load
 
     meter.say("writing three hospitals' files and certificates ...")
-    copy_example(folder, free_ports(_NODES))
+    copy_example(folder, free_ports(_NODES), protocol)
+    if protocol is not None:
+        meter.say(f"compiling the plan for {protocol} ...")
+        compile_anew(folder / SPEC)
     federation = load_federation(folder / "federation.yaml")
     _certify(folder / "pki", federation)
-    approved = load(folder / "protocol_spec.yaml", federation)
+    approved = load(folder / SPEC, federation)
     data = {name: str(folder / f"{name}.csv") for name in INPUTS.values()}
     meter.say("starting three nodes and three data owners ...")
     _preload(approved)
