@@ -18,6 +18,7 @@ from quorate.engine.names import Scope
 from quorate.engine.session import Session
 from quorate.kernels import field
 from quorate.protocols.adder import bit_of
+from quorate.protocols.base import Bilinear
 from quorate.sharing.shamir import replicated_weight
 from quorate.sharing.share import Arithmetic, Boolean, concatenate
 from quorate.testing.world import World
@@ -33,6 +34,7 @@ COALITIONS = [
     *(("semi2k", 3, 2, pair) for pair in combinations(range(3), 2)),
 ]
 PUBLIC = 0x1234567
+BOTH = Bilinear(np.bitwise_and, lambda a, b: (a, b), lambda both: both)
 OPERATIONS = {
     "mul": lambda p, at, x, y, b: p.mul(at, x, y),
     "mul with shift": lambda p, at, x, y, b: p.mul(at, x, y, 9),
@@ -45,7 +47,7 @@ OPERATIONS = {
     "zero of 8 bits": lambda p, at, x, y, b: p.zero(at, x, 8),
     "integers": lambda p, at, x, y, b: p.to_arithmetic(at, bit_of(b, 0)),
     "inject": lambda p, at, x, y, b: p.inject(at, bit_of(b, 0), x),
-    "bilinear": lambda p, at, x, y, b: p.bilinear(at, full(b), full(b), np.bitwise_and, b.shape),
+    "bilinear": lambda p, at, x, y, b: p.bilinear(at, full(b), full(b), BOTH, b.shape),
     "known": lambda p, at, x, y, b: p.known(at, x, lambda a, j: np.stack([a.view(np.int64)] * 2), 2),
     "less": lambda p, at, x, y, b: compare.less(p, at, x, y),
     "equal": lambda p, at, x, y, b: compare.equal(p, at, x, y),

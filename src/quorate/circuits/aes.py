@@ -2,9 +2,10 @@
 
 Source: FIPS 197. The inverse in GF(256) goes through GF(16) and GF(4) as in `quorate.kernels.aes`: four products, of
 which a protocol with products of fields in one element (`Protocol.bilinear`) sends 4 + 2 + 4 + 8 = 18 bits, where the
-smallest Boolean circuit has 32 ands (Boyar, Peralta, "A Small Depth-16 Circuit for the AES S-Box", SEC 2012).
+smallest Boolean circuit has 32 ands (Boyar, Peralta, "A Small Depth-16 Circuit for the AES S-Box", SEC 2012). Protocols
+with no such products take 36 ands, see `aes_products`.
 
-Rounds, for all protocols but clear: 40 for the key and 40 for the blocks. Bytes that each party sends for a block: 360
+Rounds, where an and takes one: 40 for the key and 40 for the blocks. Bytes that each party sends for a block: 360
 with rep3; with others 360 times what an and of a byte costs. The key costs as much as two or three blocks.
 """
 
@@ -14,6 +15,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from quorate.circuits.aes_products import PRODUCT4, PRODUCT16, SCALE4, SCALE16
 from quorate.engine.exchange import Fork, Step
 from quorate.engine.names import Scope
 from quorate.errors import UserError
@@ -80,12 +82,12 @@ def _planes(x: Boolean, start: int, stop: int) -> Boolean:
 def _inverse(p: Protocol, at: Scope, x: Boolean) -> Step[Boolean]:
     """The inverse (0 of 0) of every byte of a state (8, ...). Four rounds."""
     rest = x.shape[1:]
-    first = yield from p.bilinear(at.child("GF(16)"), _planes(x, 4, 8), _planes(x, 0, 4), aes.product16, (4, *rest))
+    first = yield from p.bilinear(at.child("GF(16)"), _planes(x, 4, 8), _planes(x, 0, 4), PRODUCT16, (4, *rest))
     n = _with(x, first, aes.norm16)
-    second = yield from p.bilinear(at.child("GF(4)"), _planes(n, 2, 4), _planes(n, 0, 2), aes.product4, (2, *rest))
+    second = yield from p.bilinear(at.child("GF(4)"), _planes(n, 2, 4), _planes(n, 0, 2), PRODUCT4, (2, *rest))
     m = _with(n, second, aes.norm4)
-    conjugate = yield from p.bilinear(at.child("back to GF(16)"), n, m, aes.scale4, (4, *rest))
-    return (yield from p.bilinear(at.child("back to GF(256)"), x, conjugate, aes.scale16, (8, *rest)))
+    conjugate = yield from p.bilinear(at.child("back to GF(16)"), n, m, SCALE4, (4, *rest))
+    return (yield from p.bilinear(at.child("back to GF(256)"), x, conjugate, SCALE16, (8, *rest)))
 
 
 # -- round keys --------------------------------------------------------------------------------------------------------

@@ -35,7 +35,7 @@ from quorate.engine.names import Scope
 from quorate.engine.network import Network
 from quorate.kernels.ghost import contiguous
 from quorate.protocols import adder
-from quorate.protocols.base import Integers, Protocol
+from quorate.protocols.base import Bilinear, Integers, Protocol
 from quorate.sharing.share import Arithmetic, Boolean, concatenate
 
 __all__ = ["read", "read_bits", "read_public", "read_public_bits", "write", "write_bits"]
@@ -250,7 +250,7 @@ def read_bits(p: Protocol, at: Scope, table: Boolean, index: Arithmetic) -> Step
 
 def _parities(p: Protocol, at: Scope, marks: Boolean, *, columns: Boolean) -> Step[list[Boolean]]:
     """For rows of bits, packed, (n, k) and (m, k): the parities of what both have set, in the lowest bits of (n, m)."""
-    found = yield from p.bilinear(at, marks, columns, _common, (marks.shape[0], columns.shape[0]))
+    found = yield from p.bilinear(at, marks, columns, COMMON, (marks.shape[0], columns.shape[0]))
     for by in (4, 2, 1):
         found = p.xor(found, found.map(lambda part, by=by: part >> np.uint8(by)))  # type: ignore[misc]
     return [found]
@@ -258,8 +258,22 @@ def _parities(p: Protocol, at: Scope, marks: Boolean, *, columns: Boolean) -> St
 
 def _common(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Exclusive or over the last axis of the ands of every row of a with every row of b."""
-    result: npt.NDArray[Any] = np.bitwise_xor.reduce(a[:, None, :] & b[None, :, :], axis=-1)
+    return _folded(a[:, None, :] & b[None, :, :])
+
+
+def _pairs(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Every row of a, and every row of b: (n, k) and (m, k) to (n, m, k)."""
+    shape = (a.shape[0], *b.shape)
+    return contiguous(np.broadcast_to(a[:, None, :], shape)), contiguous(np.broadcast_to(b[None, :, :], shape))
+
+
+def _folded(both: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Exclusive or over the last axis."""
+    result: npt.NDArray[Any] = np.bitwise_xor.reduce(both, axis=-1)
     return result
+
+
+COMMON = Bilinear(_common, _pairs, _folded)
 
 
 def read_public_bits(p: Protocol, at: Scope, table: npt.NDArray[np.uint8], index: Arithmetic) -> Step[Boolean]:

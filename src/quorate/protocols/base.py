@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -18,9 +19,10 @@ import numpy.typing as npt
 from quorate.engine.exchange import Step
 from quorate.engine.names import Scope
 from quorate.engine.session import Session
+from quorate.errors import InternalError
 from quorate.sharing.share import Arithmetic, Boolean, Share
 
-__all__ = ["Function", "Integers", "Protocol", "Times"]
+__all__ = ["Bilinear", "Function", "Integers", "Protocol", "Times", "through_ands"]
 
 Integers = npt.NDArray[np.int64]
 Function = Callable[[npt.NDArray[np.uint64], int], Integers]
@@ -28,6 +30,28 @@ Function = Callable[[npt.NDArray[np.uint64], int], Integers]
 several parties compute the same, and on ghosts."""
 Times = Callable[[npt.NDArray[Any], npt.NDArray[Any]], npt.NDArray[Any]]
 """A product of Boolean words that is linear over exclusive or in each argument; works on ghosts too."""
+
+
+@dataclass(frozen=True)
+class Bilinear:
+    """A product for `Protocol.bilinear`: as a map, and as one and of longer operands, for protocols that check ands.
+
+    All of it works on ghosts, treats every bit of a word alike (no shifts), and `join` is linear over exclusive or.
+
+    Attributes:
+        local: the product itself, (a, b) -> words; linear in each argument.
+        operands: (a, b) -> (left, right) of one shape, with times(a, b) = join(left & right). Left is linear in a and
+            right in b; of the other argument each depends on the shape alone.
+        join: from the and to the result.
+    """
+
+    local: Times
+    operands: Callable[[npt.NDArray[Any], npt.NDArray[Any]], tuple[npt.NDArray[Any], npt.NDArray[Any]]]
+    join: Callable[[npt.NDArray[Any]], npt.NDArray[Any]]
+
+    def __call__(self, a: npt.NDArray[Any], b: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """The product."""
+        return self.local(a, b)
 
 
 class Protocol(ABC):
@@ -190,9 +214,9 @@ class Protocol(ABC):
         return (yield from self.reveal_bits(at.child("open"), both if plus is None else self.xor(both, plus), to))
 
     @abstractmethod
-    def bilinear(self, at: Scope, a: Boolean, b: Boolean, times: Times, shape: tuple[int, ...]) -> Step[Boolean]:
+    def bilinear(self, at: Scope, a: Boolean, b: Boolean, times: Bilinear, shape: tuple[int, ...]) -> Step[Boolean]:
         """times(a, b) for words that fill their type, of one width; `shape` is that of the result. To `and_` what
-        `matmul` is to `mul`: costs one and of the result's size."""
+        `matmul` is to `mul`: costs one and of the result's size, or of `times.operands` with `through_ands`."""
 
     @abstractmethod
     def random(self, at: Scope, shape: tuple[int, ...]) -> Step[Arithmetic]:
@@ -251,7 +275,8 @@ class Protocol(ABC):
     @property
     @abstractmethod
     def summand_count(self) -> int:
-        """Into how many summands that single parties know a value falls, for `known`; at least 2."""
+        """Into how many summands that single parties know a value falls, for `known`; at least 2, or 0: `known` and
+        `known_dot` are not to be used then, since nothing would prove what a party says of its summand."""
 
     @abstractmethod
     def known(self, at: Scope, x: Arithmetic, function: Function, count: int) -> Step[list[Arithmetic]]:
@@ -269,3 +294,19 @@ class Protocol(ABC):
     @abstractmethod
     def modulus_bits(self) -> int:
         """64 for the ring modulo 2**64, 61 for the field modulo 2**61 - 1."""
+
+
+def through_ands(
+    p: Protocol, at: Scope, a: Boolean, b: Boolean, times: Bilinear, shape: tuple[int, ...]
+) -> Step[Boolean]:
+    """`Protocol.bilinear` by one `and_`, for protocols that can check no other product of words.
+
+    Raises:
+        InternalError: the product has another shape than `shape`.
+    """
+    rows = [times.operands(left, right) for left, right in zip(a.parts, b.parts, strict=True)]
+    left, right = (side.with_parts(tuple(row[k] for row in rows)) for k, side in enumerate((a, b)))
+    result = (yield from p.and_(at, left, right)).map(times.join)
+    if result.shape != shape:
+        raise InternalError(f"a product of words of shape {result.shape} instead of {shape}")
+    return result

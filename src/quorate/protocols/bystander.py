@@ -17,7 +17,7 @@ from quorate.engine.count import count
 from quorate.engine.exchange import Checkpoint, Exchange, Fork, Step
 from quorate.engine.names import Scope
 from quorate.engine.session import Session
-from quorate.protocols.base import Function, Integers, Protocol, Times
+from quorate.protocols.base import Bilinear, Function, Integers, Protocol
 from quorate.sharing.share import Arithmetic, Boolean, Share
 
 __all__ = ["Bystander", "bystander"]
@@ -109,7 +109,7 @@ class Bystander(Protocol):
         yield from self.checked()
         return (yield from self._real.and_open(at, a, b, to, plus))
 
-    def bilinear(self, at: Scope, a: Boolean, b: Boolean, times: Times, shape: tuple[int, ...]) -> Step[Boolean]:
+    def bilinear(self, at: Scope, a: Boolean, b: Boolean, times: Bilinear, shape: tuple[int, ...]) -> Step[Boolean]:
         return (yield from _silent(self._ghost.bilinear(at, a, b, times, shape)))
 
     # -- local ---------------------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from quorate.engine.session import Session
 from quorate.kernels import permutation, ring
 from quorate.kernels.ghost import contiguous
 from quorate.protocols import known
-from quorate.protocols.base import Function, Integers, Times
+from quorate.protocols.base import Bilinear, Function, Integers
 from quorate.protocols.columns import common_rows, draw_order
 from quorate.protocols.local import (
     RingLocal,
@@ -127,7 +127,7 @@ class Clear(RingLocal):
         check_shapes(a, b)
         return a.with_parts((a.parts[0] & b.parts[0],))
 
-    def bilinear(self, at: Scope, a: Boolean, b: Boolean, times: Times, shape: tuple[int, ...]) -> Step[Boolean]:
+    def bilinear(self, at: Scope, a: Boolean, b: Boolean, times: Bilinear, shape: tuple[int, ...]) -> Step[Boolean]:
         yield from ()
         check_full_words(a, b)
         return a.with_parts((times(a.parts[0], b.parts[0]),))

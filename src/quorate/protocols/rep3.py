@@ -36,7 +36,7 @@ from quorate.engine.names import Scope
 from quorate.kernels import bits, ring, truncation
 from quorate.kernels.ghost import contiguous
 from quorate.protocols import known, rep3_shuffle, rep3_signs, signs
-from quorate.protocols.base import Function, Integers, Times
+from quorate.protocols.base import Bilinear, Function, Integers
 from quorate.protocols.groups import SUM, XOR, Group, total
 from quorate.protocols.local import check_full_words, check_injected, check_shapes, public_words, ring_words, rows_of
 from quorate.protocols.rep3_parts import Pair, Rep3Parts
@@ -194,7 +194,7 @@ class Rep3(Rep3Parts):
         opened = total([*known, *(buffers[0] for buffers in receives.values())])
         return wire.unpack(opened, a.shape, a.width)
 
-    def bilinear(self, at: Scope, a: Boolean, b: Boolean, times: Times, shape: tuple[int, ...]) -> Step[Boolean]:
+    def bilinear(self, at: Scope, a: Boolean, b: Boolean, times: Bilinear, shape: tuple[int, ...]) -> Step[Boolean]:
         check_full_words(a, b)
         (xa, xb), (ya, yb) = a.parts, b.parts
         return (yield from self.masked_and(at, np.asanyarray(times(xa, ya ^ yb) ^ times(xb, ya)), a.width))

@@ -35,7 +35,7 @@ from quorate.engine.session import Session
 from quorate.errors import UserError
 from quorate.kernels import ring, truncation
 from quorate.protocols import known, semi2k_shuffle
-from quorate.protocols.base import Function, Integers, Times
+from quorate.protocols.base import Bilinear, Function, Integers
 from quorate.protocols.groups import SUM, XOR, Group, pair, total
 from quorate.protocols.local import (
     RingLocal,
@@ -260,7 +260,7 @@ class Semi2k(RingLocal):
         full = z.dtype.type((1 << a.width) - 1)
         return Boolean(self.name, (z & full,), a.width)
 
-    def bilinear(self, at: Scope, a: Boolean, b: Boolean, times: Times, shape: tuple[int, ...]) -> Step[Boolean]:
+    def bilinear(self, at: Scope, a: Boolean, b: Boolean, times: Bilinear, shape: tuple[int, ...]) -> Step[Boolean]:
         """Beaver's product with exclusive or for addition."""
         check_full_words(a, b)
         x, y = a.parts[0], b.parts[0]

@@ -32,7 +32,7 @@ from quorate.engine.names import Scope
 from quorate.kernels import field
 from quorate.kernels.ghost import contiguous
 from quorate.protocols import adder, known, shamir_shuffle
-from quorate.protocols.base import Function, Integers, Times
+from quorate.protocols.base import Bilinear, Function, Integers, Times
 from quorate.protocols.groups import total
 from quorate.protocols.local import as_int64, check_full_words, check_shapes, public_words, rows_of
 from quorate.protocols.shamir_parts import BITS, ShamirParts
@@ -159,7 +159,7 @@ class Shamir(ShamirParts):
         check_shapes(a, b)
         return (yield from self._product_of_words(at, a, b, np.bitwise_and, a.shape))
 
-    def bilinear(self, at: Scope, a: Boolean, b: Boolean, times: Times, shape: tuple[int, ...]) -> Step[Boolean]:
+    def bilinear(self, at: Scope, a: Boolean, b: Boolean, times: Bilinear, shape: tuple[int, ...]) -> Step[Boolean]:
         check_full_words(a, b)
         return (yield from self._product_of_words(at, a, b, times, shape))
 

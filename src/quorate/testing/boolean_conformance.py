@@ -10,7 +10,8 @@ import numpy as np
 from quorate.circuits import compare, convert, logic
 from quorate.engine.exchange import Step
 from quorate.engine.names import Scope
-from quorate.protocols.base import Protocol
+from quorate.kernels.ghost import contiguous
+from quorate.protocols.base import Bilinear, Protocol
 from quorate.sharing.share import Arithmetic, Boolean
 from quorate.sharing.wire import word_type
 from quorate.testing.protocol_checks import (
@@ -77,10 +78,6 @@ class BooleanConformance(ProtocolChecks):
 
     def test_bilinear(self, configuration: Configuration) -> None:
         """A product of matrices of words, with exclusive or for addition."""
-
-        def times(x: Exact, y: Exact) -> Exact:
-            return np.asanyarray(np.bitwise_xor.reduce(x[:, :, None] & y[None], axis=1))
-
         for width in (8, 16, 32, 64):
             for a, b, c in ((2, 3, 4), (1, 1, 1), (0, 2, 3)):
                 world = self.world(configuration)
@@ -92,9 +89,9 @@ class BooleanConformance(ProtocolChecks):
                     left, right = (p.public_bits(word, width) for word in words)
                     left = yield from p.and_(at.child("left"), left, left)
                     right = yield from p.and_(at.child("right"), right, right)
-                    return (yield from p.bilinear(at.child("both"), left, right, times, shape))
+                    return (yield from p.bilinear(at.child("both"), left, right, MATRICES, shape))
 
-                same(self.run(world, operation), times(x, y))
+                same(self.run(world, operation), MATRICES(x, y))
 
     def test_random(self, configuration: Configuration) -> None:
         """Random values and bits differ between uses, have the right range and no visible bias."""
@@ -170,6 +167,19 @@ class BooleanConformance(ProtocolChecks):
             chosen, everything = self.run(world, operation, x, y)
             same(chosen, np.where(y < 0, x, 0))
             same(everything, x)
+
+
+def _terms(x: Exact, y: Exact) -> tuple[Exact, Exact]:
+    """Of the product of two matrices."""
+    shape = (*x.shape, y.shape[1])
+    return contiguous(np.broadcast_to(x[:, :, None], shape)), contiguous(np.broadcast_to(y[None], shape))
+
+
+def _joined(terms: Exact) -> Exact:
+    return np.asanyarray(np.bitwise_xor.reduce(terms, axis=1))
+
+
+MATRICES = Bilinear(lambda x, y: _joined(x[:, :, None] & y[None]), _terms, _joined)
 
 
 def _xors(p: Protocol, a: Exact, b: Exact, width: int) -> Boolean:
