@@ -27,15 +27,21 @@ class Supply:
     """The tuples of one session at one participant.
 
     Args:
-        makers: how each kind is produced. A kind that ends in a space is a family, such as "truncation pairs ": its
-            maker is made from the rest of the name.
+        makers: how each kind is produced.
         batch: tuples of a kind that are produced at least, where a kind is produced inline; 1 if not given.
+        families: kinds with parameters, by what their names begin with; the rest of the name gives the maker.
     """
 
-    def __init__(self, makers: Mapping[str, Maker], batch: Mapping[str, int] | None = None) -> None:
+    def __init__(
+        self,
+        makers: Mapping[str, Maker],
+        batch: Mapping[str, int] | None = None,
+        families: Mapping[str, Callable[[str], Maker]] | None = None,
+    ) -> None:
         self.stock = Stock()
         self.used: dict[str, int] = {}
         self._makers = dict(makers)
+        self._families = dict(families or {})
         self._batch = dict(batch or {})
         self._wanted: dict[Name, tuple[str, int]] = {}
         self._given: dict[Name, Parts] = {}
@@ -44,7 +50,7 @@ class Supply:
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """The kinds that can be produced."""
+        """The kinds that can be produced ahead, without the families."""
         return tuple(self._makers)
 
     def open(self, at: Scope) -> None:
@@ -57,9 +63,12 @@ class Supply:
         Raises:
             UserError: there is no such kind.
         """
-        if kind not in self._makers:
-            raise UserError(f"there are no tuples {kind!r}; choose from {', '.join(self._makers)}")
-        return self._makers[kind](at, count)
+        if kind in self._makers:
+            return self._makers[kind](at, count)
+        for family, maker in self._families.items():
+            if kind.startswith(family):
+                return maker(kind.removeprefix(family))(at, count)
+        raise UserError(f"there are no tuples {kind!r}; choose from {', '.join(self._makers)}")
 
     def take(self, at: Scope, kind: str, count: int) -> Step[Parts]:
         """`count` tuples (at least one) for the operation `at`. No rounds if they are in stock."""
