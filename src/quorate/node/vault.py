@@ -6,8 +6,6 @@ the shares are encrypted. A damaged, exchanged or renamed file is refused.
 
 from __future__ import annotations
 
-import contextlib
-import stat
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +16,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from quorate.crypto.entropy import SystemEntropy
+from quorate.crypto.sealed import MOST, key_file
 from quorate.errors import EnvironmentFault, UserError
 from quorate.files import ensure_folder, read_bytes, write_atomic
 from quorate.sharing.share import Arithmetic, Boolean, Share
@@ -25,10 +24,8 @@ from quorate.sharing.share import Arithmetic, Boolean, Share
 __all__ = ["Kept", "Owner", "Vault"]
 
 _MAGIC = b"quorate-share-1\n"
-_KEY_BYTES = 32
 _NONCE_BYTES = 12
 _PREFIX = 4
-_MOST = 1 << 31  # what one call of AES-GCM takes
 _DTYPES = ("|u1", "<u2", "<u4", "<u8")
 
 
@@ -96,7 +93,7 @@ class Vault:
             parts=tuple(_Part(part.dtype.str, part.shape) for part in parts),
         )
         body = b"".join(part.tobytes() for part in parts)
-        if len(body) >= _MOST:
+        if len(body) >= MOST:
             raise UserError(f"the share to keep as {name!r} has {len(body)} bytes, more than 2 GiB; keep it in parts")
         ensure_folder(self._folder, 0o700)
         write_atomic(self.path(name), self._sealed(msgspec.json.encode(header), body), 0o600)
@@ -137,17 +134,7 @@ class Vault:
             ) from None
 
     def _key(self, *, create: bool) -> bytes:
-        path = self._key_path
-        if create and not path.exists():
-            ensure_folder(path.parent, 0o700)
-            with contextlib.suppress(UserError):  # another session of this node was faster
-                write_atomic(path, SystemEntropy().bytes(_KEY_BYTES), 0o600, overwrite=False)
-        key = read_bytes(path, _KEY_BYTES)
-        if len(key) != _KEY_BYTES:
-            raise EnvironmentFault(f"{path}: not a storage key of {_KEY_BYTES} bytes; restore it from a backup")
-        if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-            raise EnvironmentFault(f"{path}: other users of this machine may read the key; run chmod 600 on it")
-        return key
+        return key_file(self._key_path, create=create)
 
 
 def _little_endian(
