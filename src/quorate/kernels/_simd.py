@@ -17,6 +17,7 @@ from numba.extending import intrinsic, models, register_model
 __all__ = [
     "WIDTH",
     "add",
+    "add_where",
     "bit_and",
     "bit_xor",
     "evens",
@@ -91,6 +92,14 @@ def _scaled(typing: Any, acc: Any, factor: Any, value: Any) -> Any:
         return builder.add(args[0], builder.mul(_everywhere(builder, args[1]), args[2]))
 
     return _lanes(_lanes, types.uint64, _lanes), generate
+
+
+def _add_where(typing: Any, acc: Any, value: Any, flags: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        chosen = builder.bitcast(args[2], ir.VectorType(ir.IntType(1), WIDTH))
+        return builder.select(chosen, builder.add(args[0], args[1]), args[0])
+
+    return _lanes(_lanes, _lanes, types.uint8), generate
 
 
 def _splat(typing: Any, number: Any) -> Any:
@@ -191,6 +200,8 @@ store_word = cast(Callable[[Any, int, Any], None], intrinsic(_store_word))
 """``store_word(array, offset, word)``."""
 splat = cast(Callable[[Any], Lanes], intrinsic(_splat))
 """``splat(number)``: one uint64 in all lanes."""
+add_where = cast(Callable[[Lanes, Lanes, Any], Lanes], intrinsic(_add_where))
+"""``add_where(acc, lanes, flags)``: acc + lanes in those lanes whose bit of the uint8 `flags` is set, else acc."""
 zero = cast(Callable[[], Lanes], intrinsic(_zero))
 add = cast(Callable[[Lanes, Lanes], Lanes], intrinsic(_binary("add")))
 sub = cast(Callable[[Lanes, Lanes], Lanes], intrinsic(_binary("sub")))

@@ -1,0 +1,112 @@
+"""Checks of ands in the field of 2**64 elements, see `quorate.kernels.binary_field`: 64 bits to an item.
+
+Lane b of an item is weighed by sigma * x^b: so the weighed sum of an item's bits is sigma times the item as an element.
+An item of errors that are not all 0 is a unit, so one weight per item is as good as one per bit.
+"""
+
+from __future__ import annotations
+
+from functools import reduce
+from typing import ClassVar
+
+import numpy as np
+
+from quorate.kernels import binary_field, bits
+from quorate.kernels.ghost import contiguous, ghost, is_ghost
+from quorate.protocols.verification.domain import Array, Domain, Pairs
+from quorate.protocols.verification.ring_domain import two_by_two
+
+__all__ = ["BitDomain"]
+
+LANES = 64
+BLOCKS = 64
+FIRST_VARIABLES = 6
+FURTHER_VARIABLES = 4
+PER_POINT = 4
+"""Words for which one more point of the first level, a word, is a quarter of their own communication."""
+
+
+class BitDomain(Domain):
+    """R = GF(2), 64 elements to an item; elements of E are single uint64."""
+
+    tail: ClassVar[tuple[int, ...]] = ()
+    lanes: ClassVar[int] = LANES
+    challenge_bits: ClassVar[int] = 64
+
+    def challenges(self, words: Array) -> Array:
+        return words
+
+    def units(self, words: Array) -> Array:
+        return np.asanyarray(words | (words == 0).astype(np.uint64))
+
+    def uniform(self, words: Array) -> Array:
+        return words
+
+    def one(self, like: Array) -> Array:
+        return np.ones_like(like, shape=(), dtype=np.uint64)
+
+    def add(self, x: Array, y: Array) -> Array:
+        return np.asanyarray(x ^ y)
+
+    def sub(self, x: Array, y: Array) -> Array:
+        return np.asanyarray(x ^ y)
+
+    def mul(self, x: Array, y: Array) -> Array:
+        if x.ndim and not y.ndim:
+            return binary_field.scale(x, y)
+        return binary_field.scale(y, x) if y.ndim and not x.ndim else binary_field.mul(x, y)
+
+    def base_add(self, x: Array, y: Array) -> Array:
+        return np.asanyarray(x ^ y)
+
+    def items(self, part: Array, width: int) -> Array:
+        if width == 1:
+            octets = bits.pack(part)
+        else:
+            flat = contiguous(part).reshape(-1)
+            octets = flat.view(np.uint8) if flat.size else flat.astype(np.uint8)
+        missing = -octets.size % 8
+        if missing:
+            octets = np.concatenate([octets, np.zeros_like(octets, shape=(missing,))])
+        return octets.view(np.uint64)
+
+    def points(self, pairs: Pairs, sigma: Array) -> Array:
+        sums = []
+        for (a, s), (b, c) in two_by_two(pairs):
+            sums.append(binary_field.bit_points(a, b, c, s, sigma))
+        return np.asanyarray(reduce(np.bitwise_xor, sums))
+
+    def weigh(self, blocks: Array, sigma: Array) -> Array:
+        sums = [binary_field.dot(block, sigma) for block in blocks]
+        return np.concatenate(sums) if sums else ghost(0, np.uint64) if is_ghost(blocks) else np.empty(0, np.uint64)
+
+    def fold(self, blocks: Array, weights: Array) -> Array:
+        sums = []
+        for start in range(0, len(blocks), BLOCKS):
+            words, factors = blocks[start : start + BLOCKS], weights[start : start + BLOCKS]
+            missing = BLOCKS - len(words)
+            if missing:
+                words = np.concatenate([words, np.zeros_like(words, shape=(missing, words.shape[1]))])
+                factors = np.concatenate([factors, np.zeros_like(factors, shape=(missing,))])
+            sums.append(binary_field.bit_fold(words, factors))
+        return np.asanyarray(reduce(np.bitwise_xor, sums))
+
+    def scale(self, elements: Array, sigma: Array) -> Array:
+        powers = np.uint64(1) << np.arange(LANES, dtype=np.uint64)
+        weights = binary_field.mul(sigma[:, None], powers[None])
+        return binary_field.mul(elements, weights.reshape(-1))
+
+    def points_over(self, pairs: Pairs) -> Array:
+        return np.asanyarray(reduce(np.bitwise_xor, [binary_field.points(left, right) for left, right in pairs]))
+
+    def fold_over(self, blocks: Array, weights: Array) -> Array:
+        return binary_field.fold(blocks, weights)
+
+    def variables(self, count: int, first: bool) -> int:
+        """On the first level as many as keep what is shared again small beside what the ands took."""
+        if not first:
+            return min(max(1, (count - 1).bit_length()), FURTHER_VARIABLES)
+        affordable = 1
+        while affordable < FIRST_VARIABLES and count >= PER_POINT * 3 ** (affordable + 1):
+            affordable += 1
+        return affordable
