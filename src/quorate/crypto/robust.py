@@ -1,0 +1,80 @@
+"""Fixed-key AES as a hash of 128-bit blocks: expansion of seeds, and the hash that makes correlated OTs independent.
+
+Blocks are uint64 arrays (..., 2). The keys are public constants, digests of what they are for. The analyses take AES
+under a fixed key for a random permutation.
+
+Sources: Guo, Katz, Wang, Yu, "Efficient and Secure Multiparty Computation from Fixed-Key Block Ciphers", IEEE S&P
+2020: section 7.2 for seeds (pi(x) xor x), section 7.4 for the tweakable hash pi(pi(x) xor i) xor pi(x).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+
+from quorate.crypto.hashing import digest
+from quorate.errors import InternalError
+from quorate.kernels.ghost import ghost, is_ghost
+
+__all__ = ["expand", "robust_hash"]
+
+Blocks = npt.NDArray[np.uint64]
+_PIECE = 1 << 12  # blocks at a time: 64 KiB, which stays in the cache between the two passes
+
+
+class _Permutation:
+    """AES-128 under a constant key."""
+
+    def __init__(self, label: str) -> None:
+        self._key = digest(label.encode(), "quorate/fixed key/1")[:16]
+        self._encryptor: Any = None
+
+    def __call__(self, blocks: Blocks) -> Blocks:
+        if self._encryptor is None:
+            # One block at a time is what a permutation is; this is no encryption.
+            self._encryptor = Cipher(algorithms.AES(self._key), modes.ECB()).encryptor()  # noqa: S305
+        if not blocks.size:
+            return blocks.copy()
+        out = np.empty(blocks.size + 2, np.uint64)  # the library wants room for one block more
+        self._encryptor.update_into(blocks.data.cast("B"), out.data.cast("B"))
+        return out[: blocks.size].reshape(blocks.shape)
+
+
+_HASH = _Permutation("hash")
+_SEEDS: dict[int, _Permutation] = {}
+
+
+def expand(seeds: Blocks, label: int) -> Blocks:
+    """pi_label(x) xor x for every block: one of several independent pseudorandom children of a secret random seed."""
+    if label not in _SEEDS:
+        _SEEDS[label] = _Permutation(f"seed {label}")
+    seeds = np.ascontiguousarray(seeds)
+    return _SEEDS[label](seeds) ^ seeds
+
+
+def robust_hash(blocks: Blocks, first_index: int) -> Blocks:
+    """H(x_j, first_index + j) for every row x_j: (n, 2) gives (n, 2).
+
+    H is tweakable circular correlation robust: H(x, i) and H(x xor delta, i) for one secret delta look independent
+    and uniform. An index must not be used twice with one delta.
+
+    Raises:
+        InternalError: not (n, 2) blocks, or indices beyond 2^64.
+    """
+    if blocks.ndim != 2 or blocks.shape[1] != 2 or blocks.dtype != np.uint64:
+        raise InternalError(f"robust_hash: {blocks.dtype} {blocks.shape} are not blocks")
+    if first_index < 0 or (first_index + len(blocks)) >> 64:
+        raise InternalError(f"robust_hash: indices {first_index} ... are out of range")
+    if is_ghost(blocks):
+        return ghost(blocks.shape, np.uint64)
+    out = np.empty(blocks.shape, np.uint64)
+    for start in range(0, len(blocks), _PIECE):
+        piece = np.ascontiguousarray(blocks[start : start + _PIECE])
+        once = _HASH(piece)
+        tweaked = once.copy()
+        tweaked[:, 0] ^= np.arange(len(piece), dtype=np.uint64) + np.uint64(first_index + start)
+        np.bitwise_xor(_HASH(tweaked), once, out=out[start : start + _PIECE])
+    return out

@@ -1,0 +1,90 @@
+"""What the extensions of one ordered pair have in common: the sender's secret in digits, a tree of seeds for each.
+
+Source: Roy, "SoftSpokenOT: Quieter OT Extension from Small-Field Silent VOLE in the Minicrypt Model", CRYPTO 2022,
+sections 3 and 6. The sender's secret delta is sum of 2^(k c) delta_c with digits delta_c of k bits. The receiver owns a
+puncturable tree of 2^k seeds for every digit; the sender knows all seeds but number delta_c.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy.typing as npt
+
+from quorate.crypto.stream import Stream
+from quorate.engine.exchange import Step
+from quorate.engine.names import Name, Scope
+from quorate.engine.session import Session
+from quorate.errors import InternalError
+from quorate.preprocessing.trees import own, puncture, stand_by
+
+__all__ = ["Chunks"]
+
+Array = npt.NDArray[Any]
+
+
+class Chunks:
+    """The seeds of one ordered pair at one participant.
+
+    Args:
+        session: of this participant.
+        sender: holds the secret.
+        receiver: owns the trees.
+        bits: of a digit, k.
+        count: of digits.
+    """
+
+    def __init__(self, session: Session, sender: int, receiver: int, bits: int, count: int) -> None:
+        if sender == receiver:
+            raise InternalError(f"participant {sender} needs no oblivious transfers with itself")
+        self.session = session
+        self.sender, self.receiver = sender, receiver
+        self.bits, self.count = bits, count
+        self.digits: list[int] = [0] * count
+        self._streams: list[list[Stream | None]] = []
+
+    @property
+    def sends(self) -> bool:
+        """Whether this participant is the sender."""
+        return self.session.me == self.sender
+
+    @property
+    def receives(self) -> bool:
+        """Whether this participant is the receiver."""
+        return self.session.me == self.receiver
+
+    @property
+    def works(self) -> bool:
+        """Whether there is anything to compute: a party of the pair, in earnest."""
+        return (self.sends or self.receives) and not self.session.counting
+
+    def setup(self, at: Scope, secret: int) -> Step[None]:
+        """Base OTs and trees; `secret` matters at the sender only. See `quorate.preprocessing.trees` for the cost.
+
+        Raises:
+            IntegrityError: the other one cheated.
+        """
+        if self._streams:
+            raise InternalError("these oblivious transfers are set up already")
+        if self.sends:
+            mask = (1 << self.bits) - 1
+            self.digits = [secret >> (self.bits * c) & mask for c in range(self.count)]
+            keys = yield from puncture(self.session, at, self.receiver, self.digits, self.bits)
+        elif self.receives:
+            keys = yield from own(self.session, at, self.sender, self.count, self.bits)
+        else:
+            yield from stand_by(at)
+            return
+        if self.works:
+            self._streams = [[self._stream(c, x, keys[c, x]) for x in range(1 << self.bits)] for c in range(self.count)]
+
+    def _stream(self, chunk: int, leaf: int, key: Array) -> Stream | None:
+        return None if self.sends and leaf == self.digits[chunk] else Stream(key.tobytes())
+
+    def fill(self, name: Name, chunk: int, out: Array, turn: int = 0) -> None:
+        """Leaf x of this chunk into row x ^ turn of `out` (2^k, ...); zeros for the one that the sender lacks."""
+        for leaf, stream in enumerate(self._streams[chunk]):
+            if stream is None:
+                out[leaf ^ turn] = 0
+            else:
+                stream.fill(name, out[leaf ^ turn])
