@@ -61,7 +61,8 @@ def hash_columns(columns: Words, coefficients: Words) -> Words:
 
 def reduce_products(products: Words) -> Words:
     """Polynomials (..., 2) of degree below 128, low word first, modulo x^64 + x^4 + x^3 + x + 1: (...)."""
-    low, high = products[..., 0], products[..., 1]
+    low: Words = products[..., 0]
+    high: Words = products[..., 1]
     over = (high >> np.uint64(63)) ^ (high >> np.uint64(61)) ^ (high >> np.uint64(60))
     reduced: Words = low ^ _times_tail(high) ^ _times_tail(over)
     return reduced
@@ -69,7 +70,8 @@ def reduce_products(products: Words) -> Words:
 
 def _times_tail(x: Words) -> Words:
     """x (x^4 + x^3 + x + 1) without what goes beyond 64 bits."""
-    return x ^ (x << np.uint64(1)) ^ (x << np.uint64(3)) ^ (x << np.uint64(4))
+    times: Words = x ^ (x << np.uint64(1)) ^ (x << np.uint64(3)) ^ (x << np.uint64(4))
+    return times
 
 
 @kernel(dtype=np.uint64)

@@ -76,11 +76,15 @@ class Cot:
         sender: index of the party that holds delta.
         receiver: index of the party that gets the bits.
         delta: (2,) uint64 at the sender; drawn if None.
+        checked: without it the receiver is trusted to follow the protocol, which saves two rounds.
     """
 
-    def __init__(self, session: Session, sender: int, receiver: int, delta: Array | None = None) -> None:
+    def __init__(
+        self, session: Session, sender: int, receiver: int, delta: Array | None = None, *, checked: bool = True
+    ) -> None:
         self._chunks = Chunks(session, sender, receiver, DIGIT, BITS // DIGIT)
         self._session = session
+        self._masks = -(-session.security // 64) if checked else 0
         self._delta: Array = ghost((2,), np.uint64)
         if self._chunks.works and self._chunks.sends:
             self._delta = np.frombuffer(session.entropy.bytes(16), np.uint64) if delta is None else delta.copy()
@@ -101,73 +105,79 @@ class Cot:
         yield from self._chunks.setup(at, secret)
 
     def extend(self, at: Scope, count: int) -> Step[CotBatch]:
-        """`count` OTs; 3 rounds.
+        """`count` OTs; 3 rounds, 1 if nothing is checked.
 
         Raises:
             IntegrityError: the receiver cheated (noticed at the sender).
         """
-        names = [at.step() for _ in range(3)]
-        masks = -(-self._session.security // 64)
-        words = -(-count // 64) + masks
+        names = [at.step() for _ in range(3 if self._masks else 1)]
+        words = -(-count // 64) + self._masks
         if self._chunks.sends:
-            return (yield from self._send(at, names, count, words, masks))
+            return (yield from self._send(at, names, count, words))
         if self._chunks.receives:
-            return (yield from self._receive(at, names, count, words, masks))
+            return (yield from self._receive(at, names, count, words))
         for name in names:
             yield Exchange(name)
         return _unknown(count)
 
-    def _receive(self, at: Scope, names: list[Name], count: int, words: int, masks: int) -> Step[CotBatch]:
-        peer, chunks = self._chunks.sender, self._chunks.count
+    def _receive(self, at: Scope, names: list[Name], count: int, words: int) -> Step[CotBatch]:
+        chunks = self._chunks.count
         corrections = self._session.tuple_blank((chunks - 1, words))
         tiles: list[tuple[Array, Array]] = []
         for start, width in _tiles(words) if self._chunks.works else ():
             summed, planes = self._expand(at.step(), width)
-            held = min(width, words - start)
-            for chunk in range(1, chunks):
-                np.bitwise_xor(summed[chunk, :held], summed[0, :held], out=corrections[chunk - 1, start : start + held])
+            held = slice(start, start + width)
+            np.bitwise_xor(summed[1:, : words - start], summed[0, : words - start], out=corrections[:, held])
             tiles.append((summed[:1].copy(), planes))
-        yield Exchange(names[0], {peer: [corrections]})
-        seed = np.zeros(KEY_BYTES, np.uint8)
-        yield Exchange(names[1], None, {peer: [seed]})
-        hashed, digest = np.zeros(masks, np.uint64), np.zeros(DIGEST, np.uint8)
-        if tiles:
-            hashed = _hashed([bits for bits, _ in tiles], seed, words, masks)[0]
-            digest = _digest(_hashed([planes for _, planes in tiles], seed, words, masks))
-        yield Exchange(names[2], {peer: [hashed, digest]})
-        if not tiles:
+        yield Exchange(names[0], {self._chunks.sender: [corrections]})
+        if self._masks:
+            yield from self._prove(names, tiles, words)
+        if not self._chunks.works:
             return _unknown(count)
-        bits = np.unpackbits(np.concatenate([bits[0] for bits, _ in tiles]).view(np.uint8), bitorder="little")
-        return CotBatch(ghost((count, 2), np.uint64), bits[:count], _rows([planes for _, planes in tiles], count))
+        bits = np.concatenate([bits[0].view(np.uint8) for bits, _ in tiles]) if tiles else np.empty(0, np.uint8)
+        t = _rows([planes for _, planes in tiles], count)
+        return CotBatch(ghost((count, 2), np.uint64), np.unpackbits(bits, count=count, bitorder="little"), t)
 
-    def _send(self, at: Scope, names: list[Name], count: int, words: int, masks: int) -> Step[CotBatch]:
-        peer, chunks = self._chunks.receiver, self._chunks.count
-        corrections = (
-            np.empty((chunks - 1, words), np.uint64) if self._chunks.works else ghost((chunks - 1, words), "u8")
-        )
-        tiles = []
+    def _send(self, at: Scope, names: list[Name], count: int, words: int) -> Step[CotBatch]:
+        corrections = self._session.tuple_blank((self._chunks.count - 1, words))
         work = _tiles(words) if self._chunks.works else []
-        for _, width in work:
-            tiles.append(self._expand(at.step(), width)[1])
-        yield Exchange(names[0], None, {peer: [corrections]})
+        tiles = [self._expand(at.step(), width)[1] for _, width in work]
+        yield Exchange(names[0], None, {self._chunks.receiver: [corrections]})
         for (start, width), planes in zip(work, tiles, strict=True):
-            self._correct(planes[:, : min(width, words - start)], corrections[:, start : start + width])
-        seed = (
-            np.frombuffer(self._session.entropy.bytes(KEY_BYTES), np.uint8) if tiles else np.zeros(KEY_BYTES, np.uint8)
-        )
+            self._correct(planes[:, : words - start], corrections[:, start : start + width])
+        if self._masks:
+            yield from self._verify(at, names, tiles, words)
+        if not self._chunks.works:
+            return _unknown(count)
+        return CotBatch(_rows(tiles, count), ghost((count,), np.uint8), ghost((count, 2), np.uint64))
+
+    def _prove(self, names: list[Name], tiles: list[tuple[Array, Array]], words: int) -> Step[None]:
+        """The receiver's part of the check."""
+        peer, seed = self._chunks.sender, np.zeros(KEY_BYTES, np.uint8)
+        yield Exchange(names[1], None, {peer: [seed]})
+        hashed, digest = np.zeros(self._masks, np.uint64), np.zeros(DIGEST, np.uint8)
+        if tiles:
+            hashed = _hashed([bits for bits, _ in tiles], seed, words, self._masks)[0]
+            digest = _digest(_hashed([planes for _, planes in tiles], seed, words, self._masks))
+        yield Exchange(names[2], {peer: [hashed, digest]})
+
+    def _verify(self, at: Scope, names: list[Name], tiles: list[Array], words: int) -> Step[None]:
+        """The sender's part of the check."""
+        peer, seed = self._chunks.receiver, np.zeros(KEY_BYTES, np.uint8)
+        if tiles:
+            seed = np.frombuffer(self._session.entropy.bytes(KEY_BYTES), np.uint8)
         yield Exchange(names[1], {peer: [seed]})
-        hashed, digest = np.zeros(masks, np.uint64), np.zeros(DIGEST, np.uint8)
+        hashed, digest = np.zeros(self._masks, np.uint64), np.zeros(DIGEST, np.uint8)
         yield Exchange(names[2], None, {peer: [hashed, digest]})
         if not tiles:
-            return _unknown(count)
+            return
         bits = np.unpackbits(self._delta.view(np.uint8), bitorder="little").astype(np.uint64)
-        expected = _hashed(tiles, seed, words, masks) ^ (bits[:, None] * hashed)
+        expected = _hashed(tiles, seed, words, self._masks) ^ (bits[:, None] * hashed)
         if not np.array_equal(_digest(expected), digest):
             raise IntegrityError(
                 f"{at.path}: the check of oblivious transfers failed: peer {peer} cheated as their receiver; nothing "
                 "was opened"
             )
-        return CotBatch(_rows(tiles, count), ghost((count,), np.uint8), ghost((count, 2), np.uint64))
 
     def _expand(self, name: Name, width: int) -> tuple[Array, Array]:
         """Sums of the leaves of all chunks (chunks, width), and the 128 planes (128, width)."""
@@ -220,4 +230,4 @@ def _digest(hashed: Array) -> Array:
 
 def _rows(tiles: list[Array], count: int) -> Array:
     rows = [oblivious.interleave(planes) for planes in tiles]
-    return (rows[0] if len(rows) == 1 else np.concatenate(rows))[:count]
+    return (np.concatenate(rows) if rows else np.empty((0, 2), np.uint64))[:count]
