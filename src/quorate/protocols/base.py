@@ -20,6 +20,7 @@ from quorate.engine.exchange import Step
 from quorate.engine.names import Scope
 from quorate.engine.session import Session
 from quorate.errors import InternalError
+from quorate.preprocessing.supply import Supply
 from quorate.sharing.share import Arithmetic, Boolean, Share
 
 __all__ = ["Bilinear", "Function", "Integers", "Protocol", "Times", "through_ands"]
@@ -73,6 +74,9 @@ class Protocol(ABC):
     """Whether shares can be kept for a later session; not where they are bound to keys of the session."""
     capacity: ClassVar[int]
     """Raw values must lie strictly between -2**capacity and 2**capacity."""
+
+    supply: Supply | None = None
+    """Where the tuples come from that the parties make themselves; None: this protocol needs none."""
 
     def __init__(self, session: Session, threshold: int) -> None:
         self.session = session

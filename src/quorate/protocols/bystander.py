@@ -64,6 +64,7 @@ class Bystander(Protocol):
         facts = (session.parties, session.participants, session.dealer)
         counting = Session(0, *facts, counting=True, network=session.network)
         self._ghost = cls(counting, threshold)
+        self.supply = self._ghost.supply
 
     @property
     def modulus_bits(self) -> int:
