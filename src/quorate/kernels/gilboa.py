@@ -11,8 +11,6 @@ among the arguments nothing is computed and ghosts of the right shapes are retur
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from quorate.errors import InternalError
@@ -73,7 +71,7 @@ def lowest_bits(pads: Words) -> Words:
 
 
 def _count(numbers: Words, *pads: Words) -> int:
-    count = numbers.shape[0]
+    count = int(numbers.shape[0])
     if numbers.ndim != 1 or any(pad.ndim != 2 or pad.shape[0] != BITS * count for pad in pads):
         raise InternalError(f"products of {numbers.shape} from pads of shapes {[pad.shape for pad in pads]}")
     return count

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from quorate.kernels._jit import device, kernel
 from quorate.kernels.ghost import ghost, is_ghost
 
-__all__ = ["deal", "half", "masked_half", "top_type"]
+__all__ = ["deal", "half", "masked_half", "summand", "top_type"]
 
 Array = npt.NDArray[Any]
 TOP = np.uint64(63)
@@ -61,6 +61,24 @@ def masked_half(
     return out
 
 
+def summand(part: Array, shift: int, bit: Array, value: Array, mine: Array, theirs: Array, leads: bool) -> Array:
+    """An additive part of x / 2**shift, at one of two parties that hold x = part + the other's part, 0 <= x < 2**63.
+
+    The top bits s, t of the parts say whether the sum wraps: s + t - s t. They are masked: `mine` is our top bit ^
+    `bit`, and `theirs` the same of the other; `value` is our part of bit ^ the other's bit as a number. The quotients
+    are rounded to the nearest. Exactly one party `leads`.
+
+    `part`, `value` uint64, bits uint8 0 or 1, all of one shape; 0 < shift < 63.
+    """
+    arrays = (part, bit, value, mine, theirs)
+    if is_ghost(*arrays):
+        return ghost(part.shape, part.dtype)
+    out = np.empty_like(part)
+    flat = [array.reshape(-1) for array in arrays]
+    _summand(out.reshape(-1), flat[0], flat[1], flat[2], flat[3], flat[4], shift, np.uint64(leads))
+    return out
+
+
 @kernel
 def _deal(out_u: Array, out_v: Array, s: Array, mask_u: Array, mask_v: Array, f: Any) -> None:
     f = np.uint64(f)
@@ -94,3 +112,15 @@ def _masked_half(
     for i in range(z.size):
         c = z[i] + count * rest[i] + offset
         out[i] = _part(c, u[i], np.uint64(v[i]), f, leads) - mask[i] - less
+
+
+@kernel
+def _summand(out: Array, part: Array, bit: Array, value: Array, mine: Array, theirs: Array, f: Any, leads: Any) -> None:
+    f, one = np.uint64(f), np.uint64(1)
+    for i in range(part.size):
+        b, m, t = np.uint64(bit[i]), np.uint64(mine[i]), np.uint64(theirs[i])
+        both = (b - value[i]) >> one  # our part of the product of the masking bits, modulo 2**63
+        flipped_m, flipped_t = one - m - m, one - t - t
+        tops = leads * (m & t) + t * flipped_m * b + flipped_m * flipped_t * both
+        wraps = (part[i] >> TOP) - tops
+        out[i] = (part[i] >> f) + ((part[i] >> (f - one)) & one) - (wraps << (np.uint64(64) - f))

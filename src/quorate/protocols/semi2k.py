@@ -21,7 +21,6 @@ Rounds: product, and, truncation, bit to integer, reveal 1; product with truncat
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Collection, Sequence
 from itertools import combinations
 from typing import Any, ClassVar, Literal
@@ -34,8 +33,8 @@ from quorate.engine.names import Name, Scope
 from quorate.engine.session import Session
 from quorate.errors import UserError
 from quorate.kernels import ring, truncation
-from quorate.protocols import known, semi2k_shuffle
-from quorate.protocols.base import Bilinear, Function, Integers
+from quorate.protocols import known, semi2k_shuffle, semi2k_switches, summed_truncation
+from quorate.protocols.base import Bilinear, Function, Integers, through_ands
 from quorate.protocols.groups import SUM, XOR, Group, pair, total
 from quorate.protocols.local import (
     RingLocal,
@@ -46,6 +45,7 @@ from quorate.protocols.local import (
     ring_words,
     rows_of,
 )
+from quorate.protocols.semi2k_sources import DealerSource, Mail, ObliviousSource, Source, Triple
 from quorate.sharing import additive, wire
 from quorate.sharing.share import Arithmetic, Boolean, Share
 
@@ -53,15 +53,6 @@ __all__ = ["Semi2k"]
 
 Array = npt.NDArray[Any]
 OFFSET_BITS = 62
-LOW = np.uint64((1 << 63) - 1)
-
-
-class _Mail:
-    """Corrections that travel from the dealer to the last party with the next exchange."""
-
-    def __init__(self) -> None:
-        self.sends: dict[int, list[Array]] = {}
-        self.receives: dict[int, list[Array]] = {}
 
 
 class Semi2k(RingLocal):
@@ -78,20 +69,30 @@ class Semi2k(RingLocal):
         n = session.parties
         if n < 2 or threshold != n - 1:
             raise UserError(f"semi2k runs with n >= 2 parties and threshold n - 1, not {n} and {threshold}")
-        if session.dealer is None or session.dealer < n:
-            raise UserError("semi2k needs a dealer that is not one of the parties; name it in the spec: dealer: NAME")
+        if session.dealer is not None and session.dealer < n:
+            raise UserError("the dealer of semi2k must not be one of the parties; name another participant")
         super().__init__(session, threshold)
         self.dealer = session.dealer
-        self.last = n - 1
         self.others = [party for party in range(n) if party != self.me]
+        self.dealt: DealerSource | None = None
+        self.source: Source
+        if session.dealer is None:
+            self.oblivious = self.source = ObliviousSource(session)
+            self.supply = self.oblivious.supply
+        else:
+            self.dealt = self.source = DealerSource(session, session.dealer)
 
     @property
     def _is_dealer(self) -> bool:
         return self.me == self.dealer
 
     def setup(self, at: Scope) -> Step[None]:
-        pairs = combinations(range(self.parties), 2)
-        yield from self.session.agree_keys(at, [*pairs, *((party, self.dealer) for party in range(self.parties))])
+        groups = list(combinations(range(self.parties), 2))
+        if self.dealer is not None:
+            groups += [(party, self.dealer) for party in range(self.parties)]
+        yield from self.session.agree_keys(at, groups)
+        if self.dealt is None:
+            yield from self.oblivious.tuples.setup(at.child("tuples"))
 
     # -- input and output ----------------------------------------------------------------------------------------------
 
@@ -102,7 +103,7 @@ class Semi2k(RingLocal):
             zero = self._zero(draw, words.shape, np.uint64, SUM)
             return Arithmetic(self.name, (words + zero if self.me == owner else zero,))
         if self.me == owner:
-            masks = self.session.draw((owner,), draw, self.session.tuple_blank((self.last, *shape)))
+            masks = self.session.draw((owner,), draw, self.session.tuple_blank((self.parties - 1, *shape)))
             parts = additive.split(words, list(masks))
             yield Exchange(name, {party: [part] for party, part in enumerate(parts)})
             return Arithmetic(self.name, (words,))
@@ -157,37 +158,9 @@ class Semi2k(RingLocal):
     def empty(self, shape: tuple[int, ...]) -> Arithmetic:
         return Arithmetic(self.name, (self.session.blank(shape),))
 
-    # -- correlated randomness -----------------------------------------------------------------------------------------
+    # -- products ------------------------------------------------------------------------------------------------------
 
-    def _fresh(self, at: Scope, shape: tuple[int, ...], kind: npt.DTypeLike, group: Group) -> Array:
-        """Our part of a uniform value; at the dealer the value itself."""
-        name = at.step()
-        if self._is_dealer:
-            return self._drawn_parts(name, shape, kind, group, self.parties)
-        return self.session.draw((self.me, self.dealer), name, self.session.blank(shape, kind))
-
-    def _drawn_parts(self, name: Name, shape: tuple[int, ...], kind: npt.DTypeLike, group: Group, count: int) -> Array:
-        """At the dealer: what the parts of the first `count` parties add up to."""
-        parts = [
-            self.session.draw((party, self.dealer), name, self.session.tuple_blank(shape, kind))
-            for party in range(count)
-        ]
-        return total(parts, group)
-
-    def _dealt(self, at: Scope, like: Array, secret: Callable[[], Array], group: Group, mail: _Mail) -> Array:
-        """Our part of a value that the dealer computes; the last party's part comes with `mail`."""
-        name = at.step()
-        if self._is_dealer:
-            drawn = self._drawn_parts(name, like.shape, like.dtype, group, self.last)
-            mail.sends.setdefault(self.last, []).append(group.sub(secret(), drawn))
-            return like
-        part = self.session.blank(like.shape, like.dtype)
-        if self.me == self.last:
-            mail.receives.setdefault(self.dealer, []).append(part)
-            return part
-        return self.session.draw((self.me, self.dealer), name, part)
-
-    def _open(self, at: Scope, mine: list[Array], group: Group, mail: _Mail) -> Step[list[Array]]:
+    def _open(self, at: Scope, mine: list[Array], group: Group, mail: Mail) -> Step[list[Array]]:
         """Open masked values to all parties, corrections from the dealer on the way. One round."""
         name = at.step()
         if self._is_dealer:
@@ -198,16 +171,14 @@ class Semi2k(RingLocal):
         yield Exchange(name, dict.fromkeys(self.others, mine), {**arriving, **mail.receives})
         return [total([part, *(arriving[o][k] for o in self.others)], group) for k, part in enumerate(mine)]
 
-    # -- products ------------------------------------------------------------------------------------------------------
-
     def mul(
         self, at: Scope, x: Arithmetic, y: Arithmetic, shift: int = 0, out: Arithmetic | None = None
     ) -> Step[Arithmetic]:
         check_shapes(x, y)
-        self.session.dealt("products", x.size)
-        z = yield from self._product(at, x.parts[0], y.parts[0], np.multiply, x.shape)
+        triple = yield from self.source.products(at, x.shape)
+        z = yield from self._product(at, x.parts[0], y.parts[0], np.multiply, triple)
         if shift:
-            return (yield from self.truncate(at, Arithmetic(self.name, (z,)), shift))
+            return (yield from self.truncate(at.child("shift"), Arithmetic(self.name, (z,)), shift))
         if out is None:
             return Arithmetic(self.name, (z,))
         out.parts[0][...] = z
@@ -216,27 +187,24 @@ class Semi2k(RingLocal):
     def dot(self, at: Scope, x: Arithmetic, y: Arithmetic, shift: int = 0) -> Step[Arithmetic]:
         check_shapes(x, y)
         rows = [rows_of(share.parts[0]) for share in (x, y)]
-        self.session.dealt("inner products", rows[0].shape[0])
         self.session.multiplied(2 * x.size)
-        flat = yield from self._product(at, rows[0], rows[1], ring.dot, (rows[0].shape[0],))
+        triple = yield from self.source.inner(at, *rows[0].shape)
+        flat = yield from self._product(at, rows[0], rows[1], ring.dot, triple)
         z = Arithmetic(self.name, (flat.reshape(x.shape[:-1]),))
-        return (yield from self.truncate(at, z, shift)) if shift else z
+        return (yield from self.truncate(at.child("shift"), z, shift)) if shift else z
 
     def matmul(self, at: Scope, x: Arithmetic, y: Arithmetic, shift: int = 0) -> Step[Arithmetic]:
-        self.session.dealt("matrix products", 1)
         self.session.multiplied(2 * x.size * y.shape[1])
-        shape = (x.shape[0], y.shape[1])
-        z = Arithmetic(self.name, ((yield from self._product(at, x.parts[0], y.parts[0], ring.matmul, shape)),))
-        return (yield from self.truncate(at, z, shift)) if shift else z
+        triple = yield from self.source.matrices(at, x.shape[0], x.shape[1], y.shape[1])
+        part = yield from self._product(at, x.parts[0], y.parts[0], ring.matmul, triple)
+        z = Arithmetic(self.name, (part,))
+        return (yield from self.truncate(at.child("shift"), z, shift)) if shift else z
 
     def _product(
-        self, at: Scope, x: Array, y: Array, times: Callable[[Array, Array], Array], shape: tuple[int, ...]
+        self, at: Scope, x: Array, y: Array, times: Callable[[Array, Array], Array], triple: Triple
     ) -> Step[Array]:
-        """Beaver's product for any bilinear `times` with results of `shape`."""
-        mail = _Mail()
-        a = self._fresh(at, x.shape, np.uint64, SUM)
-        b = self._fresh(at, y.shape, np.uint64, SUM)
-        c = self._dealt(at, self.session.blank(shape), lambda: times(a, b), SUM, mail)
+        """Beaver's product for any bilinear `times`."""
+        a, b, c, mail = triple
         if self._is_dealer:
             yield from self._open(at, [x, y], SUM, mail)
             return c
@@ -245,13 +213,8 @@ class Semi2k(RingLocal):
 
     def and_(self, at: Scope, a: Boolean, b: Boolean) -> Step[Boolean]:
         check_shapes(a, b)
-        self.session.dealt("AND words", -(-a.size * a.width // 64))
-        mail = _Mail()
         packed = [wire.pack(words.parts[0], a.width) for words in (a, b)]
-        kind, shape = packed[0].dtype, packed[0].shape
-        r = self._fresh(at, shape, kind, XOR)
-        s = self._fresh(at, shape, kind, XOR)
-        c = self._dealt(at, self.session.blank(shape, kind), lambda: r & s, XOR, mail)
+        r, s, c, mail = yield from self.source.ands(at, packed[0].shape, packed[0].dtype)
         if self._is_dealer:
             yield from self._open(at, packed, XOR, mail)
             return a
@@ -261,14 +224,12 @@ class Semi2k(RingLocal):
         return Boolean(self.name, (z & full,), a.width)
 
     def bilinear(self, at: Scope, a: Boolean, b: Boolean, times: Bilinear, shape: tuple[int, ...]) -> Step[Boolean]:
-        """Beaver's product with exclusive or for addition."""
+        """Beaver's product with exclusive or for addition; without a dealer by ands."""
         check_full_words(a, b)
+        if self.dealt is None:
+            return (yield from through_ands(self, at, a, b, times, shape))
         x, y = a.parts[0], b.parts[0]
-        self.session.dealt("AND words", -(-math.prod(shape) * a.width // 64))
-        mail = _Mail()
-        r = self._fresh(at, x.shape, x.dtype, XOR)
-        s = self._fresh(at, y.shape, y.dtype, XOR)
-        c = self._dealt(at, self.session.blank(shape, x.dtype), lambda: times(r, s), XOR, mail)
+        r, s, c, mail = self.dealt.bilinear(at, (x.shape, y.shape, shape), x.dtype, times)
         if self._is_dealer:
             yield from self._open(at, [x, y], XOR, mail)
             return a.with_parts((c,))
@@ -279,20 +240,24 @@ class Semi2k(RingLocal):
 
     @property
     def truncation_error(self) -> float:
-        return 1.0
+        return 1.0 if self.dealt else summed_truncation.error(self.parties)
 
     @property
     def truncation_offsets(self) -> tuple[int, int]:
+        if self.dealt is None:
+            return summed_truncation.offsets(self.parties)
         return 0, 1  # the quotients of c and r are rounded down, and their difference stands for that of c - r
 
     def truncate(self, at: Scope, x: Arithmetic, shift: int) -> Step[Arithmetic]:
-        self.session.dealt("truncation pairs", x.size)
-        mail = _Mail()
-        shape = x.shape
-        r = self._fresh(at, shape, np.uint64, SUM)
-        u = self._dealt(at, self.session.blank(shape), lambda: (r & LOW) >> np.uint64(shift), SUM, mail)
-        kind = truncation.top_type(shift)
-        v = self._dealt(at, self.session.blank(shape, kind), lambda: (r >> np.uint64(63)).astype(kind), SUM, mail)
+        if self.dealt is not None:
+            return (yield from self._truncate_masked(at, x, shift, self.dealt))
+        if self.parties > 2:
+            return (yield from summed_truncation.truncate(self, at, x, shift))
+        return (yield from self._truncate_summands(at, x, shift))
+
+    def _truncate_masked(self, at: Scope, x: Arithmetic, shift: int, dealt: DealerSource) -> Step[Arithmetic]:
+        """With a random value and its quotient from the dealer."""
+        r, u, v, mail = dealt.truncation_pairs(at, x.shape, shift, truncation.top_type(shift))
         if self._is_dealer:
             yield from self._open(at, [x.parts[0]], SUM, mail)
             return x
@@ -302,6 +267,22 @@ class Semi2k(RingLocal):
         if self.me == 0:
             part -= np.uint64(1 << (OFFSET_BITS - shift))
         return Arithmetic(self.name, (part,))
+
+    def _truncate_summands(self, at: Scope, x: Arithmetic, shift: int) -> Step[Arithmetic]:
+        """Two parties: each rounds its summand, and the product of their top bits says whether the sum wraps.
+
+        The bits are masked with a random bit pair, whose product is what makes it a tuple for conversions.
+        """
+        bit, value = yield from self.oblivious.bits(at, x.shape)
+        part = x.parts[0] + np.uint64(1 << OFFSET_BITS) if self.me == 0 else x.parts[0]
+        mine = wire.pack((part >> np.uint64(63)).astype(np.uint8) ^ bit, 1)
+        theirs = self.session.blank(mine.shape, mine.dtype)
+        yield Exchange(at.step(), {1 - self.me: [mine]}, {1 - self.me: [theirs]})
+        opened = [wire.unpack(masked, x.shape, 1) for masked in (mine, theirs)]
+        z = truncation.summand(part, shift, bit, value, opened[0], opened[1], self.me == 0)
+        if self.me == 0:
+            z -= np.uint64(1 << (OFFSET_BITS - shift))
+        return Arithmetic(self.name, (z,))
 
     def random(self, at: Scope, shape: tuple[int, ...]) -> Step[Arithmetic]:
         yield from ()
@@ -317,6 +298,8 @@ class Semi2k(RingLocal):
         return part if self._is_dealer else self.session.draw((self.me,), name, part)
 
     def shuffle(self, at: Scope, columns: Sequence[Share]) -> Step[list[Share]]:
+        if self.dealt is None:
+            return (yield from semi2k_switches.shuffle(self, at, columns, self.oblivious.tuples))
         return (yield from semi2k_shuffle.shuffle(self, at, columns))
 
     def summands(self, at: Scope, x: Arithmetic, negate_last: bool = False, width: int = 64) -> Step[list[Boolean]]:
@@ -330,13 +313,8 @@ class Semi2k(RingLocal):
         return [Boolean(self.name, (word,), width) for word in words]
 
     def to_arithmetic(self, at: Scope, b: Boolean) -> Step[Arithmetic]:
-        self.session.dealt("bit conversions", b.size)
-        mail = _Mail()
         packed = wire.pack(b.parts[0], 1)
-        r = self._fresh(at, packed.shape, packed.dtype, XOR)
-        value = self._dealt(
-            at, self.session.blank(b.shape), lambda: wire.unpack(r, b.shape, 1).astype(np.uint64), SUM, mail
-        )
+        r, value, mail = yield from self.source.conversions(at, b.shape)
         if self._is_dealer:
             yield from self._open(at, [packed], XOR, mail)
             return Arithmetic(self.name, (value,))
