@@ -8,8 +8,8 @@ it: then the order of that group is uniform and independent of all that the coal
 
 Sources: parties permute in turn through Waksman's network, whose control bits each of them puts in, in Huang, Evans,
 Katz, "Private Set Intersection: Are Garbled Circuits Better than Custom Protocols?", NDSS 2012 (there with garbled
-circuits); groups instead of parties as in Laur, Willemson, Zhang, "Round-Efficient Oblivious Database Manipulation", ISC
-2011. The network as in `kernels.switching`.
+circuits); groups instead of parties as in Laur, Willemson, Zhang, "Round-Efficient Oblivious Database Manipulation",
+ISC 2011. The network as in `kernels.switching`.
 
 Nothing is opened, and whatever bits a group shares, some permutation comes out: against cheaters it is enough that
 bits are bits, that as numbers and as words they are the same (the caller's `share_bits` and `share_numbers` see to
