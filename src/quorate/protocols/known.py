@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from quorate.protocols.semi2k import Semi2k
     from quorate.protocols.shamir import Shamir
 
-__all__ = ["clear", "dot", "rep3", "rep3_dot", "rep3_weigh", "semi2k", "shamir"]
+__all__ = ["clear", "dot", "rep3", "rep3_dot", "rep3_weigh", "semi2k", "shamir", "values_of"]
 
 Array = npt.NDArray[Any]
 PIECE = 1 << 12
@@ -49,7 +49,7 @@ def clear(p: Clear, at: Scope, x: Arithmetic, function: Function, count: int) ->
     yield from ()
     words = x.parts[0]
     return [
-        Arithmetic(p.name, (_values(function, part, index, count).view(np.uint64),))
+        Arithmetic(p.name, (values_of(function, part, index, count).view(np.uint64),))
         for index, part in enumerate((words, np.zeros_like(words)))
     ]
 
@@ -58,9 +58,9 @@ def rep3(p: Rep3, at: Scope, x: Arithmetic, function: Function, count: int) -> S
     """Party 0 knows x0 + x1, parties 1 and 2 know x2. 8 bytes per value from party 0, one round."""
     known = p.known_summand(x)
     blank = p.session.blank((count, *x.shape))
-    first = _values(function, known, 0, count).view(np.uint64) if p.me == 0 else blank
+    first = values_of(function, known, 0, count).view(np.uint64) if p.me == 0 else blank
     dealt = yield from p.deal(at, 0, first, SUM)
-    second = blank if p.me == 0 else _values(function, known, 1, count).view(np.uint64)
+    second = blank if p.me == 0 else values_of(function, known, 1, count).view(np.uint64)
     return [Arithmetic(p.name, dealt), Arithmetic(p.name, p.between_1_and_2(second))]
 
 
@@ -134,7 +134,7 @@ def shamir(p: Shamir, at: Scope, x: Arithmetic, function: Function, count: int) 
     for party in range(p.threshold + 1):
         blank = p.session.blank((count, *x.shape))
         mine = p.me == party
-        known.append(field.encode_signed(_values(function, p.summand(x, party), party, count)) if mine else blank)
+        known.append(field.encode_signed(values_of(function, p.summand(x, party), party, count)) if mine else blank)
     return (yield from p.input_each(at, known))
 
 
@@ -142,7 +142,7 @@ def semi2k(p: Semi2k, at: Scope, x: Arithmetic, function: Function, count: int) 
     """Party j knows its own part. No communication."""
     results = []
     for party in range(p.parties):
-        values = _values(function, x.parts[0], party, count) if p.me == party else None
+        values = values_of(function, x.parts[0], party, count) if p.me == party else None
         results.append((yield from p.input(at.child(f"summand {party}"), party, (count, *x.shape), values)))
     return results
 
@@ -154,7 +154,7 @@ def dot(p: Protocol, at: Scope, x: Arithmetic, function: Function, count: int, s
     return (yield from p.dot(at.child("dot"), rows[0], rows[1], shift))
 
 
-def _values(function: Function, words: Array, index: int, count: int) -> Array:
+def values_of(function: Function, words: Array, index: int, count: int) -> Array:
     """The function of a summand of any shape, piece by piece: (count, *shape)."""
     flat = contiguous(words).reshape(-1)
     if flat.size <= PIECE or is_ghost(flat):

@@ -26,6 +26,7 @@ PROTOCOLS = {
     "clear": "quorate.protocols.clear:Clear",
     "rep3": "quorate.protocols.rep3:Rep3",
     "shamir": "quorate.protocols.shamir:Shamir",
+    "shamir_malicious": "quorate.protocols.shamir_malicious:ShamirMalicious",
     "semi2k": "quorate.protocols.semi2k:Semi2k",
 }
 

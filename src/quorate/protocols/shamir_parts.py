@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import combinations
 from typing import Any
 
@@ -107,6 +108,8 @@ class ShamirParts(FieldLocal):
         arrived = yield from self.collect(name, mine, part, holders)
         if arrived:
             parts[self.collector] = field.linear_combination(np.ones(len(arrived), np.uint64), arrived)
+        if self.parties > self.multipliers:  # else the shares of the honest lie on a polynomial whatever was sent
+            self.heard(name, {self.collector: parts.get(self.collector)})
         weights_here = [self.weights[self.mine.index(group)] for group in parts]
         share = field.linear_combination(np.array(weights_here, np.uint64), list(parts.values()), out=out)
         return Arithmetic(self.name, (share,))
@@ -128,7 +131,14 @@ class ShamirParts(FieldLocal):
         arrived = yield from self.collect(name, mine, part if mine is None else mine, holders, width)
         if arrived:
             known[self.collector] = total([wire.unpack(words, part.shape, width) for words in arrived])
+        self.heard(name, {self.collector: known.get(self.collector)})
         return Boolean(self.name, tuple(known[group] for group in self.mine), width)
+
+    def heard(self, name: Name, alike: Mapping[Group, Array | None]) -> None:
+        """What members of groups were sent, all members alike: called by everybody, with None for groups of others.
+
+        Nothing to do for semi-honest parties.
+        """
 
     def first_holder(self, group: Group, holders: Group) -> int:
         """The first of the holders that belongs to the group; there is one, since n - t and t + 1 exceed n."""

@@ -51,6 +51,10 @@ class Domain(ABC):
         """Uniform uint64 `words` (n, *tail) as uniform elements of E, same shape; may work in place."""
 
     @abstractmethod
+    def one(self, like: Array) -> Array:
+        """1, of shape `tail`; a ghost if `like` is one."""
+
+    @abstractmethod
     def add(self, x: Array, y: Array) -> Array:
         """x + y in E for equal shapes, or one of them a single element (shape `tail`)."""
 

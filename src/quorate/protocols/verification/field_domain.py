@@ -33,6 +33,9 @@ class FieldDomain(Domain):
     def uniform(self, words: Array) -> Array:
         return field.from_random_words(words, out=None if is_ghost(words) else words)
 
+    def one(self, like: Array) -> Array:
+        return np.ones_like(like, shape=())
+
     def add(self, x: Array, y: Array) -> Array:
         return field.add(x, y)
 

@@ -1,0 +1,312 @@
+"""Shamir's (t, n) sharing over the field of p = 2**61 - 1 elements against parties that cheat: n >= 2t + 1, abort.
+
+Up to t parties may do anything. What they can achieve is that the computation stops; no wrong value is accepted and
+nothing is learnt that was not to be opened. With n >= 3t + 1 wrong shares in openings are corrected and their senders
+named (`Session.findings`), so there only a failed check of products, or a silent party, stops the computation.
+
+Everything is computed as in `shamir`, and what a cheater could do is dealt with as follows.
+
+Keys         Members of every group compare the keys that one of them chose (`Session.agree_keys`).
+Input        An owner knows the pseudorandom parts of its groups and sends the missing part to one group, whose members
+             compare what they got; any parts that honest members agree on are a consistent sharing of some input. An
+             outside owner sends seeds instead of pseudorandom parts.
+Products     Resharing a wrong product adds an error known to the cheater. The notes of all products are verified
+             together before anything is opened (`verification`): numbers in the field, words over GF(2**64).
+Groups       The members of the collecting group compare digests of what they were sent (`shamir_heard`), except for
+             numbers with n = 2t + 1, where the shares of the t + 1 honest parties lie on a polynomial in any case.
+Summands     To write x as a sum of words each known to a group, c = x - r is opened, where r is the sum of
+             pseudorandom parts r_A known to the groups A; the first group adds c to its part. c is uniform, so it tells
+             nothing even if x is wrong; that all got the same c, and that c - (x - r) = 0, is noted to be checked.
+             Words and functions of them are then placed as parts of these groups without a message.
+Openings     See `shamir_opening`.
+
+Sources
+    Checked pseudorandom sharing and openings: Cramer, Damgård, Ishai, TCC 2005, sections 3 and 5; additive attacks on
+    resharing: Genkin, Ishai, Prabhakaran, Sahai, Tromer, "Circuits Resilient to Additive Attacks", STOC 2014; the
+    verification: see `verification.argument`. Truncation: see `summed_truncation`; shuffles: see `network_shuffle`.
+    Deviations: those of `shamir`; masked openings c = x - r with replicated r instead of random bits.
+
+Security: sessions ask for `Session.security` bits; the verification runs as often as that takes (once up to 52 bits).
+A batch of products that a cheater spoiled is accepted with probability 2**-security at most; all other checks are
+exact but for collisions of SHA-256 and the pseudorandom functions (AES-128).
+
+Costs besides those of checks, for c = binomial(n, t) groups of n - t parties
+    input 8 (n - t - 1) bytes from the owner, 1 round; from outside 8 (n - t) and a seed of 16 bytes for every other
+    group and member; product, and, inner and matrix products as in `shamir`; masked opening 8 t bytes from every party,
+    1 round: summands and known functions cost one; truncation one and `summed_truncation.cost(c)` products;
+    bit to integer c - 1 products in ceil(log2 c) rounds; shuffle c networks of switches, see `network_shuffle`.
+A check: `verification.argument`, about 15 rounds and 40 kB per party for 10**6 products.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from itertools import combinations
+from typing import ClassVar, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from quorate.engine.exchange import Exchange, Step, parallel
+from quorate.engine.names import Name, Scope
+from quorate.engine.session import Session
+from quorate.errors import InternalError
+from quorate.kernels import field
+from quorate.kernels.ghost import contiguous
+from quorate.protocols import network_shuffle, shamir_heard, shamir_input, shamir_opening, summed_truncation
+from quorate.protocols.base import Bilinear, Function, Integers, through_ands
+from quorate.protocols.deferred import Deferred
+from quorate.protocols.known import values_of
+from quorate.protocols.local import as_int64, check_full_words, check_shapes, rows_of
+from quorate.protocols.shamir import Shamir
+from quorate.protocols.shamir_heard import Heard
+from quorate.protocols.shamir_parts import BITS, Array, Group
+from quorate.protocols.shamir_schemes import NumberScheme, WordScheme
+from quorate.protocols.verification import argument
+from quorate.protocols.verification.scheme import Inner, Matrix, Note, Products, Zeros
+from quorate.sharing import shamir
+from quorate.sharing.share import Arithmetic, Boolean, Share, concatenate
+
+__all__ = ["ShamirMalicious"]
+
+LIMIT = 1 << 21
+"""Noted numbers at which a check is made at the next opportunity: 50 MB of references."""
+
+
+class ShamirMalicious(Shamir):
+    """One participant of Shamir's protocol, with threshold t, among parties that may cheat."""
+
+    name: ClassVar[str] = "shamir_malicious"
+    adversary: ClassVar[Literal["none", "semi-honest", "malicious"]] = "malicious"
+
+    def __init__(self, session: Session, threshold: int) -> None:
+        super().__init__(session, threshold)
+        self.deferred: Deferred[Note | Heard] = Deferred(self._check, LIMIT)
+        self.heard_in_check: list[Heard] = []
+        self._checking = False
+        self._numbers, self._words = NumberScheme(self), WordScheme(self)
+
+    def setup(self, at: Scope) -> Step[None]:
+        self.deferred.open(at.child("checks"))
+        pairs = combinations(range(self.multipliers), 2)
+        yield from self.session.agree_keys(at, dict.fromkeys([*self.groups, *pairs]), compare=True)
+
+    # -- checks --------------------------------------------------------------------------------------------------------
+
+    def checked(self) -> Step[None]:
+        if self.me < self.parties:  # who holds no shares goes through the check as a bystander
+            yield from self.deferred.settle()
+
+    def _check(self, at: Scope, notes: Sequence[Note | Heard]) -> Step[None]:
+        heard = [note for note in notes if isinstance(note, Heard)]
+        products = [note for note in notes if not isinstance(note, Heard)]
+        words = [note for note in products if isinstance(note, Products) and note.width]
+        numbers = [note for note in products if not (isinstance(note, Products) and note.width)]
+        self.heard_in_check, self._checking = [], True
+        yield from parallel(
+            [
+                shamir_heard.compare(self, at.child("heard"), heard),
+                argument.verify(self.session, self._numbers, at.child("numbers"), numbers),
+                argument.verify(self.session, self._words, at.child("words"), words),
+            ]
+        )
+        self.heard_in_check, self._checking = [], False
+
+    def heard(self, name: Name, alike: Mapping[Group, Array | None]) -> None:
+        where = [name[0].to_bytes(8, "big"), name[1].to_bytes(4, "big")]
+        known = {group: content for group, content in alike.items() if content is not None and self.me in group}
+        counting = self.session.counting
+        heard = Heard({g: b"" if counting else shamir_heard.digest_of(where, [c]) for g, c in known.items()})
+        if self._checking:
+            self.heard_in_check.append(heard)
+        else:
+            self.deferred.note(name, heard, 1)
+
+    # -- input and output ----------------------------------------------------------------------------------------------
+
+    def input(self, at: Scope, owner: int, shape: tuple[int, ...], values: Integers | None = None) -> Step[Arithmetic]:
+        elements = None if values is None else field.encode_signed(as_int64(values))
+        return (yield from shamir_input.deal(self, at, owner, shape, elements))
+
+    def reveal(self, at: Scope, x: Arithmetic, to: Collection[int]) -> Step[Integers | None]:
+        yield from self.checked()
+        opened = yield from shamir_opening.open_numbers(self, at, x.parts[0], to)
+        return None if opened is None else field.decode_signed(opened)
+
+    def reveal_bits(self, at: Scope, x: Boolean, to: Collection[int]) -> Step[npt.NDArray[np.generic] | None]:
+        yield from self.checked()
+        return (yield from shamir_opening.open_words(self, at, x.parts, x.width, to))
+
+    # -- products ------------------------------------------------------------------------------------------------------
+
+    def mul(
+        self, at: Scope, x: Arithmetic, y: Arithmetic, shift: int = 0, out: Arithmetic | None = None
+    ) -> Step[Arithmetic]:
+        check_shapes(x, y)
+        yield from self.deferred.relieve(x.size)
+        name = at.step()
+        z = yield from self._reshare(at, field.mul(x.parts[0], y.parts[0]), None if shift or out is None else out.parts[0])
+        self.deferred.note(name, Products(x.parts, y.parts, z.parts), x.size)
+        return (yield from self.truncate(at.child("shift"), z, shift)) if shift else z
+
+    def dot(self, at: Scope, x: Arithmetic, y: Arithmetic, shift: int = 0) -> Step[Arithmetic]:
+        check_shapes(x, y)
+        yield from self.deferred.relieve(x.size)
+        name = at.step()
+        rows = [rows_of(share.parts[0]) for share in (x, y)]
+        self.session.multiplied(x.size)
+        z = yield from self._reshare(at, field.dot(*rows).reshape(x.shape[:-1]))
+        flat = z.parts[0].reshape(-1)
+        self.deferred.note(name, Inner((rows[0],), (rows[1],), (flat,)) if x.size else Zeros((flat,)), x.size or z.size)
+        return (yield from self.truncate(at.child("shift"), z, shift)) if shift else z
+
+    def matmul(self, at: Scope, x: Arithmetic, y: Arithmetic, shift: int = 0) -> Step[Arithmetic]:
+        size = x.size + y.size + x.shape[0] * y.shape[1]
+        yield from self.deferred.relieve(size)
+        name = at.step()
+        self.session.multiplied(x.size * y.shape[1])
+        z = yield from self._reshare(at, field.matmul(x.parts[0], y.parts[0]))
+        full = bool(x.size and y.size)
+        self.deferred.note(name, Matrix(x.parts, y.parts, z.parts) if full else Zeros(z.parts), size if full else z.size)
+        return (yield from self.truncate(at.child("shift"), z, shift)) if shift else z
+
+    def and_(self, at: Scope, a: Boolean, b: Boolean) -> Step[Boolean]:
+        check_shapes(a, b)
+        size = len(a.parts) * a.parts[0].nbytes // 8 + 1 if a.size else 0
+        yield from self.deferred.relieve(size)
+        name = at.step()
+        z = yield from self._product_of_words(at, a, b, np.bitwise_and, a.shape)
+        self.deferred.note(name, Products(a.parts, b.parts, z.parts, a.width), size)
+        return z
+
+    def bilinear(self, at: Scope, a: Boolean, b: Boolean, times: Bilinear, shape: tuple[int, ...]) -> Step[Boolean]:
+        check_full_words(a, b)
+        return (yield from through_ands(self, at, a, b, times, shape))
+
+    # -- summands ------------------------------------------------------------------------------------------------------
+
+    def random_share(self, at: Scope, shape: tuple[int, ...]) -> Array:
+        """Our share of uniform field elements that nobody knows. No communication."""
+        return self._assembled_share(self._random_parts(at, shape))
+
+    def random(self, at: Scope, shape: tuple[int, ...]) -> Step[Arithmetic]:
+        yield from ()
+        return Arithmetic(self.name, (self.random_share(at, shape),))
+
+    def _random_parts(self, at: Scope, shape: tuple[int, ...]) -> list[Array]:
+        name = at.step()
+        return [self.elements(group, name, self.session.blank(shape)) for group in self.mine]
+
+    def _assembled_share(self, parts: Sequence[Array]) -> Array:
+        """Our share of the sum of parts, one for each of our groups."""
+        return np.asanyarray(field.linear_combination(np.array(self.weights, np.uint64), list(parts)))
+
+    def _divided(self, at: Scope, x: Arithmetic) -> Step[list[Array]]:
+        """x as a sum of field elements each known to one of the groups: those of our groups. One round."""
+        parts = self._random_parts(at, x.shape)
+        masked = field.sub(x.parts[0], self._assembled_share(parts))
+        opened = yield from self._open_to_check(at, masked)
+        if self.collector in self.mine:
+            place = self.mine.index(self.collector)
+            parts[place] = field.add(parts[place], opened)
+        return parts
+
+    def _open_to_check(self, at: Scope, share: Array) -> Step[Array]:
+        """Open to all parties what may be known, wrong or not; that it is right is noted. 8 t bytes from each party."""
+        name, same, zero = at.step(), at.step(), at.step()
+        share = contiguous(share)
+        sends: dict[int, list[Array]] = {}
+        arrived: dict[int, list[Array]] = {}
+        for step in range(1, self.threshold + 1) if self.me < self.parties else ():
+            sends[(self.me - step) % self.parties] = [share]
+            arrived[(self.me + step) % self.parties] = [self.session.blank(share.shape)]
+        yield Exchange(name, sends, arrived)
+        opened = self._interpolated({self.me: share, **{peer: buffers[0] for peer, buffers in arrived.items()}})
+        if opened.size:
+            self.heard(same, {tuple(range(self.parties)): opened})
+        self.deferred.note(zero, Zeros((field.sub(opened, share),)), share.size)
+        return opened
+
+    def _interpolated(self, shares: Mapping[int, Array]) -> Array:
+        return shamir.combine(list(shares.values()), list(shares), self.threshold)
+
+    def _place(self, group: Group, values: Array) -> Arithmetic:
+        """Numbers that all members of a group know, `values` at them, shared."""
+        if group not in self.mine:
+            return Arithmetic(self.name, (np.zeros_like(values),))
+        return Arithmetic(self.name, (field.scale(values, self.weights[self.mine.index(group)]),))
+
+    def _place_words(self, group: Group, words: Array, width: int) -> Boolean:
+        return self.boolean({group: words} if group in self.mine else {(): np.zeros_like(words)}, width)
+
+    def _by_group(self, known: Sequence[Array]) -> list[Array]:
+        """What our groups know, for all groups: elsewhere an array of that shape."""
+        ours = dict(zip(self.mine, known, strict=True))
+        return [ours.get(group, known[0]) for group in self.groups]
+
+    def summands(self, at: Scope, x: Arithmetic, negate_last: bool = False, width: int = 64) -> Step[list[Boolean]]:
+        known = self._by_group((yield from self._divided(at, x)))
+        if negate_last:
+            known[-1] = field.neg(known[-1])
+        return [self._place_words(group, words, BITS) for group, words in zip(self.groups, known, strict=True)]
+
+    @property
+    def summand_count(self) -> int:
+        return len(self.groups)
+
+    def known(self, at: Scope, x: Arithmetic, function: Function, count: int) -> Step[list[Arithmetic]]:
+        known = self._by_group((yield from self._divided(at, x)))
+        found = []
+        for number, (group, words) in enumerate(zip(self.groups, known, strict=True)):
+            if group in self.mine:
+                values = field.encode_signed(values_of(function, words, number, count))
+            else:
+                values = self.session.blank((count, *x.shape))
+            found.append(self._place(group, values))
+        return found
+
+    def known_dot(self, at: Scope, x: Arithmetic, function: Function, count: int, shift: int = 0) -> Step[Arithmetic]:
+        yield from ()
+        raise InternalError(f"{self.name} divides values into {self.summand_count} summands, not two")
+
+    # -- truncation ----------------------------------------------------------------------------------------------------
+
+    @property
+    def truncation_error(self) -> float:
+        return summed_truncation.error(self.summand_count)
+
+    @property
+    def truncation_offsets(self) -> tuple[int, int]:
+        return summed_truncation.offsets(self.summand_count)
+
+    def truncate(self, at: Scope, x: Arithmetic, shift: int) -> Step[Arithmetic]:
+        return (yield from summed_truncation.truncate(self, at, x, shift))
+
+    # -- conversions and shuffles --------------------------------------------------------------------------------------
+
+    def to_arithmetic(self, at: Scope, b: Boolean) -> Step[Arithmetic]:
+        known = self._by_group([part.astype(np.uint64) for part in b.parts])
+        level = [self._place(group, bits) for group, bits in zip(self.groups, known, strict=True)]
+        while len(level) > 1:
+            level = yield from self._halved(at.child(f"of {len(level)}"), level)
+        return level[0]
+
+    def _halved(self, at: Scope, bits: list[Arithmetic]) -> Step[list[Arithmetic]]:
+        """Exclusive or of every two numbers 0 or 1, all in one product."""
+        pairs = list(zip(bits[::2], bits[1::2], strict=False))
+        left, right = (concatenate([pair[k].map(lambda part: part[None]) for pair in pairs], 0) for k in (0, 1))
+        both = yield from self.mul(at, left, right)
+        merged = self.sub(self.add(left, right), self.scale(both, 2))
+        rows = [merged.map(lambda part, k=k: part[k]) for k in range(len(pairs))]  # type: ignore[misc]
+        return rows + bits[2 * len(pairs) :]
+
+    def shuffle(self, at: Scope, columns: Sequence[Share]) -> Step[list[Share]]:
+        return (yield from network_shuffle.shuffle(self, at, columns, self.groups, self._bits_of, self._numbers_of))
+
+    def _bits_of(self, at: Scope, group: Group, bits: npt.NDArray[np.uint8]) -> Step[Boolean]:
+        yield from ()
+        return self._place_words(group, bits, 1)
+
+    def _numbers_of(self, at: Scope, group: Group, bits: npt.NDArray[np.uint8]) -> Step[Arithmetic]:
+        yield from ()
+        return self._place(group, bits.astype(np.uint64))

@@ -1,0 +1,242 @@
+"""From noted products to one claim about an inner product over E: the first level of the verification."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import reduce
+from typing import NamedTuple
+
+import numpy as np
+
+from quorate.kernels.ghost import contiguous
+from quorate.protocols.verification import cube
+from quorate.protocols.verification.domain import Array, Domain
+from quorate.protocols.verification.scheme import Inner, Matrix, Note, Parts, Products, Scheme, Zeros
+
+__all__ = ["Claim", "First", "Gathered"]
+
+SMALL = 1 << 13
+"""Notes of fewer items are put together before they are cut into blocks."""
+MULTIPLE = 8
+"""Blocks of the first level have a multiple of so many items."""
+
+
+class Claim(NamedTuple):
+    """The inner product of left and right (count, *tail) is `value` (*tail); all shared."""
+
+    left: Parts
+    right: Parts
+    value: Parts
+
+    @property
+    def count(self) -> int:
+        """Length of the vectors."""
+        return len(self.left[0])
+
+
+class Batch(NamedTuple):
+    """Products of blocks (2**nu, m) of items. `z` are blocks too, or the (rows,) sums of `repeat` positions each."""
+
+    x: Parts
+    y: Parts
+    z: Parts
+    repeat: int
+
+    @property
+    def items(self) -> int:
+        """Items of a block."""
+        return self.x[0].shape[1]
+
+    @property
+    def weights(self) -> int:
+        """Weights to draw for them."""
+        return self.items // self.repeat if self.repeat else self.items
+
+
+class Group(NamedTuple):
+    """Batches that share one polynomial H: blocks for nu variables, corners with weights of their own or all alike."""
+
+    nu: int
+    batches: list[Batch]
+    alike: bool
+
+
+class Gathered:
+    """All notes of a check, cut into blocks. `coins`: how many challenges the first level wants, array by array."""
+
+    def __init__(self, scheme: Scheme, notes: Sequence[Note]) -> None:
+        self.domain = scheme.domain
+        self.zeros = [_of(self.domain, note.x, 0) for note in notes if isinstance(note, Zeros)]
+        self.matrices = [note for note in notes if isinstance(note, Matrix)]
+        products = [_product_items(self.domain, note) for note in notes if isinstance(note, Products)]
+        self.groups = [self._products(products)] if products else []
+        self.groups += self._rows([note for note in notes if isinstance(note, Inner)])
+        self.coins = [len(parts[0]) for parts in self.zeros]
+        self.coins += [size for note in self.matrices for size in (note.z[0].shape[0], note.z[0].shape[1])]
+        for group in self.groups:
+            self.coins += [*([] if group.alike else [1 << group.nu]), *(batch.weights for batch in group.batches)]
+
+    def _products(self, products: list[tuple[Parts, Parts, Parts]]) -> Group:
+        nu = self.domain.variables(sum(len(x[0]) for x, _, _ in products), first=True)
+        small = [entry for entry in products if len(entry[0][0]) < SMALL]
+        large = [entry for entry in products if len(entry[0][0]) >= SMALL]
+        if small:
+            sides = [tuple(map(np.concatenate, zip(*side, strict=True))) for side in zip(*small, strict=True)]
+            large.append((sides[0], sides[1], sides[2]))
+        batches = [Batch(*(_blocks(side, nu) for side in entry), repeat=0) for entry in large]
+        return Group(nu, batches, alike=False)
+
+    def _rows(self, notes: list[Inner]) -> list[Group]:
+        groups: dict[int, list[Batch]] = {}
+        for note in notes:
+            rows, length = note.x[0].shape
+            nu = min(self.domain.variables(rows * length, first=True), max(1, length.bit_length() - 1))
+            x, y = (tuple(_row_blocks(part, nu) for part in side) for side in (note.x, note.y))
+            groups.setdefault(nu, []).append(Batch(x, y, note.z, repeat=x[0].shape[1] // rows))
+        return [Group(nu, groups[nu], alike=True) for nu in sorted(groups)]
+
+
+def _of(domain: Domain, parts: Parts, width: int) -> Parts:
+    return tuple(domain.items(part, width) for part in parts)
+
+
+def _product_items(domain: Domain, note: Products) -> tuple[Parts, Parts, Parts]:
+    return _of(domain, note.x, note.width), _of(domain, note.y, note.width), _of(domain, note.z, note.width)
+
+
+def _blocks(side: Parts, nu: int) -> Parts:
+    return tuple(cube.blocks_of(part, nu, MULTIPLE) for part in side)
+
+
+def _row_blocks(part: Array, nu: int) -> Array:
+    """Rows (m, k) as blocks (2**nu, m * k'), where every row is cut into 2**nu pieces of length k', a multiple of 8."""
+    rows, length = part.shape
+    piece = -(-length // (MULTIPLE << nu)) * MULTIPLE
+    missing = (piece << nu) - length
+    if missing:
+        part = np.concatenate([part, np.zeros_like(part, shape=(rows, missing))], axis=1)
+    pieces = np.moveaxis(part.reshape(rows, 1 << nu, piece), 1, 0)
+    return contiguous(pieces).reshape(1 << nu, rows * piece)  # type: ignore[no-any-return]
+
+
+class First:
+    """The first level, once its weights are known."""
+
+    def __init__(self, scheme: Scheme, gathered: Gathered, drawn: list[Array]) -> None:
+        self.scheme = scheme
+        self.domain = scheme.domain
+        self.groups = gathered.groups
+        weights = iter(drawn)
+        self.zeros = [self._weighed(parts, next(weights)) for parts in gathered.zeros]
+        self.matrices = [self._matrix(note, next(weights), next(weights)) for note in gathered.matrices]
+        self.rho: list[Array | None] = []
+        self.sigma: list[list[Array]] = []
+        for group in self.groups:
+            self.rho.append(None if group.alike else next(weights))
+            self.sigma.append([next(weights) for _ in group.batches])
+
+    @property
+    def empty(self) -> bool:
+        """Whether no products were noted at all."""
+        return not self.groups and not self.matrices
+
+    def _weighed(self, parts: Parts, weights: Array) -> Parts:
+        return tuple(self.domain.weigh(part[None], weights)[0] for part in parts)
+
+    def _matrix(self, note: Matrix, u: Array, v: Array) -> Claim:
+        """The claim that (u^T X) (Y v) = u^T Z v."""
+        left = tuple(self.domain.fold(contiguous(part), u) for part in note.x)
+        right = tuple(self.domain.fold(contiguous(part.T), v) for part in note.y)
+        rows = [self.domain.fold(contiguous(part), u) for part in note.z]
+        return Claim(left, right, cube.weighed(self.domain, tuple(rows), v))
+
+    # -- H -------------------------------------------------------------------------------------------------------------
+
+    def points(self) -> Array:
+        """Our sums of local products at the points of all groups, one group after the other."""
+        return np.concatenate([self._points(k) for k in range(len(self.groups))])
+
+    def _points(self, k: int) -> Array:
+        sums = []
+        for batch, sigma in zip(self.groups[k].batches, self.sigma[k], strict=True):
+            pairs = self.scheme.pairs(batch.x, batch.y, self.domain.base_add)
+            if not pairs:
+                blank = np.zeros_like(batch.x[0], shape=(3 ** self.groups[k].nu, *self.domain.tail), dtype=np.uint64)
+                return blank
+            sums.append(self.domain.points(pairs, _positions(sigma, batch)))
+        return reduce(self.domain.add, sums)
+
+    def _slices(self) -> list[slice]:
+        ends = np.cumsum([3**group.nu for group in self.groups]).tolist()
+        return [slice(end - 3**group.nu, end) for end, group in zip(ends, self.groups, strict=True)]
+
+    def differences(self, shared: Parts) -> list[Parts]:
+        """For every group the claimed sum less the weighted sum of H over the corners: sharings of zero."""
+        found = []
+        for k, place in enumerate(self._slices() if self.groups else []):
+            corners = [cube.corner_number(a, self.groups[k].nu) for a in range(1 << self.groups[k].nu)]
+            values = tuple(part[place][corners] for part in shared)
+            rho = self.rho[k]
+            if rho is None:
+                sums = tuple(cube.total(self.domain, value) for value in values)
+            else:
+                sums = cube.weighed(self.domain, values, rho)
+            found.append(tuple(map(self.domain.sub, self._claimed(k), sums)))
+        return found
+
+    def _claimed(self, k: int) -> Parts:
+        """The weighted sum of the noted results of a group."""
+        sums = []
+        for batch, sigma in zip(self.groups[k].batches, self.sigma[k], strict=True):
+            rho = self.rho[k]
+            if rho is None:
+                sums.append(self._weighed(batch.z, sigma))
+            else:
+                by_corner = tuple(self.domain.weigh(part, sigma) for part in batch.z)
+                sums.append(cube.weighed(self.domain, by_corner, rho))
+        return tuple(reduce(self.domain.add, parts) for parts in zip(*sums, strict=True))
+
+    # -- the next claim ------------------------------------------------------------------------------------------------
+
+    def folded(self, shared: Parts, tau: Array, gamma: Array) -> Claim:
+        """All groups at their points, and the matrix products: each weighed by its gamma, in one claim."""
+        found = list[Claim]()
+        start = 0
+        for k, place in enumerate(self._slices() if self.groups else []):
+            point = tau[start : start + self.groups[k].nu]
+            start += self.groups[k].nu
+            value = cube.weighed(
+                self.domain, tuple(part[place] for part in shared), cube.square_weights(self.domain, point)
+            )
+            found += self._folded(k, cube.line_weights(self.domain, point), gamma[k], value)
+        for claim in self.matrices:
+            scaled = tuple(self.domain.mul(part, gamma[-1]) for part in claim.left)
+            found.append(claim._replace(left=scaled, value=self._times(claim.value, gamma[-1])))
+        sides = [tuple(map(_joined, zip(*side, strict=True))) for side in zip(*(c[:2] for c in found), strict=True)]
+        value = tuple(reduce(self.domain.add, parts) for parts in zip(*(claim.value for claim in found), strict=True))
+        return Claim(sides[0], sides[1], value)
+
+    def _folded(self, k: int, lines: Array, gamma: Array, value: Parts) -> list[Claim]:
+        """The batches of a group; the first of them carries the group's number."""
+        zero = tuple(self.domain.sub(part, part) for part in value)
+        number = self._times(value, gamma)
+        scaled = self.domain.mul(lines, gamma)
+        found = []
+        for batch, sigma in zip(self.groups[k].batches, self.sigma[k], strict=True):
+            weights = _positions(sigma, batch)
+            left = tuple(self.domain.scale(self.domain.fold(part, scaled), weights) for part in batch.x)
+            right = tuple(self.domain.fold(part, lines) for part in batch.y)
+            found.append(Claim(left, right, zero if found else number))
+        return found
+
+    def _times(self, value: Parts, factor: Array) -> Parts:
+        return tuple(self.domain.mul(part[None], factor)[0] for part in value)
+
+
+def _positions(sigma: Array, batch: Batch) -> Array:
+    """The weights of the positions of a batch, where all positions of a row have one."""
+    return np.repeat(sigma, batch.repeat, axis=0) if batch.repeat else sigma
+
+
+def _joined(arrays: tuple[Array, ...]) -> Array:
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
