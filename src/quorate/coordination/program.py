@@ -15,20 +15,22 @@ import numpy.typing as npt
 from quorate.coordination.agreement import REHEARSAL, RUN, Statement, agree
 from quorate.coordination.roster import Roster, roster
 from quorate.coordination.spec import Spec
+from quorate.coordination.stock import Provision, Store, provide
 from quorate.crypto.entropy import Entropy, SystemEntropy
 from quorate.crypto.hashing import hex_digest
 from quorate.data.prepare import Prepared
+from quorate.engine.count import count
 from quorate.engine.exchange import Step
 from quorate.engine.names import Scope
 from quorate.engine.session import Session
-from quorate.errors import AgreementError, UserError
+from quorate.errors import AgreementError, IntegrityError, UserError
 from quorate.lang.execute import KEEP, STORED, Results, execute
 from quorate.lang.plan import Plan
 from quorate.protocols.base import Protocol
 from quorate.protocols.registry import make
 from quorate.sharing.share import Share
 
-__all__ = ["Job", "Outcome", "Stored", "check_plan", "raw_bounds", "session_program"]
+__all__ = ["Job", "Outcome", "Stored", "check_plan", "needs", "raw_bounds", "session_program"]
 
 Progress = Callable[[int, int], None]
 """(operations done, operations in all)."""
@@ -55,6 +57,7 @@ class Job:
         rows: row counts assumed when only counting; not used otherwise.
         certificates: participant -> pinned fingerprint; all must hold the same. Empty in a simulation.
         rehearsal: for a rehearsal, the rows of every input; `inputs` are made up then, and kept shares are not used.
+        store: tuples made beforehand; None: there are none, or they must not be used.
     """
 
     spec: Spec
@@ -67,6 +70,7 @@ class Job:
     certificates: Mapping[str, str] = field(default_factory=dict)
     rehearsal: Mapping[str, int] | None = None
     ident: str = ""
+    store: Store | None = None
 
     @property
     def roster(self) -> Roster:
@@ -112,27 +116,67 @@ def session_program(job: Job, session: Session, at: Scope) -> Step[Outcome]:
         AgreementError: see `agree`; or an input has a number of rows that the spec forbids.
         UserError: ranges do not fit the protocol with these row counts.
     """
-    who, plan = job.roster, job.plan
+    who = job.roster
     names = tuple(item.name for item in job.spec.inputs)
     rows, commitments = yield from agree(session, at.child("agreement"), who, names, _statement(job))
     rows = dict(job.rows) if session.counting else _allowed(job.spec, rows)
     protocol = make(job.spec.protocol.name, session, job.spec.threshold)
-    yield from protocol.setup(at.child("setup"))
+    taken = yield from _provision(job, session, at.child("stock"), protocol, rows)
     try:
-        results: Results = yield from execute(
-            plan.bind(rows),
-            protocol,
-            at.child("plan"),
-            inputs={(name, column): raw for name, item in job.inputs.items() for column, raw in item.columns.items()},
-            owners={name: who.owners.get(name, STORED) for name in names},
-            stored=dict(job.stored.shares) if job.rehearsal is None else _made_up(job, protocol),
-            outputs=_destinations(job.spec, who),
-            bounds=raw_bounds(job.spec),
-            progress=job.progress,
-        )
+        yield from protocol.setup(at.child("setup"))
+        if protocol.supply is not None:
+            for kind, parts in taken.tuples.items():
+                protocol.supply.stock.put(kind, parts)
+        results = yield from _computation(job, protocol, at.child("plan"), rows)
+    except IntegrityError:
+        if job.store is not None and taken.generation:
+            job.store.destroy("a check against cheating failed", taken.generation)
+        raise
     finally:
         session.erase()
+        if protocol.supply is not None:
+            protocol.supply.stock.clear()
     return Outcome(results.values, results.kept, rows, commitments, tuple(session.findings))
+
+
+def _computation(job: Job, protocol: Protocol, at: Scope, rows: dict[str, int]) -> Step[Results]:
+    names = [item.name for item in job.spec.inputs]
+    return execute(
+        job.plan.bind(rows),
+        protocol,
+        at,
+        inputs={(name, column): raw for name, item in job.inputs.items() for column, raw in item.columns.items()},
+        owners={name: job.roster.owners.get(name, STORED) for name in names},
+        stored=dict(job.stored.shares) if job.rehearsal is None else _made_up(job, protocol),
+        outputs=_destinations(job.spec, job.roster),
+        bounds=raw_bounds(job.spec),
+        progress=None if protocol.session.counting else job.progress,
+    )
+
+
+def _provision(job: Job, session: Session, at: Scope, protocol: Protocol, rows: dict[str, int]) -> Step[Provision]:
+    """What we take along of what is in stock; the secrets under which it was made become those of the session."""
+    if protocol.supply is None:
+        return Provision()
+    taken = yield from provide(session, at, protocol, job.store, lambda: needs(job.spec, job.plan, rows), job.ident)
+    session.stock_keys = taken.secrets
+    return taken
+
+
+def needs(spec: Spec, plan: Plan, rows: Mapping[str, int]) -> dict[str, int]:
+    """How many tuples of each kind a session uses up, found by counting; nothing if the parties make none."""
+    job = Job(spec, plan, 0, rows=rows)
+    session = job.session(counting=True)
+    protocol = make(spec.protocol.name, session, spec.threshold)
+    if protocol.supply is None:
+        return {}
+
+    def program(at: Scope) -> Step[None]:
+        yield from protocol.setup(at.child("setup"))
+        yield from _computation(job, protocol, at.child("plan"), dict(rows))
+
+    count(program(Scope.root()))
+    return dict(sorted(protocol.supply.used.items()))
 
 
 def _allowed(spec: Spec, rows: dict[str, int]) -> dict[str, int]:
