@@ -1,6 +1,7 @@
 """The program that measures a workload: all repetitions in one session, between synchronisations of all parties.
 
-The time of a repetition is that between two barriers, on the slowest party.
+The time of a repetition is that between two barriers, on the slowest party; the checks of malicious protocols that are
+put off until something is opened are part of it.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ def measured(p: Protocol, at: Scope, workload: Workload, size: int, repeats: int
         InternalError: the result is wrong (its first rows are opened to all parties at the end).
     """
     operands = yield from workload.operands(p, at.child("operands"), size)
+    yield from p.checked()
     seconds: list[float] = []
     result: Any = None
     busy = 0.0
@@ -50,6 +52,7 @@ def measured(p: Protocol, at: Scope, workload: Workload, size: int, repeats: int
         yield from _barrier(p, here.child("start"))
         start = time.perf_counter()
         result = yield from workload.work(p, here.child("work"), size, operands)
+        yield from p.checked()
         yield from _barrier(p, here.child("end"))
         seconds.append(time.perf_counter() - start)
         if not k:
@@ -63,6 +66,7 @@ def measured(p: Protocol, at: Scope, workload: Workload, size: int, repeats: int
 def once(p: Protocol, at: Scope, workload: Workload, size: int) -> Step[None]:
     """One repetition with its final barrier, on operands without content: for counting and predicting."""
     yield from workload.work(p, at.child("work"), size, workload.blanks(p, size))
+    yield from p.checked()
     yield from _barrier(p, at.child("end"))
 
 
