@@ -27,6 +27,7 @@ __all__ = [
     "odds",
     "scaled",
     "shift_left",
+    "shift_right",
     "splat",
     "spread_bits",
     "store",
@@ -129,6 +130,13 @@ def _shift_left(typing: Any, value: Any, by: Any) -> Any:
     return _lanes(_lanes, types.uint64), generate
 
 
+def _shift_right(typing: Any, value: Any, by: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.lshr(args[0], _everywhere(builder, args[1]))
+
+    return _lanes(_lanes, types.uint64), generate
+
+
 def _octets_of(pattern: Callable[[int], int]) -> Callable[[Any, Any, Any], Any]:
     """64 of the 128 bytes of two values: byte k of the result is byte pattern(k)."""
     places = ir.Constant(ir.VectorType(_INDEX, 8 * WIDTH), [pattern(k) for k in range(8 * WIDTH)])
@@ -186,6 +194,8 @@ spread_bits = cast(Callable[[Any], Lanes], intrinsic(_spread_bits))
 """``spread_bits(word)``: 64 bytes, all ones where the uint64 word has a one."""
 shift_left = cast(Callable[[Lanes, Any], Lanes], intrinsic(_shift_left))
 """``shift_left(lanes, by)``: every uint64 shifted by the same number of bits."""
+shift_right = cast(Callable[[Lanes, Any], Lanes], intrinsic(_shift_right))
+"""``shift_right(lanes, by)``: likewise to the right, without sign."""
 evens = cast(Callable[[Lanes, Lanes], Lanes], intrinsic(_octets_of(lambda k: 2 * k)))
 """``evens(a, b)``: bytes 0, 2, 4, ... of a, then those of b."""
 odds = cast(Callable[[Lanes, Lanes], Lanes], intrinsic(_octets_of(lambda k: 2 * k + 1)))

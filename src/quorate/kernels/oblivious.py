@@ -27,7 +27,7 @@ def fold_leaves(leaves: Words, out_sum: Words, out_planes: Words) -> None:
     """
     if leaves.shape[0] != 1 << out_planes.shape[0] or leaves.shape[1] % WORDS or out_sum.shape != leaves.shape[1:]:
         raise InternalError(f"fold_leaves: {leaves.shape}, {out_sum.shape}, {out_planes.shape} do not fit")
-    _fold(out_sum, out_planes, leaves)
+    (_fold_sixteen if len(leaves) == 16 else _fold)(out_sum, out_planes, leaves)
 
 
 def correct(planes: Words, correction: Words, digit: int) -> None:
@@ -37,13 +37,11 @@ def correct(planes: Words, correction: Words, digit: int) -> None:
             np.bitwise_xor(planes[bit], correction, out=planes[bit])
 
 
-def interleave(planes: Words) -> Words:
-    """128 columns of 64 n bits, (128, n) words, as rows of 128 bits: (64 n, 2)."""
-    if planes.ndim != 2 or planes.shape[0] != _COLUMNS:
-        raise InternalError(f"interleave: {planes.shape} are not 128 columns")
-    out = np.empty((64 * planes.shape[1], 2), np.uint64)
+def interleave(planes: Words, out: Words) -> None:
+    """128 columns of at most 64 n bits, (128, n) words, as rows of 128 bits: as many as `out` (rows, 2) takes."""
+    if planes.ndim != 2 or planes.shape[0] != _COLUMNS or out.shape[1:] != (2,) or len(out) > 64 * planes.shape[1]:
+        raise InternalError(f"interleave: {planes.shape} are not 128 columns for {out.shape} rows")
     _interleave(out, planes)
-    return out
 
 
 def hash_columns(columns: Words, coefficients: Words) -> Words:
@@ -95,42 +93,86 @@ def _fold(out_sum: Words, out_planes: Words, leaves: Words) -> None:
 
 
 @device
-def _swap(block: Words, distance: int, mask: Any) -> None:
-    """One step of the transposition of 64 x 64 bits, for eight blocks at once."""
-    shift = np.uint64(distance)
-    for start in range(0, 64, 2 * distance):
-        for row in range(start, start + distance):
-            for lane in range(WORDS):
-                a, b = block[row, lane], block[row + distance, lane]
-                t = ((a >> shift) ^ b) & mask
-                block[row, lane] = a ^ (t << shift)
-                block[row + distance, lane] = b ^ t
+def _four(leaves: Words, first: int, step: int, i: int) -> tuple[Any, Any, Any]:
+    """Of four leaves: the sum of all, of numbers 1 and 3, of numbers 2 and 3."""
+    xor, at = _simd.bit_xor, first * step + i
+    one, three = _simd.load(leaves, at + step), _simd.load(leaves, at + 3 * step)
+    upper = xor(_simd.load(leaves, at + 2 * step), three)
+    return xor(xor(_simd.load(leaves, at), one), upper), xor(one, three), upper
+
+
+@kernel(dtype=np.uint64)
+def _fold_sixteen(out_sum: Words, out_planes: Words, leaves: Words) -> None:
+    """As `_fold` for k = 4, without intermediate values in memory."""
+    xor, n = _simd.bit_xor, leaves.shape[1]
+    for i in range(0, n, WORDS):
+        sum0, one0, two0 = _four(leaves, 0, n, i)
+        sum1, one1, two1 = _four(leaves, 4, n, i)
+        sum2, one2, two2 = _four(leaves, 8, n, i)
+        sum3, one3, two3 = _four(leaves, 12, n, i)
+        upper = xor(sum2, sum3)
+        _simd.store(out_planes, i, xor(xor(one0, one1), xor(one2, one3)))
+        _simd.store(out_planes, n + i, xor(xor(two0, two1), xor(two2, two3)))
+        _simd.store(out_planes, 2 * n + i, xor(sum1, sum3))
+        _simd.store(out_planes, 3 * n + i, upper)
+        _simd.store(out_sum, i, xor(xor(sum0, sum1), upper))
+
+
+@device
+def _swapped(a: Any, b: Any, shift: Any, mask: Any) -> tuple[Any, Any]:
+    """Exchange the high bits of every group in a with the low bits of those in b."""
+    t = _simd.bit_and(_simd.bit_xor(_simd.shift_right(a, shift), b), mask)
+    return _simd.bit_xor(a, _simd.shift_left(t, shift)), _simd.bit_xor(b, t)
+
+
+@device
+def _two_steps(block: Words, far: int, far_mask: Any, near_mask: Any) -> None:
+    """Two steps of the transposition of 64 x 64 bits, eight blocks at once: distances far and far / 2."""
+    near = far // 2
+    outer, inner = np.uint64(far), np.uint64(near)
+    far_lanes, near_lanes = _simd.splat(far_mask), _simd.splat(near_mask)
+    for start in range(0, 64, 2 * far):
+        for row in range(start, start + near):
+            p, q = row * WORDS, near * WORDS
+            a, b = _simd.load(block, p), _simd.load(block, p + q)
+            c, d = _simd.load(block, p + 2 * q), _simd.load(block, p + 3 * q)
+            a, c = _swapped(a, c, outer, far_lanes)
+            b, d = _swapped(b, d, outer, far_lanes)
+            a, b = _swapped(a, b, inner, near_lanes)
+            c, d = _swapped(c, d, inner, near_lanes)
+            _simd.store(block, p, a)
+            _simd.store(block, p + q, b)
+            _simd.store(block, p + 2 * q, c)
+            _simd.store(block, p + 3 * q, d)
 
 
 @device
 def _transpose(block: Words) -> None:
-    _swap(block, 32, np.uint64(0x00000000FFFFFFFF))
-    _swap(block, 16, np.uint64(0x0000FFFF0000FFFF))
-    _swap(block, 8, np.uint64(0x00FF00FF00FF00FF))
-    _swap(block, 4, np.uint64(0x0F0F0F0F0F0F0F0F))
-    _swap(block, 2, np.uint64(0x3333333333333333))
-    _swap(block, 1, np.uint64(0x5555555555555555))
+    _two_steps(block, 32, np.uint64(0x00000000FFFFFFFF), np.uint64(0x0000FFFF0000FFFF))
+    _two_steps(block, 8, np.uint64(0x00FF00FF00FF00FF), np.uint64(0x0F0F0F0F0F0F0F0F))
+    _two_steps(block, 2, np.uint64(0x3333333333333333), np.uint64(0x5555555555555555))
 
 
 @kernel(dtype=np.uint64)
 def _interleave(out: Words, planes: Words) -> None:
-    n = planes.shape[1]
-    block = np.empty((64, WORDS), np.uint64)
+    n, rows = planes.shape[1], out.shape[0]
+    low, high = np.empty((64, WORDS), np.uint64), np.empty((64, WORDS), np.uint64)
     for i in range(0, n, WORDS):
         width = min(WORDS, n - i)
-        for half in range(2):
+        if width == WORDS:
+            for row in range(64):
+                _simd.store(low, row * WORDS, _simd.load(planes, row * n + i))
+                _simd.store(high, row * WORDS, _simd.load(planes, (64 + row) * n + i))
+        else:
             for row in range(64):
                 for lane in range(width):
-                    block[row, lane] = planes[64 * half + row, i + lane]
-            _transpose(block)
-            for lane in range(width):
-                for row in range(64):
-                    out[64 * (i + lane) + row, half] = block[row, lane]
+                    low[row, lane], high[row, lane] = planes[row, i + lane], planes[64 + row, i + lane]
+        _transpose(low)
+        _transpose(high)
+        for lane in range(width):
+            at = 64 * (i + lane)
+            for row in range(min(64, max(rows - at, 0))):
+                out[at + row, 0], out[at + row, 1] = low[row, lane], high[row, lane]
 
 
 @kernel(dtype=np.uint64)

@@ -48,7 +48,7 @@ __all__ = ["BITS", "Cot", "CotBatch"]
 Array = npt.NDArray[Any]
 BITS = 128
 DIGIT = 4  # bits: a few bytes per OT, without much more to expand
-TILE = 1 << 12  # words at a time: the leaves of one digit fit into the cache
+TILE = 6136  # words at a time: the leaves of a digit fit into the cache, and columns do not share its lines
 DIGEST = 32
 _LANES = 8
 
@@ -229,5 +229,10 @@ def _digest(hashed: Array) -> Array:
 
 
 def _rows(tiles: list[Array], count: int) -> Array:
-    rows = [oblivious.interleave(planes) for planes in tiles]
-    return (np.concatenate(rows) if rows else np.empty((0, 2), np.uint64))[:count]
+    rows = np.empty((count, 2), np.uint64)
+    start = 0
+    for planes in tiles:
+        stop = min(count, start + 64 * planes.shape[1])
+        oblivious.interleave(planes, rows[start:stop])
+        start = stop
+    return rows

@@ -1,0 +1,186 @@
+"""Sources of correlated randomness: correlations, costs, and what becomes of cheaters."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+import pytest
+
+from quorate.errors import IntegrityError, InternalError
+from quorate.kernels.ghost import is_ghost
+from quorate.preprocessing.cot import Cot
+from quorate.preprocessing.vole import FieldVole, RingVole
+from quorate.testing.correlation_conformance import check_cots, check_voles, integers, run_source
+
+P = 2**61 - 1
+SOURCES = {"cot": Cot, "field": FieldVole, "ring": RingVole}
+
+
+def test_correlated_ots() -> None:
+    check_cots(Cot)
+
+
+def test_correlated_ots_across_tiles() -> None:
+    check_cots(Cot, (64 * 6136 - 64, 64 * 6136 + 1, 500_000), seed=2)
+
+
+@pytest.mark.parametrize("security", [40, 64, 80])
+def test_correlated_ots_at_other_security(security: int) -> None:
+    check_cots(Cot, (1, 100), security=security)
+
+
+def test_unchecked_ots() -> None:
+    check_cots(partial(Cot, checked=False))
+
+
+@pytest.mark.parametrize("security", [40, 64])
+def test_field_vole(security: int) -> None:
+    check_voles(FieldVole, P, security=security)
+
+
+@pytest.mark.parametrize("security", [40, 64])
+def test_ring_vole(security: int) -> None:
+    check_voles(RingVole, 2**128, security=security)
+
+
+@pytest.mark.parametrize(("source", "modulus"), [(FieldVole, P), (RingVole, 2**128)])
+def test_vole_across_tiles(source, modulus) -> None:
+    check_voles(source, modulus, (4095, 4097, 9000), seed=3)
+
+
+def test_delta_is_kept() -> None:
+    def with_delta(session, sender, receiver):
+        return Cot(session, sender, receiver, np.array([5, 6], np.uint64) if session.me == sender else None)
+
+    check_cots(with_delta, (100,))
+    made = run_source(with_delta, (1,))[0].result
+    assert made.deltas[0].tolist() == [5, 6]
+    assert is_ghost(made.deltas[1])
+
+
+@pytest.mark.parametrize("delta", [0, 1, P - 1])
+def test_extreme_secrets_of_the_field(delta: int) -> None:
+    check_voles(partial(FieldVole, delta=delta), P, (50,))
+
+
+@pytest.mark.parametrize("delta", [0, 1, 2**64 - 1])
+def test_extreme_secrets_of_the_ring(delta: int) -> None:
+    check_voles(partial(RingVole, delta=delta), 2**128, (50,))
+
+
+@pytest.mark.parametrize("delta", [P, 2**64 - 1, -1])
+def test_secrets_out_of_range(delta: int) -> None:
+    with pytest.raises(InternalError, match="out of range"):
+        run_source(partial(FieldVole, delta=delta), ())
+
+
+def test_what_one_does_not_know_is_a_ghost() -> None:
+    parties = run_source(Cot, (10,))
+    sender, receiver, outsider = (party.result.batches[0][0] for party in parties)
+    assert is_ghost(sender.bits)
+    assert is_ghost(sender.t)
+    assert is_ghost(receiver.q)
+    assert all(is_ghost(array) for array in (outsider.q, outsider.bits, outsider.t))
+
+
+def flip(message: int, at: float, bit: int = 0):
+    """Flip one bit of the message with that number from participant 1 to 0."""
+    seen = 0
+
+    def intercept(sender, receiver, name, body):
+        nonlocal seen
+        if (sender, receiver) != (1, 0):
+            return body
+        seen += 1
+        if seen - 1 != message:
+            return body
+        changed = bytearray(body)
+        changed[int(at * (len(body) - 1))] ^= 1 << bit
+        return bytes(changed)
+
+    return intercept
+
+
+def one_way(source, session, sender, receiver):
+    """The pair 0 -> 1 only: the other direction is idle, so that it is clear whom a message belongs to."""
+    return source(session, 0, 1) if sender == 0 else Idle()
+
+
+class Idle:
+    delta = None
+
+    def setup(self, at):
+        return
+        yield
+
+    def extend(self, at, count):
+        return
+        yield
+
+
+@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize("at", [0.0, 0.21, 0.41])  # low words: the high ones of high digits have no meaning
+@pytest.mark.parametrize("message", [1, 2])
+def test_an_altered_message_of_the_receiver_is_noticed(source: str, at: float, message: int) -> None:
+    """Message 0 answers base OTs, 1 holds corrections, 2 the proof. A flip in the corrections of one digit goes
+    unnoticed exactly when it is multiplied by a digit of 0, so the secret has none."""
+    kind = {"cot": np.array([2**64 - 1] * 2, np.uint64), "field": P - 1, "ring": 2**64 - 1}[source]
+    maker = partial(one_way, partial(SOURCES[source], delta=kind))
+    with pytest.raises(IntegrityError, match=r"extend 0 0: the check .* failed: peer 1 .* nothing was opened"):
+        run_source(maker, (200,), intercept=flip(message, at))
+
+
+@pytest.mark.parametrize("at", [0.0, 0.2, 0.5, 0.9, 1.0])
+def test_altered_trees_are_noticed_or_harmless(at: float) -> None:
+    """The owner of the trees sends points, sums, hashes and a digest: whatever the receiver of them uses is checked."""
+    maker = partial(one_way, Cot)
+    try:
+        made = run_source(maker, (200,), intercept=flip(0, at))
+    except IntegrityError:
+        return
+    sent, got = (made[me].result.batches[0][0] for me in (0, 1))
+    delta = made[0].result.deltas[0]
+    assert np.array_equal(got.t, sent.q ^ got.bits.astype(np.uint64)[:, None] * delta)
+
+
+def test_a_guess_of_a_digit_is_noticed_if_it_is_wrong() -> None:
+    """A receiver that uses other bits for one digit passes only if it knows that digit: here digit 1 is 0 or not."""
+    for digit, passes in ((0, True), (9, False)):
+        delta = np.array([0x1234567890ABCD0F | digit << 4, 77], np.uint64)
+        seen: list[int] = []
+
+        def intercept(sender, receiver, name, body, seen=seen):
+            if (sender, receiver) == (1, 0):
+                seen.append(1)
+                if len(seen) == 2:
+                    return bytes([body[0] ^ 1]) + body[1:]
+            return body
+
+        maker = partial(one_way, partial(Cot, delta=delta))
+        if passes:
+            run_source(maker, (64,), intercept=intercept)
+        else:
+            with pytest.raises(IntegrityError):
+                run_source(maker, (64,), intercept=intercept)
+
+
+def test_a_cheating_sender_learns_nothing_from_the_check() -> None:
+    """The sender chooses the combination; what it sees of u is hidden by elements that are thrown away."""
+    shown = []
+
+    def intercept(sender, receiver, name, body):
+        if (sender, receiver) == (0, 1) and len(body) == 16:
+            return bytes(16)  # always the same combination
+        if (sender, receiver) == (1, 0) and len(body) == 40:
+            shown.append(body[:8])
+        return body
+
+    for seed in range(3):
+        with pytest.raises(IntegrityError):
+            run_source(partial(one_way, Cot), (64,), seed=seed, intercept=intercept)
+    assert len(set(shown)) == 3
+
+
+def test_numbers_of_the_ring_are_pairs() -> None:
+    assert integers(np.array([[1, 1]], np.uint64)) == [2**64 + 1]
