@@ -11,7 +11,6 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from llvmlite import binding, ir
-from numba import types
 from numba.extending import intrinsic
 
 from quorate.kernels._simd import WIDTH, Lanes, _lanes
@@ -118,7 +117,7 @@ def _pairs(typing: Any, a: Any, b: Any) -> Any:
 
 
 def products(way: str) -> tuple[Callable[[Lanes, Lanes], Lanes], ...]:
-    """(low_low, high_high, high_low) computed in one of the ways; for tests of those that this machine would not use."""
+    """(low_low, high_high, high_low) in one of the ways; for tests of those that this machine would not use."""
     return tuple(cast(Callable[[Lanes, Lanes], Lanes], intrinsic(_product(h, way))) for h in (0x00, 0x11, 0x01))
 
 

@@ -1,7 +1,7 @@
-"""The field of 2**64 elements, GF(2)[x] / (x^64 + x^4 + x^3 + x + 1): uint64 arrays, bit k being the coefficient of x^k.
+"""The field of 2**64 elements, GF(2)[x] / (x^64 + x^4 + x^3 + x + 1): uint64 arrays, bit k stands for x^k.
 
-Addition is exclusive or. `bit_points` and `bit_fold` start from words of 64 bits, each bit being an element 0 or 1. With a
-ghost among the arguments nothing is computed and a ghost returned.
+Addition is exclusive or. `bit_points` and `bit_fold` start from words of 64 bits, each bit being an element 0 or 1.
+With a ghost among the arguments nothing is computed and a ghost returned.
 """
 
 from __future__ import annotations
@@ -97,8 +97,8 @@ def bit_points(xa: Words, xb: Words, ya: Words, ys: Words, weights: Words) -> Wo
     if is_ghost(xa, xb, ya, ys, weights):
         return ghost(3**nu, np.uint64)
     out = np.zeros(8 * 3**nu, np.uint64)
-    flat = [contiguous(x).reshape(-1) for x in (xa, xb, ya, ys)]
-    _bit_points(out, *flat, contiguous(weights), np.empty((4, hypercube.room(nu, 8)), np.uint64), nu)
+    a, b, c, s = (contiguous(x).reshape(-1) for x in (xa, xb, ya, ys))
+    _bit_points(out, a, b, c, s, contiguous(weights), np.empty((4, hypercube.room(nu, 8)), np.uint64), nu)
     return _totals(out, 8)
 
 
@@ -131,12 +131,12 @@ def _totals(sums: Words, lanes: int) -> Words:
     """Elements from 128-bit sums, of which so many lanes belong to one element."""
     out = np.empty(sums.size, np.uint64)
     _reduced_pairs(out, sums)
-    return np.bitwise_xor.reduce(out.reshape(-1, lanes), axis=1)
+    return np.asarray(np.bitwise_xor.reduce(out.reshape(-1, lanes), axis=1))
 
 
 def _variables(positions: int, *arrays: Words) -> int:
     """nu, if all these are (2**nu, positions) and positions are a multiple of 8."""
-    nu = arrays[0].shape[0].bit_length() - 1
+    nu = int(arrays[0].shape[0]).bit_length() - 1
     if positions % 8 or nu < 1 or any(x.shape != (1 << nu, positions) for x in arrays):
         raise InternalError(f"{[x.shape for x in arrays]} words are not 2**nu blocks of {positions} positions")
     return nu

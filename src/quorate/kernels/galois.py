@@ -54,7 +54,7 @@ def fold(blocks: Words, factors: Words) -> Words:
         raise InternalError(f"blocks of shape {blocks.shape} and factors of shape {factors.shape}")
     if is_ghost(blocks, factors):
         return ghost(blocks.shape[1:], np.uint64)
-    out = ring.matmul(contiguous(blocks[0]), _matrix(factors[0]))
+    out: Words = ring.matmul(contiguous(blocks[0]), _matrix(factors[0]))
     for block, factor in zip(blocks[1:], factors[1:], strict=True):
         ring.matmul(contiguous(block), _matrix(factor), out=out, accumulate=True)
     return out
@@ -93,11 +93,9 @@ def weighed_points(xa: Words, xb: Words, ya: Words, ys: Words, flags: Array) -> 
     if is_ghost(xa, xb, ya, ys, flags):
         return ghost((3**nu, DEGREE), np.uint64)
     out = np.zeros((3**nu, DEGREE), np.uint64)
-    flat = [contiguous(x).reshape(-1) for x in (xa, xb, ya, ys)]
-    rooms = np.empty((4, hypercube.room(nu, 8)), np.uint64)
-    _weighed_points(
-        out.reshape(-1), *flat, contiguous(flags).reshape(-1), rooms, np.empty(3**nu * _TILE, np.uint64), nu
-    )
+    a, b, c, s = (contiguous(x).reshape(-1) for x in (xa, xb, ya, ys))
+    rooms, tile = np.empty((4, hypercube.room(nu, 8)), np.uint64), np.empty(3**nu * _TILE, np.uint64)
+    _weighed_points(out.reshape(-1), a, b, c, s, contiguous(flags).reshape(-1), rooms, tile, nu)
     return out
 
 
@@ -132,7 +130,7 @@ def _matrix(by: Words) -> Words:
 
 def _collected(sums: Words) -> Words:
     """From sums of which number r is to be moved by r places: (8, n, 96) to (n, 96)."""
-    total = sums[0].copy()
+    total: Words = sums[0].copy()
     for r in range(1, 8):
         total[:, r:] += sums[r, :, :-r]
     return total

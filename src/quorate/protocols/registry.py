@@ -25,6 +25,7 @@ PLUG_INS = "quorate.protocols"
 PROTOCOLS = {
     "clear": "quorate.protocols.clear:Clear",
     "rep3": "quorate.protocols.rep3:Rep3",
+    "rep3_malicious": "quorate.protocols.rep3_malicious:Rep3Malicious",
     "shamir": "quorate.protocols.shamir:Shamir",
     "shamir_malicious": "quorate.protocols.shamir_malicious:ShamirMalicious",
     "semi2k": "quorate.protocols.semi2k:Semi2k",

@@ -38,7 +38,7 @@ from quorate.kernels.ghost import contiguous
 from quorate.protocols import known, rep3_shuffle, rep3_signs, signs
 from quorate.protocols.base import Bilinear, Function, Integers
 from quorate.protocols.groups import SUM, XOR, Group, total
-from quorate.protocols.local import check_full_words, check_injected, check_shapes, public_words, ring_words, rows_of
+from quorate.protocols.local import check_full_words, check_injected, check_shapes, ring_words, rows_of
 from quorate.protocols.rep3_parts import Pair, Rep3Parts
 from quorate.sharing import replicated, wire
 from quorate.sharing.share import Arithmetic, Boolean, Share
@@ -114,22 +114,6 @@ class Rep3(Rep3Parts):
     def _arriving(self, like: Array) -> Array:
         """A buffer for a part that is opened to this participant."""
         return self.session.tuple_blank(like.shape, like.dtype)
-
-    # -- local ---------------------------------------------------------------------------------------------------------
-
-    def public(self, values: Integers) -> Arithmetic:
-        return Arithmetic(self.name, self.place(ring_words(values), 0))
-
-    def public_bits(self, words: npt.NDArray[np.generic], width: int = 1) -> Boolean:
-        return Boolean(self.name, self.place(public_words(words, width), 0), width)
-
-    def xor_public(self, a: Boolean, words: npt.NDArray[np.generic]) -> Boolean:
-        words = public_words(words, a.width)
-        first, second = a.parts
-        return a.with_parts((first ^ words if self.me == 0 else first, second ^ words if self.next == 0 else second))
-
-    def empty(self, shape: tuple[int, ...]) -> Arithmetic:
-        return Arithmetic(self.name, (self.session.blank(shape), self.session.blank(shape)))
 
     # -- products ------------------------------------------------------------------------------------------------------
 
@@ -249,15 +233,6 @@ class Rep3(Rep3Parts):
         return Arithmetic(self.name, (yield from self.exchanged(at, mine, masks, SUM)))
 
     # -- randomness and conversions ------------------------------------------------------------------------------------
-
-    def random(self, at: Scope, shape: tuple[int, ...]) -> Step[Arithmetic]:
-        yield from ()
-        return Arithmetic(self.name, self.random_parts(at, shape, np.uint64))
-
-    def random_bits(self, at: Scope, shape: tuple[int, ...]) -> Step[Boolean]:
-        yield from ()
-        first, second = self.random_parts(at, shape, np.uint8)
-        return Boolean(self.name, (first & np.uint8(1), second & np.uint8(1)))
 
     def shuffle(self, at: Scope, columns: Sequence[Share]) -> Step[list[Share]]:
         return (yield from rep3_shuffle.shuffle(self, at, columns))

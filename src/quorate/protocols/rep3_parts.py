@@ -14,8 +14,9 @@ from quorate.engine.exchange import Exchange, Step
 from quorate.engine.names import Name, Scope
 from quorate.engine.session import Session
 from quorate.errors import UserError
+from quorate.protocols.base import Integers
 from quorate.protocols.groups import Group, pair
-from quorate.protocols.local import RingLocal, low_words
+from quorate.protocols.local import RingLocal, low_words, public_words, ring_words
 from quorate.sharing import wire
 from quorate.sharing.share import Arithmetic, Boolean
 
@@ -33,12 +34,28 @@ class Rep3Parts(RingLocal):
     def __init__(self, session: Session, threshold: int = 1) -> None:
         if session.parties != 3 or threshold != 1:
             raise UserError(
-                f"rep3 runs with exactly 3 parties and threshold 1, not {session.parties} and {threshold}; "
+                f"{self.name} runs with exactly 3 parties and threshold 1, not {session.parties} and {threshold}; "
                 "use shamir or semi2k for other numbers"
             )
         super().__init__(session, threshold)
         self.next = (self.me + 1) % 3
         self.previous = (self.me + 2) % 3
+
+    # -- local ---------------------------------------------------------------------------------------------------------
+
+    def public(self, values: Integers) -> Arithmetic:
+        return Arithmetic(self.name, self.place(ring_words(values), 0))
+
+    def public_bits(self, words: npt.NDArray[np.generic], width: int = 1) -> Boolean:
+        return Boolean(self.name, self.place(public_words(words, width), 0), width)
+
+    def xor_public(self, a: Boolean, words: npt.NDArray[np.generic]) -> Boolean:
+        words = public_words(words, a.width)
+        first, second = a.parts
+        return a.with_parts((first ^ words if self.me == 0 else first, second ^ words if self.next == 0 else second))
+
+    def empty(self, shape: tuple[int, ...]) -> Arithmetic:
+        return Arithmetic(self.name, (self.session.blank(shape), self.session.blank(shape)))
 
     # -- what one or two parties know ----------------------------------------------------------------------------------
 
@@ -155,6 +172,15 @@ class Rep3Parts(RingLocal):
             self.session.draw(pair(self.me, self.next), name, ahead)
             self.session.draw(pair(self.previous, self.me), name, behind)
         return ahead, behind
+
+    def random(self, at: Scope, shape: tuple[int, ...]) -> Step[Arithmetic]:
+        yield from ()
+        return Arithmetic(self.name, self.random_parts(at, shape, np.uint64))
+
+    def random_bits(self, at: Scope, shape: tuple[int, ...]) -> Step[Boolean]:
+        yield from ()
+        first, second = self.random_parts(at, shape, np.uint8)
+        return Boolean(self.name, (first & np.uint8(1), second & np.uint8(1)))
 
     def random_parts(self, at: Scope, shape: tuple[int, ...], kind: npt.DTypeLike) -> Pair:
         """A sharing of random words that nobody knows."""

@@ -49,7 +49,8 @@ class RingDomain(Domain):
     def one(self, like: Array) -> Array:
         if is_ghost(like):
             return ghost((DEGREE,), np.uint64)
-        return np.eye(1, DEGREE, dtype=np.uint64)[0]
+        unit: Array = np.eye(1, DEGREE, dtype=np.uint64)[0]
+        return unit
 
     def add(self, x: Array, y: Array) -> Array:
         return np.asanyarray(x + y)
@@ -59,7 +60,7 @@ class RingDomain(Domain):
 
     def mul(self, x: Array, y: Array) -> Array:
         if x.ndim == y.ndim == 1:
-            return galois.mul(x[None], y[None])[0]
+            return galois.mul(x[None], y[None]).reshape(DEGREE)
         if y.ndim == 1:
             return galois.scale(x, y)
         return galois.scale(y, x) if x.ndim == 1 else galois.mul(x, y)
