@@ -6,6 +6,7 @@ Blocks are (k, m) arrays. What the points of {0, 1, infinity}^nu are, and their 
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -65,11 +66,13 @@ def combine_blocks(blocks: Words, weights: Words) -> Words:
     return out
 
 
+@lru_cache(maxsize=16)
 def _corner_numbers(nu: int) -> Any:
     """The numbers, among the 3^nu points, of the corners 0 ... 2^nu - 1."""
     return np.array([sum(3**v for v in range(nu) if a >> v & 1) for a in range(1 << nu)], np.int64)
 
 
+@lru_cache(maxsize=16)
 def _differences(nu: int) -> Any:
     """(count, 3): point q is the difference of two points, which come earlier in the list or are corners."""
     found = []
@@ -82,26 +85,26 @@ def _differences(nu: int) -> Any:
 
 
 @device
-def _load(row: Words, source: Words, sigma: Words, start: int, width: int) -> None:
+def _load(row: Words, source: Words, sigma: Words) -> None:
     if sigma.size:
-        for j in range(width):
-            row[j] = product(source[start + j], sigma[start + j])
+        for j in range(source.size):
+            row[j] = product(source[j], sigma[j])
     else:
-        for j in range(width):
-            row[j] = source[start + j]
+        for j in range(source.size):
+            row[j] = source[j]
 
 
 @device
-def _subtract(row: Words, first: Words, second: Words, width: int) -> None:
-    for j in range(width):
+def _subtract(row: Words, first: Words, second: Words) -> None:
+    for j in range(row.size):
         row[j] = canonical(first[j] + (_P - second[j]))
 
 
 @device
-def _inner(x: Words, y: Words, width: int) -> Any:
+def _inner(x: Words, y: Words) -> Any:
     """Sums of the two halves of up to 2^32 products stay below 2^64."""
     low = high = _ZERO
-    for j in range(width):
+    for j in range(x.size):
         value = near_product(x[j], y[j])
         low += value & _WORD32
         high += value >> _32
@@ -111,7 +114,7 @@ def _inner(x: Words, y: Words, width: int) -> Any:
 @kernel
 def _hypercube_products(out: Words, left: Words, right: Words, sigma: Words, corners: Any, differences: Any) -> None:
     points, m = out.size, left.shape[1]
-    tile = max(8, min(_TILE, _ROOM // points))
+    tile = max(8, min(_TILE, _ROOM // points) & ~7)
     x = np.empty((points, tile), np.uint64)
     y = np.empty((points, tile), np.uint64)
     none = np.empty(0, np.uint64)
@@ -119,26 +122,32 @@ def _hypercube_products(out: Words, left: Words, right: Words, sigma: Words, cor
     for start in range(0, m, tile):
         width = min(tile, m - start)
         for a in range(corners.size):
-            _load(x[corners[a]], left[a], sigma, start, width)
-            _load(y[corners[a]], right[a], none, start, width)
+            _load(x[corners[a], :width], left[a, start : start + width], sigma[start : start + width])
+            _load(y[corners[a], :width], right[a, start : start + width], none)
         for k in range(differences.shape[0]):
             q, one, two = differences[k, 0], differences[k, 1], differences[k, 2]
-            _subtract(x[q], x[one], x[two], width)
-            _subtract(y[q], y[one], y[two], width)
+            _subtract(x[q, :width], x[one, :width], x[two, :width])
+            _subtract(y[q, :width], y[one, :width], y[two, :width])
         for q in range(points):
-            out[q] = canonical(out[q] + _inner(x[q], y[q], width))
+            out[q] = canonical(out[q] + _inner(x[q, :width], y[q, :width]))
 
 
 @kernel(dtype=np.uint64)
 def _weighted_sums(out: Words, blocks: Words, sigma: Words) -> None:
     for a in range(blocks.shape[0]):
-        out[a] = _inner(blocks[a], sigma, sigma.size)
+        out[a] = _inner(blocks[a], sigma)
 
 
 @device
-def _accumulate(out: Words, row: Words, weight: Any, start: int, width: int) -> None:
-    for j in range(start, start + width):
-        out[j] = partly(out[j]) + near_product(row[j], weight)
+def _accumulate(out: Words, row: Words, weight: Any) -> None:
+    for j in range(out.size):
+        out[j] = partly(out[j] + near_product(row[j], weight))
+
+
+@device
+def _reduce(out: Words) -> None:
+    for j in range(out.size):
+        out[j] = remainder(out[j])
 
 
 @kernel(dtype=np.uint64)
@@ -146,9 +155,8 @@ def _combine_blocks(out: Words, blocks: Words, weights: Words) -> None:
     """A stretch of all blocks at a time, so that the sums stay in the cache."""
     m = out.size
     for start in range(0, m, 2048):
-        width = min(2048, m - start)
-        out[start : start + width] = _ZERO
+        end = min(start + 2048, m)
+        out[start:end] = _ZERO
         for a in range(blocks.shape[0]):
-            _accumulate(out, blocks[a], weights[a], start, width)
-        for j in range(start, start + width):
-            out[j] = remainder(out[j])
+            _accumulate(out[start:end], blocks[a, start:end], weights[a])
+        _reduce(out[start:end])
