@@ -322,11 +322,17 @@ def test_processes_share_a_stock_without_handing_anything_out_twice(place):
     assert sorted(position for some in got for position in some) == list(range(10))
 
 
-def test_secrets_are_leased_to_one_session_at_a_time(place):
-    with place.shelf().leased() as first, place.shelf().leased(0.1) as second:
-        assert (first, second) == (True, False)
-    with place.shelf().leased() as again:
-        assert again
+def test_a_stock_is_leased_to_one_session_at_a_time(place):
+    first, second = place.shelf(), place.shelf()
+    assert first.lease()
+    assert not second.lease(0.1)
+    assert second.lease_production()
+    assert not first.lease_production()
+    first.release()
+    assert second.lease()
+    second.release()
+    assert first.lease_production()
+    first.release()
 
 
 def test_the_fence_is_in_the_users_state_folder(monkeypatch, tmp_path):

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from quorate.coordination.federation import Federation
+    from quorate.coordination.stocks import Stocks
     from quorate.node.messages import Report
 
 __all__ = [
@@ -30,11 +31,13 @@ __all__ = [
     "Meter",
     "SpecFile",
     "Specs",
+    "StocksFile",
     "coordinator_of",
     "federation_beside",
     "log_level",
     "print_json",
     "print_outcome",
+    "stocks_beside",
 ]
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
@@ -55,6 +58,21 @@ Home = Annotated[
     Path | None,
     typer.Option(metavar="DIR", help="Folder for results, logs and kept shares; by default 'state' beside FEDERATION."),
 ]
+
+StocksFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--stocks", metavar="FILE", help="What to make ahead of sessions; by default stocks.yaml beside FEDERATION."
+    ),
+]
+
+
+def stocks_beside(file: Path, given: Path | None, federation: Federation) -> Stocks:
+    """The stocks of `--stocks`, or of stocks.yaml beside the federation file; none if there is no such file."""
+    from quorate.coordination.stocks import Stocks, load_stocks
+
+    path = given or file.parent / "stocks.yaml"
+    return Stocks() if given is None and not path.exists() else load_stocks(path, federation)
 
 
 def log_level() -> int:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from quorate.cli.common import DataFiles, Home, Json, Specs, log_level, print_json
+from quorate.cli.common import DataFiles, Home, Json, Specs, StocksFile, log_level, print_json, stocks_beside
 
 __all__ = ["node"]
 
@@ -24,6 +24,7 @@ def node(
     listen: Annotated[
         str | None, typer.Option(metavar="HOST:PORT", help="Where to listen, if not at the address in FEDERATION.")
     ] = None,
+    stocks: StocksFile = None,
     json: Json = False,
 ) -> None:
     """Run the node of one member of a federation, until it is stopped.
@@ -37,13 +38,15 @@ def node(
     from quorate.node.server import Node, Settings
 
     set_up_logging(log_level(), name)
+    loaded = load_federation(federation)
     settings = Settings(
         specs or federation.parent,
         home or default_home(federation),
         parse_data(data or []),
         key,
         None if listen is None else parse_address(listen),
+        stocks_beside(federation, stocks, loaded),
     )
-    served = Node(load_federation(federation), name, settings)
+    served = Node(loaded, name, settings)
     address = str(settings.listen or served.identity.member.endpoint)
     served.run(lambda: print_json({"member": name, "address": address}) if json else None)

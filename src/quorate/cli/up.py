@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from quorate.cli.common import DataFiles, Home, Json, Specs, log_level, print_json
+from quorate.cli.common import DataFiles, Home, Json, Specs, StocksFile, log_level, print_json, stocks_beside
 
 __all__ = ["up"]
 
@@ -19,6 +19,7 @@ def up(
     specs: Specs = None,
     data: DataFiles = None,
     home: Home = None,
+    stocks: StocksFile = None,
     json: Json = False,
 ) -> None:
     """Run all nodes of a federation as processes of this machine, until Ctrl-C. Their logs go to the --home folder."""
@@ -31,7 +32,9 @@ def up(
     loaded = load_federation(federation)
     place = home or default_home(federation)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with launch.up(loaded, specs or federation.parent, place, parse_data(data or []), log_level=log_level()) as nodes:
+    kept = stocks_beside(federation, stocks, loaded)
+    folder, files = specs or federation.parent, parse_data(data or [])
+    with launch.up(loaded, folder, place, files, log_level=log_level(), stocks=kept) as nodes:
         addresses = {name: str(loaded.member(name).endpoint) for name in nodes.pids}
         if json:
             print_json({"nodes": addresses, "home": str(place)})

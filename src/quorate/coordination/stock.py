@@ -30,9 +30,9 @@ from quorate.errors import PeerError
 from quorate.kernels.ghost import ghost
 from quorate.preprocessing.ledger import Agreed, Holding, Ledger, common
 from quorate.protocols.base import Protocol as Computation
-from quorate.protocols.registry import make
+from quorate.protocols.registry import make, protocol_class
 
-__all__ = ["Provision", "Store", "agree_generation", "agree_holdings", "provide", "shapes"]
+__all__ = ["Provision", "Store", "agree_generation", "agree_holdings", "keyed", "provide", "shapes"]
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +60,8 @@ class Store(Protocol):
     ) -> None: ...
 
     def destroy(self, why: str, generation: str | None = None) -> None: ...
+
+    def release(self) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -127,13 +129,33 @@ def provide(
     """Agree on what is in stock and claim what the session needs of it; before the protocol's set-up.
 
     Args:
-        store: our stock; None if we hold none, or may not use it now.
+        store: our stock, leased to this session; None if we hold none, or another session has it. The lease is given
+            back, unless the session goes on to use secrets of the stock.
         needs: counts what the session needs, by kind; the same at all participants. Called only if it matters.
         ident: the session, for the journal.
 
     Raises:
         QuorateError: as `agree_holdings`, or `Store.claim`.
     """
+    try:
+        taken = yield from _provided(session, at, protocol, store, needs, ident)
+    except BaseException:
+        if store is not None:
+            store.release()
+        raise
+    if store is not None and not taken.secrets:
+        store.release()
+    return taken
+
+
+def _provided(
+    session: Session,
+    at: Scope,
+    protocol: Computation,
+    store: Store | None,
+    needs: Callable[[], Mapping[str, int]],
+    ident: str,
+) -> Step[Provision]:
     mine = "" if store is None or session.counting else store.ledger().generation
     generations = yield from agree_generation(session, at, mine)
     if "" in generations or len(set(generations)) > 1:
@@ -156,6 +178,11 @@ def provide(
     if store is None:
         taken = {kind: shapes(protocol, kind, amount) for kind, amount in amounts.items() if amount}
     return Provision(generations[0], taken, secrets)
+
+
+def keyed(protocol: str) -> bool:
+    """Whether tuples of this protocol are under secrets, which only one session may use at a time."""
+    return protocol_class(protocol).stock_keys is not Computation.stock_keys
 
 
 def shapes(protocol: Computation, kind: str, amount: int) -> list[Array]:

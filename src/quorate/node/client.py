@@ -9,10 +9,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from quorate.coordination.agreement import software
 from quorate.coordination.federation import Member
-from quorate.coordination.spec import Spec, encode_spec
+from quorate.coordination.spec import Spec, Timeouts, encode_spec
 from quorate.crypto.entropy import SystemEntropy
 from quorate.errors import InternalError, PeerError, PeerTimeout, QuorateError, UserError
 from quorate.node.approval import Approved
@@ -24,6 +25,7 @@ from quorate.node.messages import (
     Failure,
     Finished,
     Prepare,
+    Produce,
     Progress,
     Report,
     Request,
@@ -32,7 +34,7 @@ from quorate.node.messages import (
     Watch,
 )
 
-__all__ = ["Submission", "hosts", "new_session", "root_cause", "submit"]
+__all__ = ["Submission", "begin", "hosts", "new_session", "root_cause", "submit"]
 
 OnProgress = Callable[[str, int, int], None]
 """(member, operations done, operations in all)."""
@@ -52,6 +54,15 @@ def hosts(spec: Spec) -> tuple[str, ...]:
     return spec.parties if spec.dealer is None else (*spec.parties, spec.dealer)
 
 
+class Limited(Protocol):
+    """Something with time limits: a spec."""
+
+    @property
+    def timeouts(self) -> Timeouts:
+        """The limits."""
+        ...
+
+
 @dataclass
 class Submission:
     """A session that was started at all nodes.
@@ -62,7 +73,7 @@ class Submission:
     """
 
     session: str
-    spec: Spec
+    spec: Limited
     _controls: dict[str, Control[Response]] = field(repr=False)
     _events: queue.Queue[tuple[str, Progress | Finished | Failure]] = field(default_factory=queue.Queue, repr=False)
 
@@ -171,15 +182,20 @@ def submit(
         )
     session = session or new_session()
     members = [identity.federation.member(name) for name in hosts(approved.spec)]
+    return begin(identity, members, _request(approved, session, rehearsal), approved.spec)
+
+
+def begin(identity: Identity, members: Sequence[Member], request: Prepare | Produce, spec: Limited) -> Submission:
+    """Prepare a session at the nodes of `members` and start it once all have accepted; raises as `submit`."""
     controls = _connect(identity, members)
     try:
-        _prepare(controls, _request(approved, session, rehearsal), session)
-        _start(controls, session)
+        _prepare(controls, request, request.session)
+        _start(controls, request.session)
     except BaseException:
         for control in controls.values():
             control.close()
         raise
-    return Submission(session, approved.spec, controls)
+    return Submission(request.session, spec, controls)
 
 
 def _request(approved: Approved, session: str, rehearsal: Mapping[str, int] | None) -> Prepare:
@@ -204,7 +220,7 @@ def _connect(identity: Identity, members: Sequence[Member]) -> dict[str, Control
     return controls
 
 
-def _prepare(controls: dict[str, Control[Response]], request: Prepare, session: str) -> None:
+def _prepare(controls: dict[str, Control[Response]], request: Prepare | Produce, session: str) -> None:
     outcomes = _everywhere(list(controls), lambda name: _accepted(controls[name], request, _PREPARE_SECONDS))
     problems = [outcome for outcome in outcomes.values() if isinstance(outcome, QuorateError)]
     if problems:

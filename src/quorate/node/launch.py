@@ -17,6 +17,7 @@ from pathlib import Path
 import msgspec
 
 from quorate.coordination.federation import Federation, Member
+from quorate.coordination.stocks import Stocks
 from quorate.errors import EnvironmentFault, UserError
 from quorate.files import ensure_folder, file_error
 from quorate.node import messages
@@ -81,6 +82,7 @@ def up(
     data: Mapping[str, str] | None = None,
     members: Sequence[str] | None = None,
     log_level: int = logging.INFO,
+    stocks: Stocks | None = None,
 ) -> Iterator[Nodes]:
     """Run the nodes of a federation until the block is left; inside it all of them listen.
 
@@ -91,6 +93,7 @@ def up(
         data: input -> path, for the inputs of members that run nodes.
         members: whose nodes to run; by default all that have one.
         log_level: as in `logging`.
+        stocks: what the nodes make ahead of sessions.
 
     Raises:
         QuorateError: a node could not start; its own error. All others are stopped then.
@@ -105,7 +108,7 @@ def up(
     try:
         starts = {}
         for name in names:
-            settings = Settings(specs, home, dict(data or {}))
+            settings = Settings(specs, home, dict(data or {}), stocks=stocks or Stocks())
             starts[name] = _launch(nodes, federation, name, settings, (keep, lifeline), log_level)
         _await_all(nodes, starts)
         yield nodes

@@ -28,6 +28,7 @@ __all__ = [
     "Prepare",
     "Probe",
     "Probed",
+    "Produce",
     "Progress",
     "Refused",
     "Report",
@@ -160,6 +161,21 @@ class Prepare(_Message, frozen=True):
     rehearsal: dict[str, int] | None = None
 
 
+class Produce(_Message, frozen=True):
+    """Get ready to make tuples for the stocks of these parties; answered once everything is checked.
+
+    `batches` says what is made: kinds and how many at a time, in order.
+    """
+
+    session: str
+    parties: tuple[str, ...]
+    protocol: str
+    threshold: int
+    security: int
+    batches: tuple[tuple[str, int], ...]
+    software: str
+
+
 class Start(_Message, frozen=True):
     """Begin a prepared session."""
 
@@ -202,7 +218,7 @@ class Probe(_Message, frozen=True):
     member: str
 
 
-Request = Hello | Prepare | Start | Cancel | Watch | Await | Ballast | Probe
+Request = Hello | Prepare | Produce | Start | Cancel | Watch | Await | Ballast | Probe
 
 
 # ---- responses

@@ -5,7 +5,8 @@ from __future__ import annotations
 import resource
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from quorate.coordination.program import Job, Outcome, Stored, session_program
@@ -13,14 +14,16 @@ from quorate.coordination.roster import roster
 from quorate.data.prepare import Prepared
 from quorate.engine.names import Scope
 from quorate.engine.party import Party
+from quorate.errors import IntegrityError, PeerError
 from quorate.node.approval import Approved
 from quorate.node.identity import Identity
 from quorate.node.mesh import Doorway, connect
 from quorate.node.messages import Report, Traffic
+from quorate.node.tuples import Shelf
 from quorate.transport.conduct import conduct, with_names
 from quorate.transport.link import Link
 
-__all__ = ["Pulse", "Seat", "peak_mb", "throttled"]
+__all__ = ["Pulse", "Seat", "peak_mb", "spoiled_by_cheating", "throttled", "traffic"]
 
 Pulse = Callable[[], None]
 """Called about once a second while the session runs; ends it by raising."""
@@ -37,6 +40,7 @@ class Seat:
         session: the session's id.
         inputs, stored: our data, see `Job`.
         rehearsal: see `Job`; what comes out of a rehearsal is dropped here.
+        store: our stock of tuples, leased to this session.
         progress: called with (operations done, operations in all).
         pulse: see `Pulse`.
     """
@@ -49,6 +53,7 @@ class Seat:
     progress: Callable[[int, int], None] | None = None
     pulse: Pulse | None = None
     rehearsal: Mapping[str, int] | None = None
+    store: Shelf | None = None
 
     def take_part(self, doorway: Doorway | None) -> tuple[Outcome, Report]:
         """Connect to the other participants, run the session, and close all connections.
@@ -75,18 +80,20 @@ class Seat:
             certificates=pinned,
             rehearsal=self.rehearsal,
             ident=self.session,
+            store=self.store,
         )
         root = Scope.root()
         party = Party(session_program(job, job.session(), root))
-        outcome: Outcome = conduct(
-            party,
-            links,
-            root_scope=root,
-            names=who.participants,
-            round_timeout=spec.timeouts.round,
-            session_timeout=spec.timeouts.session,
-            on_progress=self._beat,
-        )
+        with spoiled_by_cheating(self.store):
+            outcome: Outcome = conduct(
+                party,
+                links,
+                root_scope=root,
+                names=who.participants,
+                round_timeout=spec.timeouts.round,
+                session_timeout=spec.timeouts.session,
+                on_progress=self._beat,
+            )
         if self.rehearsal is not None:
             outcome = replace(outcome, values={}, kept={})  # of no meaning, and not to be taken for results
         return outcome, self._report(party, links, outcome, (begun, connected, time.monotonic()))
@@ -105,10 +112,7 @@ class Seat:
             rounds=party.rounds,
             messages=party.messages,
             bytes_sent=sum(party.sent.values()),
-            peers={
-                link.name: Traffic(sent=party.sent.get(index, 0), wire_out=link.bytes_out, wire_in=link.bytes_in)
-                for index, link in sorted(links.items())
-            },
+            peers=traffic(party, links),
             seconds=ended - begun,
             connect_seconds=connected - begun,
             compute_seconds=ended - connected,
@@ -118,6 +122,26 @@ class Seat:
             rehearsal=self.rehearsal is not None,
             findings=tuple(with_names(text, roster(self.approved.spec).participants) for text in outcome.findings),
         )
+
+
+@contextmanager
+def spoiled_by_cheating(store: Shelf | None) -> Iterator[None]:
+    """Destroys the generation whose secrets the session uses if a peer says that a check against cheating failed."""
+    try:
+        yield
+    except PeerError as problem:
+        told = isinstance(problem, IntegrityError) or "IntegrityError: " in str(problem)  # as a peer's last words
+        if store is not None and store.leased and told:
+            store.destroy("a party found out that somebody cheated")
+        raise
+
+
+def traffic(party: Party, links: Mapping[int, Link]) -> dict[str, Traffic]:
+    """What went to and came from each peer, by name."""
+    return {
+        link.name: Traffic(sent=party.sent.get(index, 0), wire_out=link.bytes_out, wire_in=link.bytes_in)
+        for index, link in sorted(links.items())
+    }
 
 
 def peak_mb() -> float:

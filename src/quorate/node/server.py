@@ -16,11 +16,13 @@ from pathlib import Path
 
 from quorate.coordination.agreement import software
 from quorate.coordination.federation import Address, Federation
+from quorate.coordination.stocks import Stocks
 from quorate.errors import EnvironmentFault, IdentityError, PeerError, PeerTimeout, QuorateError, UserError
 from quorate.files import ensure_folder
 from quorate.node.admission import Admission
 from quorate.node.approval import input_names
 from quorate.node.control import Control
+from quorate.node.desk import Assignment, Making
 from quorate.node.identity import Identity
 from quorate.node.messages import (
     Accepted,
@@ -33,6 +35,7 @@ from quorate.node.messages import (
     Hello,
     Prepare,
     Probe,
+    Produce,
     Refused,
     Request,
     Response,
@@ -43,8 +46,9 @@ from quorate.node.messages import (
 )
 from quorate.node.nursery import Exited, Nursery
 from quorate.node.probe import Prober
+from quorate.node.producing import Keeper, check_asked
 from quorate.node.sessions import Entry, Sessions
-from quorate.node.worker import Assignment, work
+from quorate.node.worker import work
 from quorate.transport.listener import CONTROL_HOST, Listener, session_host
 
 __all__ = ["Node", "Settings"]
@@ -70,6 +74,7 @@ class Settings:
         data: input -> path, for inputs that the node's own member provides.
         key: the member's private key; by default beside its certificate.
         listen: where to listen, if not at the address in the federation file (behind a router, for example).
+        stocks: which tuples to make ahead of sessions, with whom, see `quorate.coordination.stocks`.
     """
 
     specs: Path
@@ -77,6 +82,7 @@ class Settings:
     data: Mapping[str, str] = field(default_factory=dict)
     key: Path | None = None
     listen: Address | None = None
+    stocks: Stocks = field(default_factory=Stocks)
 
 
 def _check_specs(folder: Path) -> None:
@@ -123,6 +129,7 @@ class Node:
             raise
         self._sessions = Sessions(self._nursery, self._open_door, self._shut_door)
         self._prober = Prober(self.identity)
+        self._keeper = Keeper(self.identity, settings.stocks, settings.home, lambda: self._sessions.idle)
         self._admission = Admission(MOST_STRANGERS, MOST_PER_MEMBER)
         self._stop_out, self._stop_in = os.pipe()
 
@@ -141,8 +148,10 @@ class Node:
             log.info("node %s listens on %s:%d", self.identity.name, *self._port.address)
             if on_listening is not None:
                 on_listening()
+            self._keeper.start()
             self._wait(lifeline)
         finally:
+            self._keeper.stop()
             self._port.close()
             self._sessions.close()
             self._nursery.close()
@@ -236,7 +245,11 @@ class Node:
             return self._await(caller, request)
         if isinstance(request, Ballast):
             return Accepted()
-        self._check_coordinator(caller)
+        if isinstance(request, Produce):
+            self._produce(request, caller)
+            return Accepted()
+        if not (isinstance(request, (Start, Cancel)) and self._sessions.makes_tuples_for(request.session, caller)):
+            self._check_coordinator(caller)
         if isinstance(request, Probe):
             return self._prober.probe(request.member)
         session = check_session(request.session)
@@ -266,9 +279,26 @@ class Node:
                 home=str(settings.home),
                 data={} if request.rehearsal is not None else dict(settings.data),  # a rehearsal needs no path
                 prepare=request,
+                fence=settings.stocks.fence,
             ),
             caller,
         )
+
+    def _produce(self, request: Produce, caller: str) -> None:
+        settings, identity = self.settings, self.identity
+        check_session(request.session)
+        check_asked(request, caller, settings.stocks, settings.home, identity.name)
+        if not self._sessions.idle:
+            raise EnvironmentFault(f"{identity.name} runs a session now; tuples are made when it is idle")
+        making = Making(
+            federation=identity.federation,
+            member=identity.name,
+            key=str(identity.key),
+            home=str(settings.home),
+            produce=request,
+            fence=settings.stocks.fence,
+        )
+        self._sessions.prepare(making, caller)
 
     def _await(self, caller: str, request: Await) -> Response:
         patience = min(max(0.0, request.seconds), _LONGEST_WAIT)

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator
 
 from quorate.errors import EnvironmentFault, IdentityError, UserError
 from quorate.node.channel import Channel, pair
+from quorate.node.desk import Assignment, FromWorker, Go, Making, Pause, Ready, Task
 from quorate.node.messages import Await, Event, Failure, Finished, Progress
 from quorate.node.nursery import Exited, Nursery
 from quorate.node.process import status_text
-from quorate.node.worker import Assignment, FromWorker, Go, Ready
 from quorate.transport.listener import hand_over
 
 __all__ = ["Entry", "Sessions"]
@@ -34,15 +34,17 @@ class Entry:
 
     Attributes:
         coordinator: who prepared it, and alone may start and cancel it.
+        makes_tuples: it makes tuples for a stock, and gives way to sessions with data.
         ready: what the worker found, once it is prepared.
         started: the coordinator has started it.
         end: how it ended, or None.
         told: members that were told of this session by `Await`.
     """
 
-    def __init__(self, session: str, coordinator: str, channel: Worker, doorway: socket.socket) -> None:
-        self.session = session
+    def __init__(self, task: Task, coordinator: str, channel: Worker, doorway: socket.socket) -> None:
+        self.session = task.session
         self.coordinator = coordinator
+        self.makes_tuples = isinstance(task, Making)
         self.ready: Ready | None = None
         self.started = False
         self.end: Finished | Failure | None = None
@@ -84,17 +86,19 @@ class Sessions:
 
     # ---- for the coordinator
 
-    def prepare(self, assignment: Assignment, caller: str) -> Entry:
-        """Start a worker for a new session of the calling coordinator and wait until it has checked everything.
+    def prepare(self, assignment: Task, caller: str) -> Entry:
+        """Start a worker for a new session of the caller and wait until it has checked everything.
+
+        Sessions that make tuples are asked to end soon when one with data comes.
 
         Raises:
             UserError: the id was used before, or too many sessions run.
             QuorateError: what the worker found wrong.
         """
-        session = assignment.prepare.session
+        session = assignment.session
         inside, outside = pair()
         with inside:
-            entry = self._open(session, caller, outside)
+            entry = self._open(assignment, caller, outside)
             log.info("session %s: preparing", session)
             entry._channel.send(assignment, inside.fileno())
         with self._changed:
@@ -103,8 +107,9 @@ class Sessions:
             raise entry.end.error()
         return entry
 
-    def _open(self, session: str, caller: str, doorway: socket.socket) -> Entry:
+    def _open(self, task: Task, caller: str, doorway: socket.socket) -> Entry:
         doorway.setblocking(False)
+        session = task.session
         with self._changed:
             if session in self._used:
                 doorway.close()
@@ -115,13 +120,32 @@ class Sessions:
             self._used.add(session)
             ours, theirs = pair()
             channel: Worker = Channel(ours, FromWorker)
-            entry = self._entries[session] = Entry(session, caller, channel, doorway)
+            entry = self._entries[session] = Entry(task, caller, channel, doorway)
             self._forget_old()
+            if isinstance(task, Assignment):
+                self._pause_production()
         self._on_open(entry)
         if not self._nursery.spawn(session, theirs):
             self._end(entry, Failure.of(EnvironmentFault("the node cannot start processes any more; restart it")))
         threading.Thread(target=self._listen, args=(entry,), name=f"session {session[:8]}", daemon=True).start()
         return entry
+
+    def _pause_production(self) -> None:
+        for entry in self._entries.values():
+            if entry.makes_tuples and entry.end is None:
+                entry._channel.send(Pause())
+
+    @property
+    def idle(self) -> bool:
+        """Whether no session runs or is being prepared, of either kind."""
+        with self._changed:
+            return all(entry.end is not None for entry in self._entries.values())
+
+    def makes_tuples_for(self, session: str, caller: str) -> bool:
+        """Whether this is a session that makes tuples and was prepared by `caller`."""
+        with self._changed:
+            entry = self._entries.get(session)
+            return entry is not None and entry.makes_tuples and entry.coordinator == caller
 
     def _forget_old(self) -> None:
         ended = [name for name, entry in self._entries.items() if entry.end is not None]
@@ -209,7 +233,7 @@ class Sessions:
     @staticmethod
     def _waits_for(entry: Entry, asked: Await, member: str) -> bool:
         ready = entry.ready
-        if ready is None or not entry.started or entry.end is not None or member in entry.told:
+        if ready is None or entry.makes_tuples or not entry.started or entry.end is not None or member in entry.told:
             return False
         if asked.rehearsal != (ready.rehearsal is not None):
             return False

@@ -8,7 +8,7 @@ One folder per group (`Group`: the same parties in the same order with the same 
     KIND-START.chunk      tuples
     journal.jsonl         which session made or spent which positions, without content
     lock                  held while any of this changes
-    lease                 held by the one session that uses the secrets
+    lease, production     held by the one session that may take, and the one that may store
 
 Everything sealed is AES-256-GCM; group, generation, kind and positions are authenticated. A claim first raises the
 mark of what is gone, on disk (fsync) and at the fence, then reads. So a crash at any moment loses tuples and never
@@ -116,6 +116,7 @@ class Shelf:
         self.journal = Journal(self.folder / "journal.jsonl")
         self._key_path = home / f"{member}.tuples.key"
         self._fence = fence or default_fence()
+        self._leases: list[int] = []
 
     # ---- reading
 
@@ -195,21 +196,43 @@ class Shelf:
             if generation is None or found is None or found.ledger.generation == generation:
                 self._destroy(why)
 
-    @contextlib.contextmanager
-    def leased(self, patience: float = 0.0) -> Iterator[bool]:
-        """Whether this process alone uses the generation's keys while the block runs; waits up to `patience` seconds.
+    def lease(self, patience: float = 0.0) -> bool:
+        """Whether this process has the stock to itself from now on; waits up to `patience` seconds for it.
 
-        Checks of two sessions under one MAC key could be played against each other. The lease ends with the process.
+        Checks of two sessions under one MAC key could be played against each other, and sessions that agree on
+        positions at the same time get in each other's way. Others may still store. The lease ends with the process.
         """
+        return self._held("lease", patience)
+
+    def lease_production(self) -> bool:
+        """The same for storing new tuples."""
+        return self._held("production", 0.0)
+
+    @property
+    def leased(self) -> bool:
+        """Whether this process holds a lease."""
+        return bool(self._leases)
+
+    def exists(self) -> bool:
+        """Whether there may be anything in stock."""
+        return (self.folder / "ledger.sealed").exists()
+
+    def release(self) -> None:
+        """Give all leases back."""
+        while self._leases:
+            os.close(self._leases.pop())
+
+    def _held(self, name: str, patience: float) -> bool:
         ensure_folder(self.folder, 0o700)
         deadline = time.monotonic() + patience
-        descriptor = os.open(self.folder / "lease", os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            while not (held := _try_lock(descriptor)) and time.monotonic() < deadline:
-                time.sleep(_LEASE_POLL)
-            yield held
-        finally:
-            os.close(descriptor)
+        descriptor = os.open(self.folder / name, os.O_RDWR | os.O_CREAT, 0o600)
+        while not _try_lock(descriptor):
+            if time.monotonic() >= deadline:
+                os.close(descriptor)
+                return False
+            time.sleep(_LEASE_POLL)
+        self._leases.append(descriptor)
+        return True
 
     # ---- files
 

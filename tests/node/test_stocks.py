@@ -1,0 +1,193 @@
+"""Nodes make tuples while they are idle, sessions use them up, and no position is ever used twice."""
+
+from __future__ import annotations
+
+import shutil
+from itertools import pairwise
+
+import pytest
+
+from quorate.coordination.stocks import load_stocks
+from quorate.errors import AgreementError, IdentityError, UserError
+from quorate.node import producing
+from quorate.node.approval import load
+from quorate.node.client import begin, new_session
+from quorate.node.coordinator import coordinate
+from quorate.node.launch import up
+from quorate.node.producing import batches, produce, shelf_of
+
+SEMI2K = "protocol: {name: semi2k, adversary: semi-honest}\nparties: [p1, p2]\n"
+STOCKS = """
+stocks: 1
+fence: fence
+groups:
+  - parties: [p1, p2]
+    protocol: semi2k
+    chunk: 2048
+    kinds: {products: 0, AND words: 6000, bit conversions: 3000}
+"""
+WAIT = 30.0
+
+
+@pytest.fixture
+def stocks(site):
+    path = site.folder / "stocks.yaml"
+    path.write_text(STOCKS)
+    return load_stocks(path, site.federation)
+
+
+def shelf(site, stocks, member):
+    return shelf_of(stocks.groups[0], site.home, member, stocks.fence)
+
+
+def left(site, stocks, kind="AND words"):
+    return [shelf(site, stocks, member).ledger().left(kind) for member in ("p1", "p2")]
+
+
+def nodes(site, stocks, members=("p1", "p2")):
+    return up(site.federation, site.folder, site.home, {"p1": site.data["o1"]}, members, stocks=stocks)
+
+
+def comparing_spec(site, source):
+    """p1 owns the only input; two comparisons in a row, whose carries are ands."""
+    made = source()
+    value = made.read("p1")
+    plan = made.plan("chain", {"bits": made.chain(value, 3)})
+    return site.write_spec("chain", plan, SEMI2K, "  - {name: bits, to: [boss]}\n", ["p1"])
+
+
+def run(site, spec):
+    return coordinate(site.identity(), load(spec, site.federation), {})
+
+
+def spent(site, stocks, member):
+    return [
+        (event.kind, event.start, event.stop, event.session)
+        for event in shelf(site, stocks, member).journal.events()
+        if event.what == "spent" and event.stop > event.start
+    ]
+
+
+def assert_disjoint(ranges):
+    for kind in {kind for kind, *_ in ranges}:
+        ordered = sorted((start, stop) for k, start, stop, _ in ranges if k == kind)
+        assert all(earlier[1] <= later[0] for earlier, later in pairwise(ordered))
+
+
+def test_idle_nodes_fill_stocks_and_sessions_use_them_once(site, stocks, source, until, tmp_path):
+    spec = comparing_spec(site, source)
+    full = [6000, 6000]
+    with nodes(site, stocks):
+        until(lambda: left(site, stocks) == full and left(site, stocks, "bit conversions") == [3000, 3000], WAIT)
+        first = run(site, spec)
+    assert first.values["bits"].tolist() == [False] * 5
+    for member in ("p1", "p2"):
+        shutil.copytree(site.home / "tuples", tmp_path / member)
+    used = spent(site, stocks, "p1")
+    assert used == spent(site, stocks, "p2")
+    assert {session for *_, session in used} == {first.session}
+    assert "takes" in (site.home / "p1.log").read_text()
+    with nodes(site, stocks):  # a restart loses nothing
+        second = run(site, spec)
+        until(lambda: left(site, stocks) == full, WAIT)
+    shutil.rmtree(site.home / "tuples" / "p2")  # p2 is put back to what it had before the second session
+    shutil.copytree(tmp_path / "p2" / "p2", site.home / "tuples" / "p2")
+    with nodes(site, stocks):
+        third = run(site, spec)
+    ranges = spent(site, stocks, "p1")
+    assert {session for *_, session in ranges} == {first.session, second.session, third.session}
+    assert_disjoint(ranges)
+    assert_disjoint(spent(site, stocks, "p2") + [part for part in ranges if part[3] == second.session])
+
+
+def test_a_stock_saves_bytes_and_its_lack_costs_no_result(site, stocks, source, until):
+    spec = comparing_spec(site, source)
+    with nodes(site, producing.Stocks()):
+        bare = run(site, spec)
+    with nodes(site, stocks):
+        until(lambda: left(site, stocks) == [6000, 6000], WAIT)
+        stocked = run(site, spec)
+    assert stocked.values["bits"].tolist() == bare.values["bits"].tolist()
+    assert stocked.reports["p1"].bytes_sent < bare.reports["p1"].bytes_sent
+
+
+def test_production_on_demand(site, stocks):
+    wanted = stocks.groups[0]
+    told = []
+    with nodes(site, stocks), pytest.raises(UserError, match="p1, the first party"):
+        produce(site.identity("p2"), wanted, batches({"AND words": 10}, 10))
+    quiet = producing.Stocks(groups=tuple(_without_wish(group) for group in stocks.groups), fence=stocks.fence)
+    with nodes(site, quiet):
+        reports = produce(site.identity("p1"), wanted, (("AND words", 0x10),), lambda *said: told.append(said))
+    assert set(reports) == {"p1", "p2"}
+    assert left(site, stocks) == [16, 16]
+    assert ("p1", 16, 16) in told
+
+
+def _without_wish(group):
+    """So small a wish that one batch on demand satisfies it, which the keeper may also make."""
+    return group.__class__(parties=group.parties, protocol=group.protocol, kinds={"AND words": 16}, chunk=16)
+
+
+def ask(site, caller, **changes):
+    """Prepare production at p2 as `caller`."""
+    wanted = {
+        "session": new_session(),
+        "parties": ("p1", "p2"),
+        "protocol": "semi2k",
+        "threshold": 1,
+        "security": 40,
+        "batches": (("AND words", 100),),
+        "software": producing.software(),
+    }
+    request = producing.Produce(**{**wanted, **changes})
+    begin(site.identity(caller), [site.federation.member("p2")], request, producing._Limits())
+
+
+def test_nodes_make_tuples_only_as_their_own_configuration_says(site, stocks):
+    with nodes(site, stocks, ["p2"]):
+        with pytest.raises(IdentityError, match="boss is not the first party"):
+            ask(site, "boss")
+        for change in (
+            {"parties": ("p1", "p3")},
+            {"parties": ("p1", "p2", "p3"), "threshold": 2},
+            {"protocol": "rep3"},
+            {"security": 64},
+            {"batches": (("products", 10),)},
+            {"batches": (("AND words", 1 << 20),)},
+            {"software": "quorate 0"},
+        ):
+            with pytest.raises((AgreementError, UserError)):
+                ask(site, "p1", **change)
+        with pytest.raises(UserError, match="too many"):
+            ask(site, "p1", batches=(("AND words", 2048),) * 7)
+    assert not shelf(site, stocks, "p2").exists()
+
+
+def test_batches_take_turns():
+    assert batches({"a": 5, "b": 2, "c": 0}, 2) == (("a", 2), ("b", 2), ("a", 2), ("a", 1))
+    assert batches({"a": 0}, 2) == ()
+    assert len(batches({"a": 1 << 40}, 2)) == 64
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        ("p2]\n    protocol: semi2k", "p2, p3]\n    protocol: rep3", r"groups\[0\].protocol: rep3 uses no tuples"),
+        ("semi2k", "rep3", r"groups\[0\].protocol: rep3 runs with exactly 3 parties"),
+        ("AND words", "OR words", r"groups\[0\].kinds: semi2k makes no 'OR words'; it makes .*AND words"),
+        ("[p1, p2]", "[p1, p1]", r"groups\[0\].parties: names a party twice"),
+        ("[p1, p2]", "[p1, o1]", r"groups\[0\].parties: o1 lacks the role compute"),
+        ("[p1, p2]", "[p1, p9]", r"groups\[0\].parties: 'p9' is no member"),
+        ("chunk: 2048", "chunk: 0", r"groups\[0\].chunk: 0 is not"),
+        ("chunk: 2048", "security: 20", r"groups\[0\].security: 20 is not"),
+        ("products: 0", "products: -1", r"groups\[0\].kinds: -1 products"),
+        ("stocks: 1", "stocks: 2", "stocks"),
+        ("chunk", "chunks", "unknown key 'chunks'"),
+    ],
+)
+def test_mistakes_in_stocks_are_named(site, before, after, message):
+    path = site.folder / "stocks.yaml"
+    path.write_text(STOCKS.replace(before, after))
+    with pytest.raises(UserError, match=message):
+        load_stocks(path, site.federation)
