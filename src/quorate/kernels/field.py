@@ -20,6 +20,7 @@ from quorate.kernels.ghost import is_ghost
 __all__ = [
     "P",
     "add",
+    "beaver",
     "decode_signed",
     "dot",
     "encode_signed",
@@ -33,6 +34,7 @@ __all__ = [
     "reduce",
     "scale",
     "sub",
+    "weigh",
 ]
 
 P = (1 << 61) - 1
@@ -118,6 +120,18 @@ def linear_combination(coefficients: Sequence[int] | Words, xs: Sequence[Words],
         constants = (factors[i : i + _TERMS], i > 0)
         out = elementwise(_three_terms, out, *terms[i : i + _TERMS], constants=constants)
     return cast(Words, out)
+
+
+def beaver(d: Words, e: Words, a: Words, b: Words, c: Words, whole: Words) -> Words:
+    """c + d * b + e * a + d * e * whole, elementwise for one shape; `whole` of shape ()."""
+    if is_ghost(d, e, a, b, c):
+        return result(None, d.shape, np.uint64)
+    return elementwise(_beaver, None, d, e, a, b, c, constants=(np.uint64(whole),))
+
+
+def weigh(x: Words, y: Words) -> Words:
+    """The sum of x[i] * y[i] over flat arrays: of shape ()."""
+    return dot(x.reshape(1, -1), y.reshape(1, -1)).reshape(())
 
 
 def polynomial_shares(coefficients: Words, points: Words, out: Words | None = None) -> Words:
@@ -223,6 +237,13 @@ def _sub(out: Words, x: Words, y: Words) -> None:
 def _mul(out: Words, x: Words, y: Words) -> None:
     for i in range(out.size):
         out[i] = product(x[i], y[i])
+
+
+@kernel(dtype=np.uint64)
+def _beaver(out: Words, d: Words, e: Words, a: Words, b: Words, c: Words, whole: Any) -> None:
+    for i in range(out.size):
+        both = near_product(near_product(d[i], e[i]), whole)
+        out[i] = remainder(near_product(d[i], b[i]) + near_product(e[i], a[i]) + both + c[i])
 
 
 @kernel(dtype=np.uint64)
