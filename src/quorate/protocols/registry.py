@@ -29,6 +29,7 @@ PROTOCOLS = {
     "shamir": "quorate.protocols.shamir:Shamir",
     "shamir_malicious": "quorate.protocols.shamir_malicious:ShamirMalicious",
     "semi2k": "quorate.protocols.semi2k:Semi2k",
+    "spdz": "quorate.protocols.spdz:Spdz",
 }
 
 
