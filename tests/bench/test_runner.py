@@ -46,6 +46,38 @@ def test_command(capsys):
     assert record["bytes_sent_per_party"] == 800
 
 
+def bench(capsys, *arguments):
+    with pytest.raises(SystemExit) as finished:
+        main(["bench", *arguments, "--transport", "simulate", "--json"])
+    assert finished.value.code == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_online(capsys):
+    """Tuples are made beforehand: what is counted is the opening of two masked values per product."""
+    (online,) = bench(capsys, "product_online", "--protocol", "semi2k", "--size", "3000")
+    assert (online["bytes_per_operation"], online["rounds"]) == (16, 1)
+    (whole,) = bench(capsys, "product", "--protocol", "semi2k", "--size", "3000")
+    assert 400 < whole["bytes_per_operation"] < 700
+    assert whole["rounds"] > 1
+
+
+def test_a_dealer_makes_them_instead(capsys):
+    (record,) = bench(capsys, "product", "--protocol", "semi2k", "--size", "3000", "--dealer")
+    assert (record["bytes_per_operation"], record["rounds"]) == (16, 1)
+
+
+def test_tuples_of_each_kind(capsys):
+    records = bench(capsys, "tuples", "--protocol", "semi2k", "--size", "1000")
+    assert {record["name"] for record in records} == {"tuples products", "tuples AND words", "tuples bit conversions"}
+    assert all(record["per_second"] > 0 and record["clear_seconds"] == 0 for record in records)
+
+
+def test_protocols_without_tuples():
+    with pytest.raises(UserError, match="rep3 needs no tuples"):
+        run("product_online", setting_for("rep3", "simulate"), 10)
+
+
 def test_unknown_names(capsys):
     with pytest.raises(SystemExit) as finished:
         main(["bench", "product", "products"])

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from quorate.bench.workloads.base import Workload
+from quorate.bench.workloads.tuples import stock_up
 from quorate.engine.exchange import Exchange, Step
 from quorate.engine.names import Scope
 from quorate.protocols.base import Protocol
@@ -35,8 +36,12 @@ class Measured(NamedTuple):
     peak_mb: float
 
 
-def measured(p: Protocol, at: Scope, workload: Workload, size: int, repeats: int) -> Step[Measured]:
+def measured(
+    p: Protocol, at: Scope, workload: Workload, size: int, repeats: int, needs: dict[str, int] | None = None
+) -> Step[Measured]:
     """Run the workload `repeats` times after one warm-up, in a session that is set up.
+
+    `needs` are tuples, by kind, that are made before each repetition, untimed.
 
     Raises:
         InternalError: the result is wrong (its first rows are opened to all parties at the end).
@@ -49,22 +54,24 @@ def measured(p: Protocol, at: Scope, workload: Workload, size: int, repeats: int
     for k in range(repeats + 1):
         result = None  # its memory serves the next one
         here = at.child(f"repetition {k}")
+        yield from stock_up(p, here.child("stock"), needs or {})
         yield from _barrier(p, here.child("start"))
-        start = time.perf_counter()
+        start, worked = time.perf_counter(), time.process_time()
         result = yield from workload.work(p, here.child("work"), size, operands)
         yield from p.checked()
         yield from _barrier(p, here.child("end"))
         seconds.append(time.perf_counter() - start)
-        if not k:
-            busy = time.process_time()
-    busy = time.process_time() - busy
+        busy += (time.process_time() - worked) if k else 0
     peak = peak_mb()
     yield from workload.check(p, at.child("check"), size, result)
     return Measured(seconds[1:], busy / repeats, peak)
 
 
 def once(p: Protocol, at: Scope, workload: Workload, size: int) -> Step[None]:
-    """One repetition with its final barrier, on operands without content: for counting and predicting."""
+    """One repetition with its final barrier, on operands without content: for counting and predicting.
+
+    Tuples that are to be made beforehand are not a part of it, see `stock_up`.
+    """
     yield from workload.work(p, at.child("work"), size, workload.blanks(p, size))
     yield from p.checked()
     yield from _barrier(p, at.child("end"))

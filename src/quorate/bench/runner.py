@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar
 
 from quorate.bench.measure import Measured, measured, once, peak_mb
-from quorate.bench.workloads import WORKLOADS, Workload
+from quorate.bench.workloads import ONLINE, WORKLOADS, Workload
+from quorate.bench.workloads.tuples import PREFIX, Tuples, stock_up, supply_of
 from quorate.coordination.machine import Machine, load_machine
 from quorate.coordination.timeline import LOOPBACK, Links, Timeline, predict
 from quorate.crypto.pki import create_authority, issue
+from quorate.engine.count import count
 from quorate.engine.exchange import Step
 from quorate.engine.names import Scope
 from quorate.engine.network import LAN, Network
@@ -31,7 +33,7 @@ from quorate.protocols.registry import default_threshold, make, protocol_class
 from quorate.testing.loopback import Loopback
 from quorate.transport.conduct import conduct
 
-__all__ = ["TRANSPORTS", "Record", "Setting", "predicted", "run", "setting_for"]
+__all__ = ["TRANSPORTS", "Record", "Setting", "predicted", "run", "setting_for", "tuple_kinds", "workload_named"]
 
 T = TypeVar("T")
 Transport = Literal["tls", "plain", "simulate"]
@@ -66,8 +68,9 @@ class Setting:
 class Record:
     """One measurement; `seconds` is the median over repetitions of the slowest party's time.
 
-    `bytes_sent_per_party` is the mean over the parties (set-up excluded, message bodies only); `clear_seconds` is the
-    time NumPy needs for the same on plaintext. `rtt` and `bandwidth` are those of the simulated network, if any.
+    `bytes_sent_per_party` is the mean over the parties (set-up excluded, message bodies only), `bytes_per_operation`
+    the same for one of those that `per_second` counts; `clear_seconds` is the time NumPy needs for the same on
+    plaintext, 0 where there is no such thing. `rtt` and `bandwidth` are those of the simulated network, if any.
     `predicted_seconds` is what a quote would say, for TLS. `cpu_seconds_per_party` is the processor time of a
     repetition, which depends less than `seconds` on what else the machine does.
     """
@@ -85,6 +88,7 @@ class Record:
     cpu_seconds_per_party: float | None = None
     per_second: float
     bytes_sent_per_party: float
+    bytes_per_operation: float | None = None
     rounds: int
     peak_mb_per_party: float
     repetitions: int
@@ -112,11 +116,9 @@ def run(name: str, setting: Setting, size: int, repeats: int = 5) -> Record:
         UserError: there is no such workload, or no simulated network for this transport.
         InternalError: a result was wrong, or a process died.
     """
-    if name not in WORKLOADS:
-        raise UserError(f"there is no benchmark {name!r}; choose from {', '.join([*WORKLOADS, 'hospital_job'])}")
+    workload = workload_named(name)
     if setting.network is not None and setting.transport == "simulate":
         raise UserError("a network is simulated between processes; choose the transport tls or plain")
-    workload = WORKLOADS[name]
     runs = (_simulated if setting.transport == "simulate" else _processes)(name, setting, size, repeats)
     seconds = [max(times) for times in zip(*(one.seconds for one in runs), strict=True)]
     median, cost = statistics.median(seconds), _cost(workload, setting, size, load_machine(os.cpu_count()))
@@ -134,6 +136,7 @@ def run(name: str, setting: Setting, size: int, repeats: int = 5) -> Record:
         cpu_seconds_per_party=statistics.mean(one.busy for one in runs),
         per_second=workload.operations(size) / median,
         bytes_sent_per_party=cost.sent,
+        bytes_per_operation=cost.sent / max(1, workload.operations(size)),
         rounds=cost.rounds,
         peak_mb_per_party=max(one.peak_mb for one in runs),
         repetitions=repeats,
@@ -145,21 +148,47 @@ def run(name: str, setting: Setting, size: int, repeats: int = 5) -> Record:
 
 def predicted(name: str, setting: Setting, size: int, machine: Machine) -> float:
     """Seconds that one repetition of workload `name` should take on the setting's network, or loopback."""
-    return _cost(WORKLOADS[name], setting, size, machine).seconds
+    return _cost(workload_named(name), setting, size, machine).seconds
+
+
+def workload_named(name: str) -> Workload:
+    """The workload of this name. Raises `UserError` if there is none."""
+    if name.startswith(PREFIX):
+        return Tuples(name.removeprefix(PREFIX))
+    every = {**WORKLOADS, **ONLINE}
+    if name not in every:
+        raise UserError(f"there is no benchmark {name!r}; choose from {', '.join([*every, 'tuples', 'hospital_job'])}")
+    return every[name]
+
+
+def tuple_kinds(setting: Setting) -> tuple[str, ...]:
+    """The kinds of tuples that can be made under a setting. Raises `UserError` if its protocol needs none."""
+    return supply_of(make(setting.protocol, setting.session(0, counting=True), setting.threshold)).kinds
+
+
+def _needs(workload: Workload, setting: Setting, size: int) -> dict[str, int]:
+    """The tuples that one repetition uses up, by kind; nothing unless they are to be made beforehand."""
+    if not workload.stocked:
+        return {}
+    protocol = make(setting.protocol, setting.session(0, counting=True), setting.threshold)
+    count(_in_session(protocol, Scope.root(), lambda p, at: once(p, at, workload, size)))
+    return dict(supply_of(protocol).used)
 
 
 def _cost(workload: Workload, setting: Setting, size: int, machine: Machine) -> _Cost:
     """What one repetition costs, its final barrier included in the time alone."""
-    first = _predicted(setting, machine, lambda p, at: _nothing())
-    whole = _predicted(setting, machine, lambda p, at: once(p, at, workload, size))
+    needs = _needs(workload, setting, size)
+    first = _predicted(setting, machine, lambda p, at: stock_up(p, at.child("stock"), needs))
+
+    def stocked(p: Protocol, at: Scope) -> Step[None]:
+        yield from stock_up(p, at.child("stock"), needs)
+        yield from once(p, at, workload, size)
+
+    whole = _predicted(setting, machine, stocked)
     barrier = len(setting.participants) - 1
     sent = [_sent(whole, me) - _sent(first, me) - barrier for me in range(setting.parties)]
     rounds = [whole.parts[me].party.rounds - first.parts[me].party.rounds - 1 for me in range(setting.parties)]
     return _Cost(max(rounds), sum(sent) / setting.parties, (whole.ended - first.ended) / 1e9)
-
-
-def _nothing() -> Step[None]:
-    yield from ()
 
 
 def _predicted(setting: Setting, machine: Machine, program: Callable[[Protocol, Scope], Step[Any]]) -> Timeline:
@@ -183,6 +212,8 @@ def _sent(timeline: Timeline, me: int) -> int:
 def _clear(workload: Workload, size: int) -> float:
     """Seconds for the same on plaintext with NumPy, best of three."""
     in_the_clear = workload.clear(size)
+    if in_the_clear is None:
+        return 0.0
     best = float("inf")
     for _ in range(3):
         start = time.perf_counter()
@@ -193,7 +224,9 @@ def _clear(workload: Workload, size: int) -> float:
 
 def _program(name: str, setting: Setting, size: int, repeats: int, me: int, root: Scope) -> Step[Measured]:
     protocol = make(setting.protocol, setting.session(me), setting.threshold)
-    return _in_session(protocol, root, lambda p, at: measured(p, at, WORKLOADS[name], size, repeats))
+    workload = workload_named(name)
+    needs = _needs(workload, setting, size)
+    return _in_session(protocol, root, lambda p, at: measured(p, at, workload, size, repeats, needs))
 
 
 def _simulated(name: str, setting: Setting, size: int, repeats: int) -> list[Measured]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["bench"]
 
-JOB, GROWING = "hospital_job", "growth"
+JOB, GROWING, TUPLES = "hospital_job", "growth", "tuples"
 
 
 class _Task(NamedTuple):
@@ -38,13 +38,18 @@ class _Options(NamedTuple):
     sizes: tuple[int, ...]
     repeats: int
     network: Network | None
+    dealer: bool
 
 
 def bench(
     names: Annotated[
-        list[str] | None, typer.Argument(help="What to measure; 'growth': how it grows with size. All by default.")
+        list[str] | None,
+        typer.Argument(
+            help="What to measure; 'growth': how it grows with size; 'tuples': how fast correlated randomness of each "
+            "kind is made; product_online, comparison_online: with tuples made beforehand. All but these by default."
+        ),
     ] = None,
-    protocol: Annotated[list[str] | None, typer.Option(help="rep3, shamir, semi2k or clear; repeatable.")] = None,
+    protocol: Annotated[list[str] | None, typer.Option(help="A protocol, such as rep3 or spdz2k; repeatable.")] = None,
     parties: Annotated[int | None, typer.Option(help="Number of parties, where the protocol leaves a choice.")] = None,
     threshold: Annotated[int | None, typer.Option(help="Corrupted parties to withstand (shamir).")] = None,
     transport: Annotated[
@@ -54,6 +59,9 @@ def bench(
     repeats: Annotated[int, typer.Option(min=5, help="Repetitions; the median is reported.")] = 5,
     rtt: Annotated[str | None, typer.Option(help="Round trip of a simulated network, such as 40ms.")] = None,
     bandwidth: Annotated[str | None, typer.Option(help="What each participant can send in it: 100Mbit.")] = None,
+    dealer: Annotated[
+        bool, typer.Option("--dealer", help="With a trusted dealer, for protocols that allow one.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Measure workloads between processes on this machine.
@@ -64,7 +72,7 @@ def bench(
 
     network = None if rtt is None and bandwidth is None else Network.parse(rtt, bandwidth)
     options = _Options(
-        protocol, parties, threshold, _transports(transport, network), tuple(size or ()), repeats, network
+        protocol, parties, threshold, _transports(transport, network), tuple(size or ()), repeats, network, dealer
     )
     records = _run(list(_tasks(names or [], options)))
     if json:
@@ -106,7 +114,9 @@ def _tasks(names: list[str], options: _Options) -> Iterator[_Task]:
 
     for name, setting, sizes in _chosen(names, options):
         if setting is None:
-            yield _Task(JOB, lambda: hospital_job(options.repeats))
+            chosen: list[str | None] = [*options.protocols] if options.protocols else [None]
+            for protocol in chosen:
+                yield _Task(JOB, lambda protocol=protocol: hospital_job(options.repeats, protocol))  # type: ignore[misc]
             continue
         for size in sizes:
             label = f"{name} {size:,}, {setting.protocol} ({setting.threshold}, {setting.parties}), {setting.transport}"
@@ -115,26 +125,26 @@ def _tasks(names: list[str], options: _Options) -> Iterator[_Task]:
 
 def _chosen(names: list[str], options: _Options) -> Iterator[tuple[str, Setting | None, tuple[int, ...]]]:
     """(workload, setting, sizes) in the order of measuring; no setting for the whole job."""
-    from quorate.bench.runner import setting_for
-    from quorate.bench.workloads import GROWTH, WORKLOADS
+    from quorate.bench.runner import setting_for, tuple_kinds, workload_named
+    from quorate.bench.workloads import GROWTH, ONLINE, WORKLOADS
+    from quorate.bench.workloads.tuples import PREFIX
 
     settings = [(name, options.parties, options.threshold) for name in options.protocols or ("rep3",)]
     wanted = [name for asked in names or [*WORKLOADS, JOB] for name in (GROWTH if asked == GROWING else [asked])]
-    if unknown := sorted(set(wanted) - {*WORKLOADS, JOB}):
-        raise UserError(
-            f"there is no benchmark {', '.join(unknown)}; choose from {', '.join([*WORKLOADS, JOB, GROWING])}"
-        )
+    if unknown := sorted(set(wanted) - {*WORKLOADS, *ONLINE, TUPLES, JOB}):
+        offered = [*WORKLOADS, *ONLINE, TUPLES, JOB, GROWING]
+        raise UserError(f"there is no benchmark {', '.join(unknown)}; choose from {', '.join(offered)}")
     plan = [(name, setting) for setting in settings for name in wanted]
     if not names and options.protocols is None:
         plan += [("product", ("shamir", 3, 1)), ("product", ("shamir", 5, 2)), ("product", ("semi2k", 2, 1))]
-    for name, (protocol, count, tolerated) in plan:
-        if name == JOB:
-            yield name, None, ()
-            continue
-        usual = GROWTH[name] if GROWING in names and name in GROWTH else WORKLOADS[name].sizes
-        for transport in options.transports:
-            setting = setting_for(protocol, transport, count, tolerated, options.network)
-            yield name, setting, options.sizes or usual
+    if JOB in wanted:
+        yield JOB, None, ()
+    for asked, (protocol, count, tolerated) in plan:
+        for transport in options.transports if asked != JOB else ():
+            setting = setting_for(protocol, transport, count, tolerated, options.network, dealer=options.dealer)
+            for name in [PREFIX + kind for kind in tuple_kinds(setting)] if asked == TUPLES else [asked]:
+                usual = GROWTH[name] if GROWING in names and name in GROWTH else workload_named(name).sizes
+                yield name, setting, options.sizes or usual
 
 
 def _table(records: list[Record]) -> None:

@@ -76,7 +76,7 @@ class Link:
         self.sender, self.receiver = sender, receiver
         self.sends, self.receives = session.me == sender, session.me == receiver
         self.free = receiver == (sender + 1) % session.parties
-        self.cot = Cot(session, sender, receiver)
+        self.cot = Cot(session, sender, receiver, checked=False)
 
     @property
     def label(self) -> str:

@@ -8,10 +8,14 @@ from quorate.bench.workloads.learning import LEARNING
 from quorate.bench.workloads.numeric import NUMERIC
 from quorate.bench.workloads.rows import ROWS
 from quorate.bench.workloads.steps import STEPS
+from quorate.bench.workloads.tuples import Online
 
-__all__ = ["GROWTH", "WORKLOADS", "Workload"]
+__all__ = ["GROWTH", "ONLINE", "WORKLOADS", "Workload"]
 
 WORKLOADS: dict[str, Workload] = {workload.name: workload for workload in (*STEPS, *NUMERIC, *ROWS, *LEARNING, *CIPHER)}
+
+ONLINE: dict[str, Workload] = {f"{name}_online": Online(WORKLOADS[name]) for name in ("product", "comparison")}
+"""What is measured with tuples made beforehand; for protocols that need tuples."""
 
 GROWTH: dict[str, tuple[int, ...]] = {
     "product": (10**3, 10**4, 10**5, 10**6, 10**7),

@@ -29,6 +29,9 @@ class Workload(ABC):
     sizes: tuple[int, ...]
     """The sizes that are measured by default."""
 
+    stocked: bool = False
+    """Whether the tuples that the work uses up are made beforehand, untimed."""
+
     def operations(self, size: int) -> int:
         """Elementary operations in one repetition, for the rate."""
         return size
@@ -54,8 +57,8 @@ class Workload(ABC):
         """
 
     @abstractmethod
-    def clear(self, size: int) -> Callable[[], Any]:
-        """The same on plaintext with NumPy, ready to be timed."""
+    def clear(self, size: int) -> Callable[[], Any] | None:
+        """The same on plaintext with NumPy, ready to be timed; None if there is no such thing."""
 
 
 def shared(
