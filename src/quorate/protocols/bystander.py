@@ -8,16 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from quorate.engine.count import count
 from quorate.engine.exchange import Checkpoint, Exchange, Fork, Step
-from quorate.engine.names import Scope
+from quorate.engine.names import Name, Scope
 from quorate.engine.session import Session
+from quorate.preprocessing.stock import Parts
+from quorate.preprocessing.supply import Supply
 from quorate.protocols.base import Bilinear, Function, Integers, Protocol
+from quorate.protocols.deferred import Deferred
 from quorate.sharing.share import Arithmetic, Boolean, Share
 
 __all__ = ["Bystander", "bystander"]
@@ -55,6 +58,36 @@ def _served_silently(request: Checkpoint) -> Step[None]:
     return _silent(request.serve())
 
 
+class _Noted:
+    """Checks that are put off, on behalf of the real protocol."""
+
+    def __init__(self, ghost: Deferred[Any]) -> None:
+        self._ghost = ghost
+
+    def note(self, name: Name, note: Any, size: int) -> None:
+        """See `Deferred.note`."""
+        self._ghost.note(name, note, size)
+
+    def settle(self) -> Step[None]:
+        """See `Deferred.settle`."""
+        return _silent(self._ghost.settle())
+
+    def relieve(self, size: int) -> Step[None]:
+        """See `Deferred.relieve`."""
+        return _silent(self._ghost.relieve(size))
+
+
+class _Taken:
+    """The supply, on behalf of the real protocol; tuples are without content."""
+
+    def __init__(self, ghost: Supply) -> None:
+        self._ghost = ghost
+
+    def take(self, at: Scope, kind: str, count: int) -> Step[Parts]:
+        """See `Supply.take`."""
+        return _silent(self._ghost.take(at, kind, count))
+
+
 class Bystander(Protocol):
     """Inputs and reveals of the real protocol, everything else through a counting party 0; made with `bystander`."""
 
@@ -62,7 +95,7 @@ class Bystander(Protocol):
         super().__init__(session, threshold)
         self._real = cls(session, threshold)
         facts = (session.parties, session.participants, session.dealer)
-        counting = Session(0, *facts, counting=True, network=session.network)
+        counting = Session(0, *facts, counting=True, network=session.network, security=session.security)
         self._ghost = cls(counting, threshold)
         self.supply = self._ghost.supply
 
@@ -86,6 +119,17 @@ class Bystander(Protocol):
         self._ghost.session.erase()  # a session that only counts is set up again for every count
         count(self._ghost.setup(Scope.root()))
         yield from self._real.setup(at)
+        self._share_state()
+
+    def _share_state(self) -> None:
+        """What inputs and reveals leave to be checked, and the tuples that they take, are counted where all others are:
+        so checks and productions take place whenever they do at the parties."""
+        real: Any = self._real
+        real.checked = self.checked
+        if hasattr(real, "deferred"):
+            real.deferred = _Noted(cast(Any, self._ghost).deferred)
+        if self._ghost.supply is not None:
+            real.supply = _Taken(self._ghost.supply)
 
     def input(self, at: Scope, owner: int, shape: tuple[int, ...], values: Integers | None = None) -> Step[Arithmetic]:
         yield from self._real.input(at, owner, shape, values)
@@ -95,11 +139,9 @@ class Bystander(Protocol):
         yield from _silent(self._ghost.checked())
 
     def reveal(self, at: Scope, x: Arithmetic, to: Collection[int]) -> Step[Integers | None]:
-        yield from self.checked()
         return (yield from self._real.reveal(at, x, to))
 
     def reveal_bits(self, at: Scope, x: Boolean, to: Collection[int]) -> Step[npt.NDArray[np.generic] | None]:
-        yield from self.checked()
         return (yield from self._real.reveal_bits(at, x, to))
 
     def and_open(
@@ -107,7 +149,6 @@ class Bystander(Protocol):
     ) -> Step[npt.NDArray[np.generic] | None]:
         if type(self._real).and_open is Protocol.and_open:
             return (yield from super().and_open(at, a, b, to, plus))
-        yield from self.checked()
         return (yield from self._real.and_open(at, a, b, to, plus))
 
     def bilinear(self, at: Scope, a: Boolean, b: Boolean, times: Bilinear, shape: tuple[int, ...]) -> Step[Boolean]:

@@ -1,0 +1,156 @@
+"""Words of authenticated ands: random x, y and z = x & y, in planes.
+
+First leaky ands are made. Of a bit x and a bit y of all parties the rows of y add up to y Delta; multiplying them by x
+gives rows of x y Delta, which are those of z = x y at once, value included. x is the sum of the bits x_j of all
+parties, and party i's row phi_i times party j's bit x_j takes one word: with the transfer of x_j, q at i and q or q ^
+key at j,
+
+    i sends u = H(q) ^ H(q ^ key) ^ phi_i and keeps H(q);    j takes H(t) ^ (x_j u).
+
+A cheating i may send u ^ e; then the rows are wrong by x_j e. To pass the check it has to guess x_j, or a sum of such
+bits. So whoever passes may know the x of c ands with probability 2^-c. All leaky ands are put in random order, and into
+buckets of B. From each comes one and whose x is the sum of theirs: with opened d_k = y_1 ^ y_k,
+
+    x = x_1 ^ ... ^ x_B,    y = y_1,    z = z_1 ^ (z_k ^ d_k x_k for k > 1).
+
+Sources: Wang, Ranellucci, Katz, "Global-Scale Secure Multiparty Computation", CCS 2017, sections 5 and 6 (leaky ands,
+bucketing); the value as bit 0 of its MAC, which makes a product of y also one of its MAC, as in Katz, Ranellucci,
+Rosulek, Wang, "Optimizing Authenticated Garbling", CRYPTO 2018. Deviations: as the product of y and of its MAC are one,
+z needs no random bit to authenticate it, and there is no word beside u; the rows of all ands of a lot are checked by
+one random linear combination over GF(2^64) (x, y and z together) instead of by an equality test for each.
+
+Accounting, for a lot of N ands. Let c leaky ands be wrong. With combined rows the check passes with probability
+2^-c + 2^-64: two independent x give the same combination with that probability. A bucket of wrong ones only is in one
+of N buckets with probability N C(c, B) / C(N B, B) at most. So a lot is bad with probability
+
+    N / C(N B, B) * max over c of C(c, B) 2^-c, plus 2^-64,
+
+and `bucket_size` is the least B for which the first term is at most 2^-(security + 1). Attempts in several lots add up
+to 8/7 of that, as each is found out with probability 7/8 (c >= 3). Sizes from which B will do, for 40 bits: 3 from 391
+k ands, 4 from 3.9 k, 5 from 390.
+
+Bytes to each other party, per and of 1 bit: 8 B + (B - 1) / 8 beside 2 B bits of every party from transfers (for n > 2,
+B / 4 for their correction). Rounds: 8 and those of private bits, for a lot of up to 2^15 leaky ands; more for more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from math import comb
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from quorate.engine.coins import toss
+from quorate.engine.exchange import Exchange, Step
+from quorate.engine.names import Scope
+from quorate.kernels import permutation, planes
+from quorate.kernels.ghost import contiguous
+from quorate.preprocessing.authenticated_bits import MASK_BITS, BitSource, Private, in_turn
+from quorate.preprocessing.bit_checks import BitChecks
+
+__all__ = ["AndWords", "bucket_size"]
+
+Array = npt.NDArray[Any]
+Words = npt.NDArray[np.uint64]
+LOT = 1 << 13
+"""Words made together: enough for buckets of three, not too many for memory."""
+PIECE = 1 << 18
+"""Leaky ands made together."""
+
+
+@lru_cache(maxsize=256)
+def bucket_size(count: int, security: int) -> int:
+    """The least size of buckets that makes a lot of `count` ands good but with probability 2^-(security + 1)."""
+    size = 2
+    while True:
+        most = max(comb(c, size) << (8 * size - c) for c in range(size, 8 * size))  # scaled by 2^(8 size)
+        if (most * count) << (security + 1) <= comb(count * size, size) << (8 * size):
+            return size
+        size += 1
+
+
+class AndWords:
+    """Makes ands, from the bits of a source and with the openings of `checks`."""
+
+    def __init__(self, source: BitSource, checks: BitChecks, count_planes: int) -> None:
+        self.source = source
+        self.checks = checks
+        self.session = source.session
+        self._planes = count_planes
+
+    def make(self, at: Scope, count: int) -> Step[tuple[Array, ...]]:
+        """`count` words of ands: the planes of x, then those of y, then those of z, each (count,) uint64."""
+        steps = [self._lot(at.child(f"lot {start}"), min(LOT, count - start)) for start in range(0, count, LOT)]
+        lots = yield from in_turn(steps)
+        joined = lots[0] if len(lots) == 1 else np.concatenate(lots, axis=1)
+        return tuple(joined[j] for j in range(joined.shape[0]))
+
+    def _lot(self, at: Scope, count: int) -> Step[Words]:
+        buckets = 64 * count
+        size = bucket_size(buckets, self.session.security)
+        total = buckets * size
+        rows = [self.session.blank((total,)) for _ in range(3)]
+        mask = self.session.blank((MASK_BITS,))
+        for start in range(0, total, PIECE):
+            stop = min(total, start + PIECE)
+            place = at.child(f"leaky {start}")
+            mask = yield from self._leaky(place, [some[start:stop] for some in rows], mask if start else None)
+        order = yield from self._checked_order(at.child("check"), rows, mask)
+        x, y, z = (permutation.apply(some, order).reshape(size, buckets) for some in rows)
+        flips = yield from self.checks.open_rows(at.child("buckets"), contiguous(y[1:] ^ y[0]).reshape(-1))
+        flips = flips.reshape(size - 1, buckets)
+        product = contiguous(np.bitwise_xor.reduce(z, axis=0))
+        for k in range(1, size):
+            planes.chosen(flips[k - 1], x[k], product)
+        whole = [contiguous(np.bitwise_xor.reduce(x, axis=0)), contiguous(y[0]), product]
+        return np.concatenate([planes.from_rows(some, self._planes) for some in whole])
+
+    def _leaky(self, at: Scope, out: Sequence[Words], mask: Words | None) -> Step[Words]:
+        """Fill the rows of x, y and z; returns rows of 64 bits more, the mask, if there is none yet."""
+        count = out[0].size
+        extra = MASK_BITS if mask is None else 0
+        private = yield from self.source.private(at.child("bits"), 2 * count + extra)
+        x = [_part(one, 0, count) for one in private]
+        shared = self.source.shared(private)
+        out[0][...] = shared[:count]
+        out[1][...] = shared[count : 2 * count]
+        out[2][...] = yield from self._product(at, x, contiguous(shared[count : 2 * count]))
+        return shared[2 * count :] if mask is None else mask
+
+    def _product(self, at: Scope, x: Sequence[Private], phi: Words) -> Step[Words]:
+        """Rows of x times the value that the rows `phi` are of. One round."""
+        me, source, name = self.session.me, self.source, at.step()
+        first = source.hashes(phi.size)
+        if me >= self.session.parties:
+            yield Exchange(name)
+            return phi
+        z = planes.chosen(x[me].bits, phi, np.zeros_like(phi))
+        sends, receives = dict[int, list[Array]](), dict[int, list[Array]]()
+        for other in source.others:
+            q = x[other].blocks[other]
+            kept = source.hash(q, first, other)
+            z ^= kept
+            sends[other] = [contiguous(kept ^ source.hash(q ^ source.key, first, other) ^ phi)]
+            receives[other] = [self.session.blank(phi.shape)]
+        yield Exchange(name, sends, receives)
+        for other in source.others:
+            z ^= source.hash(x[me].blocks[other], first, me)
+            planes.chosen(x[me].bits, receives[other][0], z)
+        return z
+
+    def _checked_order(self, at: Scope, rows: Sequence[Words], mask: Words) -> Step[Array]:
+        """Open a random combination of all rows; returns a random order, which nobody knew before."""
+        coin = yield from toss(self.session, at.child("coin"))
+        factors = [self.session.blank(some.shape) for some in rows]
+        words = self.session.blank((rows[0].size + permutation.SPARE,))
+        coin.fill(*factors, words)
+        yield from self.checks.open_combination(at, factors, rows, mask)
+        return permutation.from_random_words(words)
+
+
+def _part(one: Private, start: int, stop: int) -> Private:
+    blocks = {peer: some[start:stop] for peer, some in one.blocks.items()}
+    return Private(one.owner, contiguous(one.bits[start:stop]), contiguous(one.rows[start:stop]), blocks)
