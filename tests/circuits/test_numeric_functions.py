@@ -13,8 +13,9 @@ from quorate.testing.circuit_conformance import run_circuit
 from quorate.testing.world import CONFIGURATIONS
 
 LD = np.longdouble
-SWEPT = [("clear", 1, 0), ("rep3", 3, 1)]
-THIN = [("shamir", 3, 1), ("shamir", 5, 2), ("semi2k", 2, 1), ("semi2k", 3, 2)]
+SWEPT = [("clear", 1, 0), ("rep3", 3, 1), ("rep3-bare", 3, 1)]
+BARE = [("shamir-bare", 3, 1), ("semi2k-bare", 3, 2)]
+THIN = [("shamir", 3, 1), ("shamir", 5, 2), ("semi2k", 2, 1), ("semi2k", 3, 2), ("semi2k", 4, 3), *BARE]
 SLOW = ("shamir", 5, 2)
 CASES = [(configuration, 20_000) for configuration in SWEPT] + [
     pytest.param(configuration, 60, marks=pytest.mark.slow if configuration == SLOW else ()) for configuration in THIN
@@ -206,7 +207,7 @@ def test_any_shape(shape):
     def circuit(p, at, x):
         return sigmoid.sigmoid(p, at, x, low=0, high=1 << 20, shift_in=16, scale=16)
 
-    for configuration in CONFIGURATIONS:
+    for configuration in (*CONFIGURATIONS, *BARE):
         got, _ = run_circuit(configuration, circuit, x)
         assert got.shape == shape
         assert np.abs(got - 2**16 / (1 + math.exp(-1))).max(initial=0) < 8

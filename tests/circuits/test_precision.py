@@ -10,7 +10,7 @@ from quorate.errors import UserError
 from quorate.testing.world import World
 
 SECRET = [("rep3", 3, 1), ("shamir", 3, 1), ("semi2k", 2, 1)]
-WIDER = [*SECRET, ("shamir", 5, 2)]
+WIDER = [*SECRET, ("shamir", 5, 2), ("rep3-bare", 3, 1), ("shamir-bare", 3, 1)]
 DIVISIONS = [
     (1, 1, 0),
     (1, 29, 16),

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from quorate.circuits import normalise
+from quorate.circuits import normalise, series_polynomial
 from quorate.circuits.normalise import Factor, normal, normal_bits, normal_digits, normaliser, scaled
 from quorate.circuits.series import FRACTION, Series, Traits, evaluate, finest, normal_error, traits
 from quorate.circuits.wave_tables import RECIPROCAL
@@ -122,13 +122,18 @@ def _reciprocal(
 ) -> Step[Arithmetic]:
     """1 / d for the normal number d of y, with `plan.digits` fraction bits; for y = 0 a few units."""
     d = yield from normal(p, at.child("normal"), y, factor, high)
-    unit = Fraction(1, 1 << normal_digits(p.modulus_bits, high))
+    digits = normal_digits(p.modulus_bits, high)
+    # At d = 0 the sum is not small, and what truncation leaves of 0 must not grow by it.
+    gone = [p.add_public(number, np.asarray(-1, np.int64)) for number in found if isinstance(number, Arithmetic)]
+    there = round(Fraction(plan.series.zero << plan.digits, 1 << FRACTION))
+    if not traits(p).summands:  # polynomials are good for nothing at 0: there d is 1/2
+        there = series_polynomial.value(traits(p), plan.series, Fraction(1, 2), plan.digits)
+        for less in gone:
+            d = p.sub(d, p.scale(less, 1 << (digits - 1)))
+    unit = Fraction(1, 1 << digits)
     reciprocal = yield from evaluate(p, at.child("sum"), d, plan.series, unit, plan.digits, bool(found))
-    for number in found:
-        # At d = 0 the sum is not small, and what truncation leaves of 0 must not grow by it.
-        there = round(Fraction(plan.series.zero << plan.digits, 1 << FRACTION))
-        one_less = p.add_public(number, np.asarray(-1, np.int64)) if isinstance(number, Arithmetic) else None
-        reciprocal = reciprocal if one_less is None else p.add(reciprocal, p.scale(one_less, there))
+    for less in gone:
+        reciprocal = p.add(reciprocal, p.scale(less, there))
     return reciprocal
 
 

@@ -16,7 +16,8 @@ ranges of blocks that have their own inner product, since all would not fit one 
 
 Cost with rep3: (8 blocks + 16, 16, 16) bytes for each group, 3 rounds. With more than two summands the blocks and the
 power of the rest are joined summand by summand. Exponents so low that the result is less than a quarter of a unit give
-0; if the range has such, the comparison runs beside the rest, with `inject` after both.
+0; if the range has such, the comparison runs beside the rest, with `inject` after both. Protocols without functions of
+summands, and those with too many (`series.traits`), go by the bits of the exponent: `bit_power`.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from quorate.circuits import bit_power
+from quorate.circuits.bit_power import BitPower
 from quorate.circuits.compare import is_negative
 from quorate.circuits.series import Traits, traits, turned
 from quorate.engine.exchange import Step, parallel
@@ -91,7 +94,10 @@ def power(
         UserError: results would not fit the protocol with `COARSEST` digits.
     """
     how = power_plan(p, rate=rate, low=low, high=high, scale=scale)
-    steps: list[Step[Any]] = [_power(p, at.child("power"), x, how, scale)]
+    place = at.child("power")
+    steps: list[Step[Any]] = [
+        bit_power.power(p, place, traits(p), x, how) if isinstance(how, BitPower) else _power(p, place, x, how, scale)
+    ]
     if how.cut is not None:
         over = p.add_public(x, np.asarray(-how.cut, np.int64))
         reach = max(abs(low - how.cut), abs(high - how.cut)).bit_length()
@@ -103,13 +109,14 @@ def power(
     return result
 
 
-def power_plan(p: Protocol, *, rate: Fraction, low: int, high: int, scale: int) -> Power:
+def power_plan(p: Protocol, *, rate: Fraction, low: int, high: int, scale: int) -> Power | BitPower:
     """How `power` goes.
 
     Raises:
         UserError: see `power`.
     """
-    how = _cheapest(traits(p), rate, low, high, scale)
+    t = traits(p)
+    how = (_cheapest if t.summands else bit_power.plan)(t, rate, low, high, scale)
     if how is None:
         raise UserError(
             f"a power up to 2**{math.ceil(high * rate)} with {scale} fraction bits does not fit {p.name} with an error "
@@ -118,15 +125,16 @@ def power_plan(p: Protocol, *, rate: Fraction, low: int, high: int, scale: int) 
     return how
 
 
-def power_error(p: Protocol, how: Power, rate: Fraction, low: int, high: int) -> tuple[float, float]:
+def power_error(p: Protocol, how: Power | BitPower, rate: Fraction, low: int, high: int) -> tuple[float, float]:
     """Worst error of `power`: relative, and in units of the last place. The error of the result is at most their sum.
 
     Relative: the rounding of the left factors and, where there is more than one group, the right ones; with more than
     two summands their joining; the rounded turn of a unit of x; the computation of the factors.
     """
-    t = traits(p)
+    t, largest = traits(p), max(abs(low), abs(high))
+    if isinstance(how, BitPower):
+        return bit_power.error(t, how, rate, largest)
     exact = t.modulus * rate / (how.blocks * how.width)
-    largest = max(abs(low), abs(high))
     orders = (float(abs(how.turn - exact)) * largest + 0.5) / t.modulus + t.summands * 2.0**-61
     own = math.ldexp(1.0 + (t.summands - 2) * (t.truncation + 1), -how.digits)
     return own + orders * how.blocks * how.width + math.ldexp(t.summands, -43), len(how.groups) * (t.truncation + 0.25)

@@ -8,7 +8,9 @@ Sources: see `quorate.protocols.known` for the idea, scripts/numeric_tables.py f
 Fourier series: best approximations on an interval shorter than the period, with the error in the table.
 
 Cost: with two summands one inner product of 2 h numbers for h harmonics: with rep3 (16 h + 16, 16, 16) bytes in 3
-rounds. Each further summand adds 4 h inner products of 2 numbers, in two rounds and those of a truncation.
+rounds. Each further summand adds 4 h inner products of 2 numbers, in two rounds and those of a truncation. Protocols
+without functions of summands (`Protocol.summand_count` 0) or with more than `MOST_SUMMANDS` compute a polynomial
+instead: `series_polynomial`.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from quorate.circuits import series_polynomial
 from quorate.circuits.normalise import normal_bits, normal_digits
 from quorate.engine.exchange import Step
 from quorate.engine.names import Scope
@@ -93,9 +96,14 @@ class Traits(NamedTuple):
         return 1 << 64 if self.modulus_bits == 64 else (1 << self.modulus_bits) - 1
 
 
+MOST_SUMMANDS = 3
+"""With more of them polynomials are cheaper, and better."""
+
+
 def traits(p: Protocol) -> Traits:
-    """Those of a protocol."""
-    return Traits(p.capacity, p.modulus_bits, p.summand_count, p.truncation_error)
+    """Those of a protocol; `summands` is 0 where functions of them cannot be had, or are not worth it."""
+    summands = p.summand_count if p.summand_count <= MOST_SUMMANDS else 0
+    return Traits(p.capacity, p.modulus_bits, summands, p.truncation_error)
 
 
 class _Layout(NamedTuple):
@@ -112,7 +120,7 @@ def finest(t: Traits, series: Series, zero: bool = False) -> int:
 
     With `zero`, x may be 0 as well, outside of the interval; then the sum there has to fit.
     """
-    return _digits(t, series, zero) - 1
+    return _digits(t, series, zero) - 1 if t.summands else series_polynomial.plan(t, series).finest
 
 
 @cache
@@ -150,6 +158,8 @@ def absolute_error(
         largest: no |x| is larger.
         blur: by how many units x is off.
     """
+    if not t.summands:
+        return series_polynomial.absolute_error(t, series, unit, digits, largest, blur)
     how, exact = _layout(t, series, unit, zero), t.modulus * unit / series.period
     turns = (float(abs(how.turn - exact)) * largest + 0.5) / t.modulus + t.summands * 2.0**-61
     rounding = series.amplitude * ROOT2 / 2 * math.ldexp(1.0, -how.left) + series.harmonics * ROOT2 / 2 * math.ldexp(
@@ -178,9 +188,12 @@ def evaluate(
     """The series of x * unit with `digits` fraction bits, at most `finest`; for the error see `absolute_error`.
 
     Elementwise. For x * unit between series.low and series.high; with `zero` also for 0, where any result up to
-    series.at(0) may come out.
+    series.at(0) may come out, without functions of summands anything.
     """
-    how = _layout(traits(p), series, unit, zero)
+    t = traits(p)
+    if not t.summands:
+        return (yield from series_polynomial.evaluate(p, at, t, x, series, unit, digits))
+    how = _layout(t, series, unit, zero)
     shift = how.left + how.right - digits
     angle = turned(p, x, how.turn, how.start)
     count, last = 2 * series.harmonics, p.summand_count - 1

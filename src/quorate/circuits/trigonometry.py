@@ -1,8 +1,9 @@
 """Sine, cosine, arc tangent and the angle of a vector.
 
 Sine and cosine turn with the summands of the angle (`series`, one harmonic): the modulus is one turn, so that no
-reduction is needed, however large the angle. The arc tangent of a number in [-1, 1] is a trigonometric sum; others are
-brought there by dividing the smaller side of the triangle by the larger one. Ours.
+reduction is needed, however large the angle; see `turns` for protocols without functions of summands. The arc tangent
+of a number in [-1, 1] is a trigonometric sum; others are brought there by dividing the smaller side of the triangle by
+the larger one. Ours.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from quorate.circuits import divide
+from quorate.circuits import divide, turns
 from quorate.circuits.compare import is_negative
 from quorate.circuits.divide import corrections
+from quorate.circuits.exact import PI
 from quorate.circuits.limits import stacked
 from quorate.circuits.logic import not_
 from quorate.circuits.series import FRACTION, Series, Traits, absolute_error, evaluate, finest, traits
@@ -29,9 +31,6 @@ from quorate.protocols.base import Protocol
 from quorate.sharing.share import Arithmetic, Boolean, concatenate
 
 __all__ = ["PI", "arctangent", "arctangent_error", "cosine", "sine", "vector_angle", "wave_error"]
-
-PI = Fraction(0x3243F6A8885A308D313198A2E03707344A4093822299F31D0, 1 << 192)
-"""Pi, to 192 fraction bits."""
 
 SINE = Series(
     low=Fraction(0),
@@ -70,7 +69,10 @@ def cosine(p: Protocol, at: Scope, x: Arithmetic, *, shift_in: int, scale: int) 
 
 def _wave(p: Protocol, at: Scope, x: Arithmetic, series: Series, shift_in: int, scale: int) -> Step[Arithmetic]:
     _check_scale(p, series, scale, "a sine")
-    return evaluate(p, at, x, series, Fraction(2) ** -shift_in, scale)
+    t, unit = traits(p), Fraction(2) ** -shift_in
+    if not t.summands:
+        return turns.sine(p, at, t, x, unit=unit, quarters=int(series is COSINE), digits=scale)
+    return evaluate(p, at, x, series, unit, scale)
 
 
 def wave_error(p: Protocol, *, largest: int, shift_in: int, scale: int) -> float:
@@ -78,11 +80,15 @@ def wave_error(p: Protocol, *, largest: int, shift_in: int, scale: int) -> float
 
     Grows with the angle: a unit of x is a number of 2**-64 (field: 2**-61) turns that is rounded.
     """
-    return absolute_error(traits(p), SINE, Fraction(2) ** -shift_in, scale, largest)
+    t, unit = traits(p), Fraction(2) ** -shift_in
+    if not t.summands:
+        return turns.sine_error(t, unit=unit, largest=largest, digits=scale)
+    return absolute_error(t, SINE, unit, scale, largest)
 
 
 def _check_scale(p: Protocol, series: Series, scale: int, what: str) -> None:
-    if scale > finest(traits(p), series):
+    t = traits(p)
+    if scale > (turns.finest(t) if not t.summands and series in (SINE, COSINE) else finest(t, series)):
         raise UserError(f"{what} with {scale} fraction bits is finer than {p.name} can compute; use fewer")
 
 
