@@ -91,7 +91,7 @@ def test_repetitions_reach_the_security_that_is_asked_for():
     assert [repetitions(bits, 48) for bits in (40, 41, 64, 80, 81)] == [1, 2, 2, 2, 3]
 
 
-# -- false claims ----------------------------------------------------------------------------------------------------------
+# -- false claims ------------------------------------------------------------------------------------------------------
 
 
 def shares_of(p, *arrays):
@@ -193,7 +193,8 @@ WRONG += [matrices(2, 300, 5, (0, 0)), ands((5,), 1, 4), ands((3, 4), 64, (2, 3)
 @pytest.mark.parametrize("number", range(len(WRONG)))
 def test_one_wrong_element_is_found(number):
     for result in World("shamir_malicious", 3, 1).play(WRONG[number]):
-        assert isinstance(result, IntegrityError) and "were not computed as agreed" in str(result)
+        assert isinstance(result, IntegrityError)
+        assert "were not computed as agreed" in str(result)
 
 
 @pytest.mark.parametrize("security", [40, 64, 110])
@@ -227,4 +228,5 @@ def test_what_is_opened_at_the_end_is_masked():
     for seed in range(4):
         World("shamir_malicious", 3, 1, seed=seed).run(program)
     assert all(values[0] == 0 and values[1] * values[2] % P == values[3] for values in opened)
-    assert len({tuple(values[1:]) for values in opened}) == 4 and all(all(values[1:]) for values in opened)
+    assert len({tuple(values[1:]) for values in opened}) == 4
+    assert all(all(values[1:]) for values in opened)

@@ -19,10 +19,9 @@ def operands(p, at):
 
 
 def words(p, at):
-    bits = []
-    for k in range(2):
-        bits.append((yield from p.random_bits(at.child(f"bits {k}"), (16,))))
-    return bits
+    a = yield from p.random_bits(at.child("a"), (16,))
+    b = yield from p.random_bits(at.child("b"), (16,))
+    return a, b
 
 
 def numbers(p, at):

@@ -32,7 +32,8 @@ def test_right_shares_give_the_values(parties, threshold, shape):
     values, shares = shared(rng, parties, threshold, shape)
     got, wrong = reed_solomon.correct(shares, range(parties), threshold, weights(rng))
     np.testing.assert_array_equal(got, values)
-    assert wrong == [] and got.shape == shape
+    assert wrong == []
+    assert got.shape == shape
 
 
 @pytest.mark.parametrize(("parties", "threshold"), SETTINGS)

@@ -75,8 +75,11 @@ def _from_outside(
     """All parts: of all groups but the first from seeds that the owner draws."""
     draw, name = at.step(), at.step()
     seeded = p.groups[1:]
+    alike: dict[Group, Array | None] = dict.fromkeys(p.groups)
     if p.me == owner:
         yield Exchange(name, _outside(p, draw, shape, elements))
+        if parts_matter(shape):
+            p.heard(name, alike)
         return {}
     mine = [group for group in seeded if p.me in group]
     seeds = {group: p.session.tuple_blank((KEY_BYTES,), np.uint8) for group in mine}
@@ -84,7 +87,6 @@ def _from_outside(
     arriving = [*seeds.values(), *([rest] if p.me in p.collector else [])]
     yield Exchange(name, None, {owner: arriving} if p.me < p.parties and parts_matter(shape) else None)
     parts = {group: _expanded(p, seed, p.session.blank(shape)) for group, seed in seeds.items()}
-    alike: dict[Group, Array | None] = dict.fromkeys(p.groups)
     alike.update(seeds)
     if p.me in p.collector:
         parts[p.collector] = field.reduce(rest)

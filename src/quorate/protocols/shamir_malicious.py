@@ -94,8 +94,7 @@ class ShamirMalicious(Shamir):
     # -- checks --------------------------------------------------------------------------------------------------------
 
     def checked(self) -> Step[None]:
-        if self.me < self.parties:  # who holds no shares goes through the check as a bystander
-            yield from self.deferred.settle()
+        yield from self.deferred.settle()
 
     def _check(self, at: Scope, notes: Sequence[Note | Heard]) -> Step[None]:
         heard = [note for note in notes if isinstance(note, Heard)]
@@ -145,7 +144,8 @@ class ShamirMalicious(Shamir):
         check_shapes(x, y)
         yield from self.deferred.relieve(x.size)
         name = at.step()
-        z = yield from self._reshare(at, field.mul(x.parts[0], y.parts[0]), None if shift or out is None else out.parts[0])
+        target = None if shift or out is None else out.parts[0]
+        z = yield from self._reshare(at, field.mul(x.parts[0], y.parts[0]), target)
         self.deferred.note(name, Products(x.parts, y.parts, z.parts), x.size)
         return (yield from self.truncate(at.child("shift"), z, shift)) if shift else z
 
@@ -166,8 +166,10 @@ class ShamirMalicious(Shamir):
         name = at.step()
         self.session.multiplied(x.size * y.shape[1])
         z = yield from self._reshare(at, field.matmul(x.parts[0], y.parts[0]))
-        full = bool(x.size and y.size)
-        self.deferred.note(name, Matrix(x.parts, y.parts, z.parts) if full else Zeros(z.parts), size if full else z.size)
+        if x.size and y.size:
+            self.deferred.note(name, Matrix(x.parts, y.parts, z.parts), size)
+        else:
+            self.deferred.note(name, Zeros(z.parts), z.size)
         return (yield from self.truncate(at.child("shift"), z, shift)) if shift else z
 
     def and_(self, at: Scope, a: Boolean, b: Boolean) -> Step[Boolean]:

@@ -51,7 +51,7 @@ def _digest(p: Shamir, name: Name, arrays: list[Array]) -> Array:
     return np.frombuffer(digest_of(where, arrays), np.uint8)
 
 
-# -- numbers -------------------------------------------------------------------------------------------------------------
+# -- numbers -----------------------------------------------------------------------------------------------------------
 
 
 def open_numbers(p: Shamir, at: Scope, share: Array, to: Collection[int]) -> Step[Array | None]:
@@ -133,7 +133,7 @@ def _find(p: Shamir, at: Scope, wrong: list[int]) -> None:
         p.session.findings.append(f"{at.path}: peer {peer} sent wrong shares of a result; they were corrected")
 
 
-# -- words ---------------------------------------------------------------------------------------------------------------
+# -- words -------------------------------------------------------------------------------------------------------------
 
 
 def open_words(p: Shamir, at: Scope, parts: tuple[Array, ...], width: int, to: Collection[int]) -> Step[Array | None]:

@@ -30,7 +30,7 @@ TRIES = 8
 
 
 def fits(shares: Sequence[Array], holders: Sequence[int], threshold: int) -> bool:
-    """Whether shares (field elements, one array per holder, parties from 0) lie on polynomials of degree `threshold`."""
+    """Whether shares (field elements, an array per holder, parties from 0) lie on polynomials of degree `threshold`."""
     base = tuple(holders[: threshold + 1])
     others = zip(shares[threshold + 1 :], holders[threshold + 1 :], strict=True)
     return all(np.array_equal(_at(shares, base, holder + 1), share) for share, holder in others)
