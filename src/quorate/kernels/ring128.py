@@ -56,7 +56,7 @@ def sum_axis(x: Pair, axis: int) -> Pair:
     count = math.prod(shape)
     out = np.empty((2, count), np.uint64)
     _sums(out[0], out[1], low.reshape(count, low.shape[-1]), high.reshape(count, low.shape[-1]))
-    return out[0].reshape(shape), out[1].reshape(shape)
+    return out[0, ...].reshape(shape), out[1, ...].reshape(shape)
 
 
 def dot(x: Pair, y: Pair) -> Pair:
@@ -68,7 +68,7 @@ def dot(x: Pair, y: Pair) -> Pair:
         return ghost(shape[:1], np.uint64), ghost(shape[:1], np.uint64)
     out = np.empty((2, shape[0]), np.uint64)
     _dot(out[0], out[1], *x, *y)
-    return out[0], out[1]
+    return out[0, ...], out[1, ...]
 
 
 def weigh(words: Words, x: Pair) -> Pair:
@@ -90,7 +90,7 @@ def matmul(a: Pair, b: Pair) -> Pair:
         return ghost(shape, np.uint64), ghost(shape, np.uint64)
     out = np.zeros((2, *shape), np.uint64)
     _matmul(out[0], out[1], *a, *b)
-    return out[0], out[1]
+    return out[0, ...], out[1, ...]
 
 
 def beaver(d: Pair, e: Pair, a: Pair, b: Pair, c: Pair, whole: Pair) -> Pair:
@@ -102,8 +102,8 @@ def beaver(d: Pair, e: Pair, a: Pair, b: Pair, c: Pair, whole: Pair) -> Pair:
         return ghost(shape, np.uint64), ghost(shape, np.uint64)
     out = np.empty((2, *shape), np.uint64)
     flat = [contiguous(array).reshape(-1) for array in arrays]
-    _beaver(out[0].reshape(-1), out[1].reshape(-1), *flat, np.uint64(whole[0]), np.uint64(whole[1]))
-    return out[0], out[1]
+    _beaver(out[0, ...].reshape(-1), out[1, ...].reshape(-1), *flat, np.uint64(whole[0]), np.uint64(whole[1]))
+    return out[0, ...], out[1, ...]
 
 
 def _elementwise(loop: Any, *arrays: Array) -> Pair:
@@ -117,8 +117,8 @@ def _elementwise(loop: Any, *arrays: Array) -> Pair:
     if is_ghost(*arrays):
         return ghost(shape, np.uint64), ghost(shape, np.uint64)
     out = np.empty((2, *shape), np.uint64)
-    loop(out[0].reshape(-1), out[1].reshape(-1), *[np.ascontiguousarray(array).reshape(-1) for array in arrays])
-    return out[0], out[1]
+    loop(out[0, ...].reshape(-1), out[1, ...].reshape(-1), *[np.ascontiguousarray(array).reshape(-1) for array in arrays])
+    return out[0, ...], out[1, ...]
 
 
 @device

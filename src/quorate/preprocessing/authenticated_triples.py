@@ -98,9 +98,10 @@ class OwnTuples(Authentication):
         """Kind `PRODUCTS`, in chunks."""
         if count <= CHUNK:
             return (yield from self._chunk(at, count))
-        pieces = []
+        pieces: list[Parts] = []
         for start in range(0, count, CHUNK):
-            pieces.append((yield from self._chunk(at.child(f"from {start}"), min(CHUNK, count - start))))
+            piece = yield from self._chunk(at.child(f"from {start}"), min(CHUNK, count - start))
+            pieces.append(piece)
         return tuple(np.concatenate(column) for column in zip(*pieces, strict=True))
 
     def _chunk(self, at: Scope, count: int) -> Step[Parts]:

@@ -5,10 +5,10 @@ has k = m - x alpha_j. So m and -k, summed over all j, and alpha_i x at party i 
 is random; party i sends the difference to the value it wants (a random value shared with n - 1 others, or one of its
 own) to party j, who changes k by alpha_j times it.
 
-Source: MACs by oblivious linear evaluation with a fixed key as in Keller, Orsini, Scholl, "MASCOT", CCS 2016, figures 3
-and 4, with `quorate.preprocessing.vole` for COPEe. Deviation: there is no check of inputs of its own. A party that sends
-different parties different things gets a MAC that fits no value; whatever is opened and depends on it fails the MAC
-check, but for the probability to guess an honest party's alpha_j times a number that is not 0.
+Source: MACs by oblivious linear evaluation with a fixed key as in Keller, Orsini, Scholl, "MASCOT", CCS 2016,
+figures 3 and 4, with `quorate.preprocessing.vole` for COPEe. Deviation: there is no check of inputs of its own. A party
+that sends different parties different things gets a MAC that fits no value; whatever is opened and depends on it fails
+the MAC check, but for the probability to guess an honest party's alpha_j times a number that is not 0.
 
 Costs beside the VOLEs, per value, to every other party: 8 bytes over the field, 16 over the ring; a party's random
 value is free towards the first other party. Rounds: 3, and 1 if anything is sent.

@@ -1,7 +1,7 @@
 """The check that what was opened is what was authenticated, for many openings at once.
 
-Every party j has a part of the MAC key alpha and, of every opened value x_i, a part m_i of alpha x_i. Random weights w_i
-from a coin that was tossed after the openings give x = sum w_i x_i and m = sum w_i m_i. The parties commit to
+Every party j has a part of the MAC key alpha and, of every opened value x_i, a part m_i of alpha x_i. Random weights
+w_i from a coin that was tossed after the openings give x = sum w_i x_i and m = sum w_i m_i. The parties commit to
 s_j = m_j - alpha_j x, open, and the s_j must add up to zero.
 
 Source: Damgard, Keller, Larraia, Pastro, Scholl, Smart, "Practical Covertly Secure MPC for Dishonest Majority - Or:

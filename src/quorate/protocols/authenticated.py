@@ -8,7 +8,7 @@ Sources
     Damgard, Pastro, Smart, Zakarias, "Multiparty Computation from Somewhat Homomorphic Encryption", CRYPTO 2012 (SPDZ),
     figure 7: inputs by masks, products of Beaver, outputs. Checks: `quorate.preprocessing.mac_check`.
     Outside owners and recipients: Damgard, Damgard, Nielsen, Nordholt, Toft, "Confidential Benchmarking based on
-    Multiparty Computation", FC 2016: the parties open a product (a, b, a b) to the outsider, who checks it, and a masks.
+    Multiparty Computation", FC 2016: the parties open a product (a, b, a b) to the outsider, who checks it; a masks.
     Truncation: `quorate.protocols.summed_truncation`.
     Deviations: results for all parties are opened and then checked, all in one; a result for one party is opened
     under a mask that this party knows, so the others, who check, do not learn it.
@@ -51,6 +51,28 @@ __all__ = ["Authenticated"]
 Array = npt.NDArray[Any]
 
 
+class _Beside:
+    """Checks, or tuples, of the counting instance of an outsider: the same rounds without messages."""
+
+    def __init__(self, inner: Any, silent: Callable[[Step[Any]], Step[Any]]) -> None:
+        self._inner, self._silent = inner, silent
+
+    def open(self, at: Scope) -> None:
+        """The counting instance has its own place."""
+
+    def note(self, name: Name, note: Any, size: int) -> None:
+        """See `Deferred.note`."""
+        self._inner.note(name, note, size)
+
+    def settle(self) -> Step[None]:
+        """See `Deferred.settle`."""
+        yield from self._silent(self._inner.settle())
+
+    def take(self, at: Scope, kind: str, count: int) -> Step[Any]:
+        """See `Supply.take`."""
+        return (yield from self._silent(self._inner.take(at, kind, count)))
+
+
 class Authenticated(BooleanLocal):
     """Numbers; for Boolean words see `quorate.protocols.authenticated_bits`, which comes first among the bases."""
 
@@ -73,6 +95,11 @@ class Authenticated(BooleanLocal):
         makers = {**self.tuples.makers, **(self.bit_makers() if session.dealer is None else self.dealt_bit_makers())}
         self.supply = Supply(makers, {**BATCH, **self.bit_batches()}, self.tuples.families)
         self.deferred: Deferred[Any] = Deferred(self._check)
+
+    def follow(self, ghost: Authenticated, silent: Callable[[Step[Any]], Step[Any]]) -> None:
+        """For an outsider: have checks and tuples run through by the counting instance that does everything else."""
+        self.deferred = _Beside(ghost.deferred, silent)  # type: ignore[assignment]
+        self.supply = _Beside(ghost.supply, silent)  # type: ignore[assignment]
 
     def setup(self, at: Scope) -> Step[None]:
         """Keys, MAC keys, and whatever the production of tuples needs."""
@@ -222,7 +249,7 @@ class Authenticated(BooleanLocal):
         name = at.step()
         told = [party for party in range(self.parties) if party != owner]
         if self.me == owner:
-            yield Exchange(name, dict.fromkeys(told, [contiguous(difference)]))
+            yield Exchange(name, {party: [contiguous(difference)] for party in told})
         else:
             yield Exchange(name, None, {owner: [difference]} if self.me in told else None)
         said = self.domain.said(difference)

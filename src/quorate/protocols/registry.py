@@ -30,6 +30,7 @@ PROTOCOLS = {
     "shamir_malicious": "quorate.protocols.shamir_malicious:ShamirMalicious",
     "semi2k": "quorate.protocols.semi2k:Semi2k",
     "spdz": "quorate.protocols.spdz:Spdz",
+    "spdz2k": "quorate.protocols.spdz2k:Spdz2k",
 }
 
 
