@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import pytest
 
+from quorate.coordination.quote import quote
 from quorate.coordination.stocks import load_stocks
 from quorate.errors import AgreementError, IdentityError, UserError
 from quorate.node import producing
@@ -100,15 +101,29 @@ def test_idle_nodes_fill_stocks_and_sessions_use_them_once(site, stocks, source,
     assert_disjoint(spent(site, stocks, "p2") + [part for part in ranges if part[3] == second.session])
 
 
-def test_a_stock_saves_bytes_and_its_lack_costs_no_result(site, stocks, source, until):
+@pytest.mark.parametrize("filled", [False, True])
+def test_a_session_costs_what_the_quote_says_with_and_without_a_stock(site, stocks, source, until, filled):
     spec = comparing_spec(site, source)
-    with nodes(site, producing.Stocks()):
-        bare = run(site, spec)
-    with nodes(site, stocks):
-        until(lambda: left(site, stocks) == [6000, 6000], WAIT)
-        stocked = run(site, spec)
-    assert stocked.values["bits"].tolist() == bare.values["bits"].tolist()
-    assert stocked.reports["p1"].bytes_sent < bare.reports["p1"].bytes_sent
+    approved = load(spec, site.federation)
+    quoted = quote(approved.spec, approved.plan, {"p1": 5}, stocked=filled)
+    assert set(quoted.tuples) <= set(stocks.groups[0].kinds)
+    with nodes(site, stocks if filled else producing.Stocks()):
+        if filled:
+            until(lambda: left(site, stocks) == [6000, 6000], WAIT)
+        measured = run(site, spec)
+    assert measured.values["bits"].tolist() == [False] * 5
+    for cost in quoted.participants:
+        report = measured.reports[cost.name]
+        assert (report.rounds, report.messages, report.bytes_sent) == (cost.rounds, cost.messages, cost.bytes_sent)
+    for member in ("p1", "p2") if filled else ():
+        assert {kind: stop - start for kind, start, stop, _ in spent(site, stocks, member)} == quoted.tuples
+
+
+def test_a_stock_saves_bytes(site, source):
+    approved = load(comparing_spec(site, source), site.federation)
+    bare, stocked = (quote(approved.spec, approved.plan, {"p1": 5}, stocked=having) for having in (False, True))
+    assert stocked.tuples == bare.tuples
+    assert stocked.bytes_sent < bare.bytes_sent
 
 
 def test_production_on_demand(site, stocks):

@@ -28,6 +28,7 @@ COMMANDS = {
     "join": "Take part in a computation as an outside data owner or recipient.",
     "node": "Run the node of one member of a federation.",
     "up": "Run all nodes of a federation as processes of this machine.",
+    "tuples": "Show and fill the stocks of correlated randomness at a node.",
     "bench": "Measure how fast this machine computes.",
     "compile": "Trace the source of a spec to the plan that nodes execute.",
     "quote": "Say what a session will cost, before anybody runs it.",

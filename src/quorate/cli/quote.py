@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from quorate.cli.approved import Rows, open_spec
-from quorate.cli.common import Json, SpecFile, print_json
+from quorate.cli.common import Home, Json, SpecFile, print_json
 from quorate.cli.conditions import Bandwidth, Measured, OneMachine, Rtt, conditions
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from rich.console import Console
     from rich.table import Table
 
     from quorate.coordination.breakdown import OperationCost
     from quorate.coordination.quote import Quote
+    from quorate.coordination.spec import Spec
     from quorate.lang.plan import Plan
 
 __all__ = ["duration", "quote"]
@@ -36,6 +40,10 @@ def quote(
     bandwidth: Bandwidth = None,
     measured: Measured = None,
     one_machine: OneMachine = False,
+    stocked: Annotated[
+        bool, typer.Option("--stocked", help="Count as if all correlated randomness were in stock at the parties.")
+    ] = False,
+    home: Home = None,
     json: Json = False,
 ) -> None:
     """Say what a session costs every participant and how long it takes, before anybody runs it.
@@ -50,16 +58,17 @@ def quote(
 
     opened = open_spec(spec, rows)
     links, machine = conditions(opened.spec, rtt, bandwidth, measured, one_machine)
-    made = price(opened.spec, opened.plan, opened.rows, links, machine)
+    made = price(opened.spec, opened.plan, opened.rows, links, machine, stocked=stocked)
+    stock = _in_stock(opened.spec, home or spec.parent / "state", made.tuples)
     operations, openings = breakdown(opened.spec, opened.plan, opened.rows, links, replace(machine, cores=None))
     if json:
         choice = None if opened.choice is None else opened.choice.as_dict()
         costs = [part.as_dict() for part in [*operations, *openings.values()]]
-        print_json({**made.as_dict(), "operations": costs, "choice": choice, "note": NOTE})
+        print_json({**made.as_dict(), "in_stock": stock, "operations": costs, "choice": choice, "note": NOTE})
         return
     for line in opened.remarks:
         print(line)
-    _show(made, _largest(opened.plan, operations, list(openings.values())))
+    _show(made, stock, _largest(opened.plan, operations, list(openings.values())))
 
 
 def duration(seconds: float) -> str:
@@ -73,7 +82,7 @@ def duration(seconds: float) -> str:
     return f"{seconds * 1000:.3g} ms" if seconds >= 1e-3 else f"{seconds * 1e6:.0f} µs"
 
 
-def _show(made: Quote, largest: Table) -> None:
+def _show(made: Quote, stock: Mapping[str, Mapping[str, int]], largest: Table) -> None:
     from rich.console import Console
 
     console = Console(highlight=False)
@@ -83,7 +92,7 @@ def _show(made: Quote, largest: Table) -> None:
         console.print(f"[bold red]TRUSTED DEALER: {made.dealer}[/bold red]. {dealer_warning(made.dealer)}")
     console.print(_participants(made))
     _time(console, made)
-    console.print(_tuples(made))
+    console.print(_tuples(made, stock))
     console.print(largest)
     console.print(NOTE)
 
@@ -118,11 +127,30 @@ def _time(console: Console, made: Quote) -> None:
     )
 
 
-def _tuples(made: Quote) -> str:
-    if made.dealer is None:
+def _in_stock(spec: Spec, home: Path, kinds: Mapping[str, int]) -> dict[str, dict[str, int]]:
+    """What the stocks below `home` have of these kinds, by party; only parties whose stock lies on this machine."""
+    from quorate.node.tuples import Group, Shelf
+
+    if spec.dealer is not None:
+        return {}
+    group = Group(parties=spec.parties, protocol=spec.protocol.name, threshold=spec.threshold, security=spec.security)
+    shelves = {party: Shelf(home, party, group) for party in spec.parties}
+    return {
+        party: {kind: shelf.look().left(kind) for kind in kinds} for party, shelf in shelves.items() if shelf.exists()
+    }
+
+
+def _tuples(made: Quote, stock: Mapping[str, Mapping[str, int]]) -> str:
+    if made.dealer is None and not made.tuples:
         return f"correlated randomness: none; {made.protocol} needs no dealer"
     used = ", ".join(f"{count:,} {kind}" for kind, count in made.tuples.items()) or "none"
-    return f"correlated randomness from {made.dealer}: {used}"
+    if made.dealer is not None:
+        return f"correlated randomness from {made.dealer}: {used}"
+    when = "all from stock" if made.stocked else "made during the session, which is counted here"
+    lines = [f"correlated randomness of the parties themselves: {used}; {when}"]
+    for party, kinds in stock.items():
+        lines.append(f"in stock at {party}: " + ", ".join(f"{count:,} {kind}" for kind, count in kinds.items()))
+    return "\n".join(lines)
 
 
 def _largest(plan: Plan, operations: Sequence[OperationCost], openings: Sequence[OperationCost]) -> Table:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ import numpy.typing as npt
 from quorate.coordination.agreement import REHEARSAL, RUN, Statement, agree
 from quorate.coordination.roster import Roster, roster
 from quorate.coordination.spec import Spec
-from quorate.coordination.stock import Provision, Store, provide
+from quorate.coordination.stock import Provision, Store, assume, provide
 from quorate.crypto.entropy import Entropy, SystemEntropy
 from quorate.crypto.hashing import hex_digest
 from quorate.data.prepare import Prepared
@@ -58,6 +59,7 @@ class Job:
         certificates: participant -> pinned fingerprint; all must hold the same. Empty in a simulation.
         rehearsal: for a rehearsal, the rows of every input; `inputs` are made up then, and kept shares are not used.
         store: tuples made beforehand; None: there are none, or they must not be used.
+        stocked: when only counting, whether all tuples are taken to be in stock at all parties.
     """
 
     spec: Spec
@@ -71,6 +73,7 @@ class Job:
     rehearsal: Mapping[str, int] | None = None
     ident: str = ""
     store: Store | None = None
+    stocked: bool = False
 
     @property
     def roster(self) -> Roster:
@@ -158,7 +161,10 @@ def _provision(job: Job, session: Session, at: Scope, protocol: Protocol, rows: 
     """What we take along of what is in stock; the secrets under which it was made become those of the session."""
     if protocol.supply is None:
         return Provision()
-    taken = yield from provide(session, at, protocol, job.store, lambda: needs(job.spec, job.plan, rows), job.ident)
+    wanted = partial(needs, job.spec, job.plan, rows)
+    if session.counting and job.stocked:
+        return (yield from assume(session, at, protocol, wanted))
+    taken = yield from provide(session, at, protocol, job.store, wanted, job.ident)
     session.stock_keys = taken.secrets
     return taken
 

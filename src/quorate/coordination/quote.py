@@ -12,7 +12,7 @@ from typing import Any
 
 from quorate.coordination.footprint import peak_live
 from quorate.coordination.machine import TYPICAL, Machine
-from quorate.coordination.program import Job, session_program
+from quorate.coordination.program import Job, needs, session_program
 from quorate.coordination.roster import Roster
 from quorate.coordination.spec import Spec
 from quorate.coordination.timeline import Links, Part, Timeline, predict
@@ -57,6 +57,7 @@ class Quote:
     Attributes:
         dealer: the trusted dealer, where the protocol has one.
         tuples: kind of correlated randomness -> how much is used up; empty where the protocol needs none.
+        stocked: whether all of it counts as made before; otherwise, without a dealer, the cost includes making it.
         network: what the times are predicted for.
         machine: where the figures for computing come from: a date, or "built-in".
         seconds: predicted time of the session; `latency_seconds`, `transfer_seconds` and `computing_seconds` are what
@@ -72,6 +73,7 @@ class Quote:
     rounds: int
     bytes_sent: int
     tuples: dict[str, int]
+    stocked: bool
     network: dict[str, Any]
     machine: str
     seconds: float
@@ -101,7 +103,13 @@ def assumed_rows(spec: Spec, given: Mapping[str, int]) -> dict[str, int]:
 
 
 def quote(
-    spec: Spec, plan: Plan, rows: Mapping[str, int], links: Links | None = None, machine: Machine = TYPICAL
+    spec: Spec,
+    plan: Plan,
+    rows: Mapping[str, int],
+    links: Links | None = None,
+    machine: Machine = TYPICAL,
+    *,
+    stocked: bool = False,
 ) -> Quote:
     """The exact cost of a session for `rows`, and its predicted time.
 
@@ -109,12 +117,13 @@ def quote(
         links: the network to predict for, by default that of the spec. What is computed does not depend on it: choices
             between rounds and bytes follow the spec's.
         machine: the machines to predict for.
+        stocked: whether tuples that the parties make themselves are all in stock.
 
     Raises:
         UserError: the plan cannot run with these row counts, for example since values may overflow.
     """
     chosen = Links(spec.network.model) if links is None else links
-    job = Job(spec, plan, 0, rows=rows)
+    job = Job(spec, plan, 0, rows=rows, stocked=stocked)
     who, timeline = job.roster, _timeline(job, chosen, machine)
     costs = tuple(_cost(spec, plan, who, me, part, machine, rows) for me, part in enumerate(timeline.parts))
     return Quote(
@@ -126,7 +135,8 @@ def quote(
         dict(rows),
         max(cost.rounds for cost in costs),
         sum(cost.bytes_sent for cost in costs),
-        dict(sorted(timeline.parts[who.parties - 1 if who.dealer is None else who.dealer].effort.dealt.items())),
+        _tuples(job, timeline),
+        stocked,
         {"rtt": chosen.network.rtt, "bandwidth": chosen.network.rate, "measured": bool(chosen.pairs)},
         machine.measured or "built-in",
         timeline.ended / 1e9,
@@ -137,9 +147,16 @@ def quote(
     )
 
 
+def _tuples(job: Job, timeline: Timeline) -> dict[str, int]:
+    who = job.roster
+    if who.dealer is None and (made := needs(job.spec, job.plan, job.rows)):
+        return made
+    return dict(sorted(timeline.parts[who.parties - 1 if who.dealer is None else who.dealer].effort.dealt.items()))
+
+
 def _timeline(job: Job, links: Links, machine: Machine) -> Timeline:
     who = job.roster
-    jobs = [Job(job.spec, job.plan, me, rows=job.rows) for me in range(len(who.participants))]
+    jobs = [Job(job.spec, job.plan, me, rows=job.rows, stocked=job.stocked) for me in range(len(who.participants))]
     sessions = [job.session(counting=True) for job in jobs]
     programs = [session_program(job, session, Scope.root()) for job, session in zip(jobs, sessions, strict=True)]
     return predict(programs, sessions, links, machine, [who.links(me) for me in range(len(jobs))])

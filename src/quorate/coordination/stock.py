@@ -32,7 +32,7 @@ from quorate.preprocessing.ledger import Agreed, Holding, Ledger, common
 from quorate.protocols.base import Protocol as Computation
 from quorate.protocols.registry import make, protocol_class
 
-__all__ = ["Provision", "Store", "agree_generation", "agree_holdings", "keyed", "provide", "shapes"]
+__all__ = ["Provision", "Store", "agree_generation", "agree_holdings", "assume", "keyed", "provide", "shapes"]
 
 log = logging.getLogger(__name__)
 
@@ -183,6 +183,16 @@ def _provided(
 def keyed(protocol: str) -> bool:
     """Whether tuples of this protocol are under secrets, which only one session may use at a time."""
     return protocol_class(protocol).stock_keys is not Computation.stock_keys
+
+
+def assume(
+    session: Session, at: Scope, protocol: Computation, needs: Callable[[], Mapping[str, int]]
+) -> Step[Provision]:
+    """In a counting session, what `provide` costs and gives where everything is in stock."""
+    wanted = dict(sorted(needs().items()))
+    yield from agree_generation(session, at, "")
+    yield from agree_holdings(session, at, list(wanted), {})
+    return Provision("assumed", {kind: shapes(protocol, kind, amount) for kind, amount in wanted.items()})
 
 
 def shapes(protocol: Computation, kind: str, amount: int) -> list[Array]:

@@ -126,6 +126,16 @@ class Shelf:
             found = self._open()
             return Ledger() if found is None else found.ledger
 
+    def look(self) -> Ledger:
+        """What there is, for people: nothing is changed, and the fence need not be there. Empty if unreadable."""
+        if not self.exists():
+            return Ledger()
+        with self._locked():
+            found = self._peek()
+        if found is None:
+            return Ledger()
+        return found.ledger.raised(self._marks(found.ledger.generation) or {})
+
     def secrets(self, generation: str) -> tuple[Array, ...]:
         """The keys of a generation. Raises `EnvironmentFault` if they are gone or damaged."""
         with self._locked():
