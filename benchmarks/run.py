@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,40 @@ OURS = (
 )  # fmt: skip
 JOB = "hospital_job"
 OTHERS = (("shamir", 3, 1), ("shamir", 5, 2), ("semi2k", 2, 1))
+ADVERSARIES: dict[tuple[str, int, int], dict[str, int]] = {
+    ("rep3", 3, 1): {"product": 10**6, "comparison": 10**5, "logistic_regression": 1000},
+    ("rep3_malicious", 3, 1): {"product": 10**6, "comparison": 10**5, "logistic_regression": 1000},
+    ("shamir", 3, 1): {"product": 10**6, "comparison": 10**5, "logistic_regression": 1000},
+    ("shamir_malicious", 3, 1): {"product": 10**6, "comparison": 10**5, "logistic_regression": 1000},
+    ("shamir_malicious", 4, 1): {"product": 10**6, "comparison": 10**5},
+    ("semi2k", 2, 1): {
+        "product": 10**5,
+        "product_online": 10**6,
+        "comparison": 10**4,
+        "comparison_online": 10**5,
+        "logistic_regression": 1000,
+    },
+    ("semi2k", 3, 2): {"product": 10**5, "product_online": 10**6},
+    ("spdz2k", 2, 1): {
+        "product": 10**4,
+        "product_online": 10**6,
+        "comparison": 10**3,
+        "comparison_online": 10**4,
+        "logistic_regression": 128,
+    },
+    ("spdz2k", 3, 2): {"product": 10**4, "product_online": 10**5},
+    ("spdz", 2, 1): {
+        "product": 10**4,
+        "product_online": 10**6,
+        "comparison": 10**3,
+        "comparison_online": 10**4,
+        "logistic_regression": 128,
+    },
+    ("spdz", 3, 2): {"product": 10**4, "product_online": 10**5},
+}
+"""Workloads and sizes that compare adversaries, by (protocol, parties, threshold)."""
+JOBS = ("rep3", "rep3_malicious", "shamir", "shamir_malicious", "semi2k", "spdz2k", "spdz")
+SOURCES = (("semi2k", 2), ("semi2k", 3), ("spdz2k", 2), ("spdz2k", 3), ("spdz", 2), ("spdz", 3))
 OTHERS_RUN = ("product", "comparison", "division")
 WAN = {
     "product": 10**5,
@@ -55,7 +90,7 @@ WAN = {
 GROWTH = {"product": 7, "comparison": 7, "sigmoid": 6, "sort": 6, "group_sum": 6}
 """Decimal exponents of the largest sizes; the smallest is 10^3."""
 
-PARTS = ("ours", "others", "wan", "growth", "peers")
+PARTS = ("ours", "others", "adversaries", "wan", "growth", "peers")
 
 
 def main() -> None:
@@ -102,12 +137,25 @@ def _commands(part: str, options: argparse.Namespace) -> list[list[str]]:
     if part == "others":
         who = [["--protocol", name, "--parties", str(n), "--threshold", str(t)] for name, n, t in OTHERS]
         return [[name, *one, *size, *both] for one in who for name in OTHERS_RUN]
+    if part == "adversaries":
+        return [*_adversaries(quick=options.quick)]
     if part == "wan":
         network = ["--rtt", RTT, "--bandwidth", BANDWIDTH]
         return [[name, "--size", str(QUICK if options.quick else n), *network] for name, n in WAN.items()]
     if part == "growth":
         return [[name, *(size or _sizes(up_to)), "--transport", "tls"] for name, up_to in GROWTH.items()]
     return [[peer] for peer in ("spu", "mpyc")]
+
+
+def _adversaries(*, quick: bool) -> Iterator[list[str]]:
+    for (name, n, t), workloads in ADVERSARIES.items():
+        who = ["--protocol", name, "--parties", str(n), "--threshold", str(t), "--transport", "tls"]
+        for workload, size in workloads.items():
+            yield [workload, *who, "--size", str(min(size, QUICK) if quick else size)]
+    for name, n in SOURCES:
+        yield ["tuples", "--protocol", name, "--parties", str(n), "--transport", "tls"]
+    for name in () if quick else JOBS:
+        yield [JOB, "--protocol", name]
 
 
 def _sizes(up_to: int) -> list[str]:
@@ -168,7 +216,12 @@ def _machine() -> dict[str, Any]:
 def _tables(results: dict[str, Any]) -> dict[str, str]:
     """Markdown by the name of its mark."""
     makers = {"ours": _own, "others": _own, "wan": _wan, "growth": _growth, "peers": _beside}
-    return {part: make(results[part]) for part, make in makers.items() if results.get(part)}
+    tables = {part: make(results[part]) for part, make in makers.items() if results.get(part)}
+    if against := results.get("adversaries"):
+        tuples = [record for record in against if record["name"].startswith("tuples ")]
+        tables["adversaries"] = _against([record for record in against if record not in tuples])
+        tables["tuples"] = _sources(tuples)
+    return tables
 
 
 def _own(records: list[Record]) -> str:
@@ -192,6 +245,58 @@ def _own(records: list[Record]) -> str:
         )
     heads = ["workload", "protocol (t, n)", "elements", "TLS, s", "plain, s", "TLS, per s", "plain, per s"]
     return _markdown([*heads, "bytes per element", "rounds", "peak MB"], rows, 2)
+
+
+KIN = {"rep3_malicious": "rep3", "shamir_malicious": "shamir", "spdz2k": "semi2k", "spdz": "semi2k"}
+"""The semi-honest protocol that each malicious one is compared with, at the same number of parties."""
+
+
+def _against(records: list[Record]) -> str:
+    """Every protocol on the same workloads, and how much slower cheating parties make it."""
+    rows = []
+    for record in records:
+        rows.append(
+            [
+                f"`{record['name']}`",
+                _protocol(record),
+                f"{record['n']:,}",
+                _seconds(record),
+                _rate(record),
+                f"{record['bytes_sent_per_party'] / record['n']:,.1f}",
+                f"{record['rounds']:,}",
+                f"{record['peak_mb_per_party']:.0f}",
+                _overhead(record, records),
+            ]
+        )
+    heads = ["workload", "protocol (t, n)", "elements", "TLS, s", "per s", "bytes per element", "rounds", "peak MB"]
+    return _markdown([*heads, "× semi-honest"], rows, 2)
+
+
+def _overhead(record: Record, records: list[Record]) -> str:
+    """By what factor this is slower, per element, than the semi-honest protocol with as many parties."""
+    kin = KIN.get(record["protocol"])
+    for other in records:
+        same = all(other[key] == record[key] for key in ("name", "parties", "threshold"))
+        if same and other["protocol"] == kin:
+            return f"{other['per_second'] / record['per_second']:.2g}"
+    return ""
+
+
+def _sources(records: list[Record]) -> str:
+    rows = [
+        [
+            record["name"].removeprefix("tuples "),
+            _protocol(record),
+            f"{record['n']:,}",
+            _rate(record),
+            f"{record['bytes_per_operation']:,.0f}",
+            f"{record['rounds']:,}",
+            f"{record['cpu_seconds_per_party'] / record['n'] * 1e6:,.2f}",
+        ]
+        for record in records
+    ]
+    heads = ["tuples", "protocol (t, n)", "made at once", "per s, TLS", "bytes per tuple and party", "rounds"]
+    return _markdown([*heads, "µs of CPU per tuple and party"], rows, 2)
 
 
 def _wan(records: list[Record]) -> str:
