@@ -253,21 +253,20 @@ KIN = {"rep3_malicious": "rep3", "shamir_malicious": "shamir", "spdz2k": "semi2k
 
 def _against(records: list[Record]) -> str:
     """Every protocol on the same workloads, and how much slower cheating parties make it."""
-    rows = []
-    for record in records:
-        rows.append(
-            [
-                f"`{record['name']}`",
-                _protocol(record),
-                f"{record['n']:,}",
-                _seconds(record),
-                _rate(record),
-                f"{record['bytes_sent_per_party'] / record['n']:,.1f}",
-                f"{record['rounds']:,}",
-                f"{record['peak_mb_per_party']:.0f}",
-                _overhead(record, records),
-            ]
-        )
+    rows = [
+        [
+            f"`{record['name']}`",
+            _protocol(record),
+            f"{record['n']:,}",
+            _seconds(record),
+            _rate(record),
+            f"{record['bytes_sent_per_party'] / record['n']:,.1f}",
+            f"{record['rounds']:,}",
+            f"{record['peak_mb_per_party']:.0f}",
+            _overhead(record, records),
+        ]
+        for record in records
+    ]
     heads = ["workload", "protocol (t, n)", "elements", "TLS, s", "per s", "bytes per element", "rounds", "peak MB"]
     return _markdown([*heads, "× semi-honest"], rows, 2)
 
