@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 import pytest
 
+from quorate.engine.network import LAN, Network
 from quorate.errors import IntegrityError, InternalError
 from quorate.kernels.ghost import is_ghost
 from quorate.preprocessing.cot import Cot
@@ -32,6 +33,30 @@ def test_correlated_ots_at_other_security(security: int) -> None:
 
 def test_unchecked_ots() -> None:
     check_cots(partial(Cot, checked=False))
+
+
+@pytest.mark.parametrize("security", [40, 80])
+def test_silent_ots(security: int) -> None:
+    """Two iterations, the second one from what the first one left."""
+    check_cots(partial(Cot, silent=True), (0, 1, 500_001, 600_000), security=security)
+
+
+def test_unchecked_silent_ots() -> None:
+    check_cots(partial(Cot, silent=True, checked=False), (100,))
+
+
+def test_the_network_decides_what_is_used() -> None:
+    def sent(network, count):
+        def source(session, sender, receiver):
+            session.network = network
+            return one_way(Cot, session, sender, receiver)
+
+        return run_source(source, (count,))[1].sent[0]
+
+    slow = Network.parse("40ms", "100Mbit")
+    assert sent(LAN, 800_000) > 3.5 * 800_000
+    assert sent(slow, 800_000) < 0.7 * 800_000
+    assert sent(slow, 1000) < 50_000
 
 
 @pytest.mark.parametrize("security", [40, 64])
@@ -84,13 +109,13 @@ def test_what_one_does_not_know_is_a_ghost() -> None:
     assert all(is_ghost(array) for array in (outsider.q, outsider.bits, outsider.t))
 
 
-def flip(message: int, at: float, bit: int = 0):
-    """Flip one bit of the message with that number from participant 1 to 0."""
+def flip(message: int, at: float, bit: int = 0, speaker: int = 1):
+    """Flip one bit of the message with that number from participant `speaker`, of 0 and 1, to the other one."""
     seen = 0
 
     def intercept(sender, receiver, name, body):
         nonlocal seen
-        if (sender, receiver) != (1, 0):
+        if (sender, receiver) != (speaker, 1 - speaker):
             return body
         seen += 1
         if seen - 1 != message:
@@ -129,6 +154,27 @@ def test_an_altered_message_of_the_receiver_is_noticed(source: str, at: float, m
     maker = partial(one_way, partial(SOURCES[source], delta=kind))
     with pytest.raises(IntegrityError, match=r"extend 0 0: the check .* failed: peer 1 .* nothing was opened"):
         run_source(maker, (200,), intercept=flip(message, at))
+
+
+@pytest.mark.parametrize("message", range(1, 6))
+@pytest.mark.parametrize("at", [0.0, 0.6, 1.0])
+@pytest.mark.parametrize("cheat", [0, 1])
+def test_altered_messages_of_silent_ots_are_noticed_or_harmless(message: int, at: float, cheat: int) -> None:
+    """Of the sender: 0 asks for base OTs, 1 is the base's challenge, 2 has the sums of trees, 3 and 4 are of the
+    comparison. Of the receiver: 0 answers, 1 and 2 are the base's, 3 has its choices, 4 the challenge, 5 is of the
+    comparison."""
+    maker = partial(one_way, partial(Cot, silent=True))
+    made, complaint = None, ""
+    try:
+        made = run_source(maker, (1000,), intercept=flip(message, at, speaker=cheat))
+    except IntegrityError as error:
+        complaint = str(error)
+    if made is None:
+        assert "nothing was opened" in complaint
+        return
+    sent, got = (made[me].result.batches[0][0] for me in (0, 1))
+    assert np.array_equal(got.t, sent.q ^ got.bits.astype(np.uint64)[:, None] * made[0].result.deltas[0])
+    assert (cheat, message) in {(0, 2), (0, 5), (1, 3)}  # sums that are not opened, no message, choices: all harmless
 
 
 @pytest.mark.parametrize("at", [0.0, 0.2, 0.5, 0.9, 1.0])

@@ -75,4 +75,6 @@ def hash_to_point(parts: Sequence[Buffer], domain: str) -> bytes:
 
 
 def _no_point() -> IntegrityError:
-    return IntegrityError("what was sent as a point of the curve is none of prime order")
+    return IntegrityError(
+        "a peer sent something that is no point of prime order on the curve; it cheated, and nothing was opened"
+    )

@@ -9,8 +9,6 @@ Sources: Guo, Katz, Wang, Yu, "Efficient and Secure Multiparty Computation from 
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
@@ -18,8 +16,9 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from quorate.crypto.hashing import digest
 from quorate.errors import InternalError
 from quorate.kernels.ghost import ghost, is_ghost
+from quorate.kernels.lpn import finish_level
 
-__all__ = ["expand", "robust_hash"]
+__all__ = ["double", "expand", "robust_hash"]
 
 Blocks = npt.NDArray[np.uint64]
 _PIECE = 1 << 12  # blocks at a time: 64 KiB, which stays in the cache between the two passes
@@ -29,18 +28,20 @@ class _Permutation:
     """AES-128 under a constant key."""
 
     def __init__(self, label: str) -> None:
-        self._key = digest(label.encode(), "quorate/fixed key/1")[:16]
-        self._encryptor: Any = None
+        key = digest(label.encode(), "quorate/fixed key/1")[:16]
+        # One block at a time is what a permutation is; this is no encryption.
+        self._encryptor = Cipher(algorithms.AES(key), modes.ECB()).encryptor()  # noqa: S305
 
     def __call__(self, blocks: Blocks) -> Blocks:
-        if self._encryptor is None:
-            # One block at a time is what a permutation is; this is no encryption.
-            self._encryptor = Cipher(algorithms.AES(self._key), modes.ECB()).encryptor()  # noqa: S305
         if not blocks.size:
             return blocks.copy()
-        out = np.empty(blocks.size + 2, np.uint64)  # the library wants room for one block more
-        self._encryptor.update_into(blocks.data.cast("B"), out.data.cast("B"))
+        out = np.empty(blocks.size + 2, np.uint64)
+        self.into(blocks, out)
         return out[: blocks.size].reshape(blocks.shape)
+
+    def into(self, blocks: Blocks, out: Blocks) -> None:
+        """Write to the start of `out` (1-D), which the library wants to have room for one block more."""
+        self._encryptor.update_into(blocks.data.cast("B"), out.data.cast("B"))
 
 
 _HASH = _Permutation("hash")
@@ -49,10 +50,29 @@ _SEEDS: dict[int, _Permutation] = {}
 
 def expand(seeds: Blocks, label: int) -> Blocks:
     """pi_label(x) xor x for every block: one of several independent pseudorandom children of a secret random seed."""
+    seeds = np.ascontiguousarray(seeds)
+    return _seed_permutation(label)(seeds) ^ seeds
+
+
+def double(nodes: Blocks, sums: Blocks) -> Blocks:
+    """A level of many trees side by side, (w, trees, 2), contiguous, to the next one: (2 w, trees, 2).
+
+    Row x has the children x, `expand` with label 0, and w + x, label 1. `sums` (2, trees, 2) becomes the sums of both
+    kinds.
+    """
+    size = nodes.size
+    out = np.empty(2 * size + 2, np.uint64)
+    _seed_permutation(0).into(nodes, out[: size + 2])
+    _seed_permutation(1).into(nodes, out[size:])
+    children: Blocks = out[: 2 * size].reshape(-1, *nodes.shape[1:])
+    finish_level(children, nodes, sums)
+    return children
+
+
+def _seed_permutation(label: int) -> _Permutation:
     if label not in _SEEDS:
         _SEEDS[label] = _Permutation(f"seed {label}")
-    seeds = np.ascontiguousarray(seeds)
-    return _SEEDS[label](seeds) ^ seeds
+    return _SEEDS[label]
 
 
 def robust_hash(blocks: Blocks, first_index: int) -> Blocks:

@@ -1,0 +1,150 @@
+"""Loops of silent correlations: levels of many trees at once, checks of their leaves, and the sparse linear code.
+
+Trees lie side by side: node x of tree j of a level is row [x, j] of a (nodes, trees, 2) array, and its children are the
+rows [x, j] and [nodes + x, j] of the next one, so that all left children are contiguous, and all right ones.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from quorate.errors import InternalError
+from quorate.kernels import _clmul, _simd
+from quorate.kernels._jit import Words, kernel
+from quorate.kernels.field import P, remainder
+
+__all__ = ["WEIGHT", "encode_bits", "encode_blocks", "encode_field", "finish_level", "hash_places", "hash_rows"]
+
+Bytes = npt.NDArray[np.uint8]
+Indices = npt.NDArray[np.uint32]
+WEIGHT = 10
+"""Ones per row of the code: every output is a sum of so many inputs."""
+
+_P = np.uint64(P)
+_HALF = np.uint64(32)
+
+
+def finish_level(children: Words, parents: Words, sums: Words) -> None:
+    """children (2 w, trees, 2) ^= parents (w, trees, 2), left and right alike, and sums (2, trees, 2) of each side."""
+    w, trees, _ = parents.shape
+    if children.shape != (2 * w, trees, 2) or sums.shape != (2, trees, 2):
+        raise InternalError(f"finish_level: {children.shape}, {parents.shape}, {sums.shape} do not fit")
+    _finish_level(children.reshape(2, w, 2 * trees), sums.reshape(2, 2 * trees), parents.reshape(w, 2 * trees))
+
+
+def hash_rows(rows: Words, coefficients: Words, out: Words) -> None:
+    """out (2, 2) ^= the sums of c_j * low_j and of c_j * high_j, unreduced products of binary polynomials.
+
+    For rows (n, 2) = (low, high), n a multiple of 8; c_j is coefficient number `hash_places`(j).
+    """
+    if rows.shape != (len(coefficients), 2) or len(rows) % 8 or out.shape != (2, 2):
+        raise InternalError(f"hash_rows: {rows.shape}, {coefficients.shape}, {out.shape} do not fit")
+    _hash_rows(out, rows, coefficients)
+
+
+def hash_places(rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Which coefficient `hash_rows` multiplies these rows with."""
+    place = rows % 8
+    return rows - place + np.where(place < 4, 2 * place, 2 * place - 7)
+
+
+def encode_blocks(out: Words, table: Words, indices: Indices) -> None:
+    """out[j] ^= the sum of the rows of `table` (k, 2) that 32-bit words indices[j] point at, scaled to k: (n, 2)."""
+    _check(out.shape, (len(indices), 2), indices)
+    _encode_blocks(out, table, indices)
+
+
+def encode_bits(out: Bytes, table: Bytes, indices: Indices) -> None:
+    """The same for bits: out (n,) and table (k,) of 0 and 1."""
+    _check(out.shape, (len(indices),), indices)
+    _encode_bits(out, table, indices)
+
+
+def encode_field(out: Words, table: Words, indices: Indices) -> None:
+    """The same modulo 2^61 - 1: out (n, m) += sums of rows of table (k, m), m = 1 or 2; canonical."""
+    _check(out.shape, (len(indices), table.shape[1]), indices)
+    (_encode_field_two if table.shape[1] == 2 else _encode_field_one)(out, table, indices)
+
+
+def _check(shape: tuple[int, ...], expected: tuple[int, ...], indices: Indices) -> None:
+    if shape != expected or indices.shape[1:] != (WEIGHT,):
+        raise InternalError(f"encoding: {shape} with {indices.shape} indices")
+
+
+@kernel(dtype=np.uint64)
+def _finish_level(out_children: Words, out_sums: Words, parents: Words) -> None:
+    w, n = parents.shape
+    out_sums[:] = np.uint64(0)
+    for x in range(w):
+        for side in range(2):
+            for i in range(n):
+                value = out_children[side, x, i] ^ parents[x, i]
+                out_children[side, x, i] = value
+                out_sums[side, i] ^= value
+
+
+@kernel(dtype=np.uint64)
+def _hash_rows(out: Words, rows: Words, coefficients: Words) -> None:
+    xor = _simd.bit_xor
+    low, high = _simd.zero(), _simd.zero()
+    for j in range(0, coefficients.size, 8):
+        c, first, second = _simd.load(coefficients, j), _simd.load(rows, 2 * j), _simd.load(rows, 2 * j + 8)
+        low = xor(low, xor(_clmul.low_low(first, c), _clmul.high_low(c, second)))
+        high = xor(high, xor(_clmul.high_low(first, c), _clmul.high_high(second, c)))
+    lanes = np.empty(8, np.uint64)
+    _simd.store(lanes, 0, low)
+    for k in range(8):
+        out[0, k % 2] ^= lanes[k]
+    _simd.store(lanes, 0, high)
+    for k in range(8):
+        out[1, k % 2] ^= lanes[k]
+
+
+@kernel
+def _encode_blocks(out: Words, table: Words, indices: Indices) -> None:
+    k = np.uint64(table.shape[0])
+    for j in range(out.shape[0]):
+        low, high = out[j, 0], out[j, 1]
+        for i in range(WEIGHT):
+            at = (np.uint64(indices[j, i]) * k) >> _HALF
+            low ^= table[at, 0]
+            high ^= table[at, 1]
+        out[j, 0], out[j, 1] = low, high
+
+
+@kernel
+def _encode_bits(out: Bytes, table: Bytes, indices: Indices) -> None:
+    k = np.uint64(table.shape[0])
+    for j in range(out.shape[0]):
+        bit = out[j]
+        for i in range(WEIGHT):
+            bit ^= table[(np.uint64(indices[j, i]) * k) >> _HALF]
+        out[j] = bit
+
+
+@kernel
+def _encode_field_one(out: Words, table: Words, indices: Indices) -> None:
+    """Seven numbers below 2^61 fit into a word, so sums are reduced on the way once."""
+    k = np.uint64(table.shape[0])
+    for j in range(out.shape[0]):
+        total = out[j, 0]
+        for i in range(WEIGHT):
+            if i == WEIGHT // 2:
+                total = remainder(total)
+            total += table[(np.uint64(indices[j, i]) * k) >> _HALF, 0]
+        out[j, 0] = remainder(total)
+
+
+@kernel
+def _encode_field_two(out: Words, table: Words, indices: Indices) -> None:
+    k = np.uint64(table.shape[0])
+    for j in range(out.shape[0]):
+        first, second = out[j, 0], out[j, 1]
+        for i in range(WEIGHT):
+            if i == WEIGHT // 2:
+                first, second = remainder(first), remainder(second)
+            at = (np.uint64(indices[j, i]) * k) >> _HALF
+            first += table[at, 0]
+            second += table[at, 1]
+        out[j, 0], out[j, 1] = remainder(first), remainder(second)
