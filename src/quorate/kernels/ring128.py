@@ -117,7 +117,9 @@ def _elementwise(loop: Any, *arrays: Array) -> Pair:
     if is_ghost(*arrays):
         return ghost(shape, np.uint64), ghost(shape, np.uint64)
     out = np.empty((2, *shape), np.uint64)
-    loop(out[0, ...].reshape(-1), out[1, ...].reshape(-1), *[np.ascontiguousarray(array).reshape(-1) for array in arrays])
+    loop(
+        out[0, ...].reshape(-1), out[1, ...].reshape(-1), *[np.ascontiguousarray(array).reshape(-1) for array in arrays]
+    )
     return out[0, ...], out[1, ...]
 
 

@@ -36,7 +36,7 @@ from quorate.engine.names import Scope
 from quorate.engine.session import Session
 from quorate.kernels.ghost import contiguous
 from quorate.preprocessing import mac_check
-from quorate.preprocessing.authenticated import MASKS, MATRICES, PRODUCTS, RANDOM, SQUARES
+from quorate.preprocessing.authenticated import MASKS, MATRICES, OUTSIDE, PRODUCTS, RANDOM, SQUARES
 from quorate.preprocessing.authenticated_values import Authentication
 from quorate.preprocessing.bit_products import BitProducts
 from quorate.preprocessing.mac_check import Opened
@@ -66,7 +66,7 @@ class OwnTuples(Authentication):
     @property
     def makers(self) -> Mapping[str, Maker]:
         """By kind."""
-        return {PRODUCTS: self.products, SQUARES: self.squares, RANDOM: self.numbers}
+        return {PRODUCTS: self.products, OUTSIDE: self.products, SQUARES: self.squares, RANDOM: self.numbers}
 
     @property
     def families(self) -> Mapping[str, Callable[[str], Maker]]:
@@ -95,31 +95,35 @@ class OwnTuples(Authentication):
     # -- products ------------------------------------------------------------------------------------------------------
 
     def products(self, at: Scope, count: int) -> Step[Parts]:
-        """Kind `PRODUCTS`, in chunks."""
+        """Kinds `PRODUCTS` and `OUTSIDE`, in chunks."""
+        return (yield from self._in_chunks(at, count, self._chunk))
+
+    def _in_chunks(self, at: Scope, count: int, make: Maker) -> Step[Parts]:
         if count <= CHUNK:
-            return (yield from self._chunk(at, count))
+            return (yield from make(at, count))
         pieces: list[Parts] = []
         for start in range(0, count, CHUNK):
-            piece = yield from self._chunk(at.child(f"from {start}"), min(CHUNK, count - start))
+            piece = yield from make(at.child(f"from {start}"), min(CHUNK, count - start))
             pieces.append(piece)
         return tuple(np.concatenate(column) for column in zip(*pieces, strict=True))
 
     def _chunk(self, at: Scope, count: int) -> Step[Parts]:
-        bits, everybody = self.domain.secret_bits, tuple(self.parties)
-        length = 2 * bits + 2 * max(self.session.security, 40)
+        everybody = tuple(self.parties)
+        length = 2 * self.domain.secret_bits + 2 * max(self.session.security, 40)
         (b, b_parts), batches = yield from parallel(
             [
                 self.random(at.child("b"), everybody, count),
                 self._products.draw(at.child("transfers"), length, count),  # type: ignore[list-item]
             ]
         )
-        products = yield from self._products.multiply(at.child("offers"), batches, b)
+        products = yield from self._products.multiply(at.child("offers"), batches, [b])
         weights = yield from self._weights(at.child("weights"), length)
         if not self.session.holds_shares:
             blank = tuple(self.session.blank((count,)) for _ in range(self.domain.limbs))
             own = total = [blank, blank]
         else:
-            own, total = products.gather(weights, b)
+            own = products.sums(weights)
+            total = products.gather(weights, own, 0)
         values = tuple(np.concatenate(limb) for limb in zip(*own, *total, strict=True))
         parts = yield from self.chosen(at.child("authenticate"), everybody, values)
         a, a_, c, c_ = (tuple(part[k * count : (k + 1) * count] for part in parts) for k in range(4))

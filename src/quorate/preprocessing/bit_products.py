@@ -1,20 +1,21 @@
 """Random bits of every party times random numbers of every other, as sums: what authenticated triples begin with.
 
-Party i has `count` vectors of bits x_h, every party j a number b_j per vector, and all get parts of x_h b_j. That takes
-one oblivious transfer per bit and ordered pair (j sends, i receives and chooses with x_h): of its two pads the sender
-tells the difference plus b_j (Keller, Orsini, Scholl, "MASCOT", CCS 2016, figure 5, steps 1 and 2; "SPDZ2k", CRYPTO
+Party i has `count` vectors of bits x_h, every party j a number b_j (or several) per vector, and all get parts of x_h b_j.
+That takes one oblivious transfer per bit and ordered pair (j sends, i receives and chooses with x_h): of its two pads
+the sender tells the difference plus b_j (Keller, Orsini, Scholl, "MASCOT", CCS 2016, figure 5, steps 1 and 2; "SPDZ2k", CRYPTO
 2018, figure 8, Multiply). The bits are those that the transfers have chosen towards the first other party, the rest
 is told which to swap. Only weighted sums over h are kept, with weights that are known after the messages.
 
 A sender that uses another number for some h changes the result if that bit is set; a receiver whose bits differ towards
 different parties does so in proportion to their numbers. Both are left to the sacrifice that follows.
 
-Bytes per bit from i to j and from j to i together: those of a transfer (see `quorate.preprocessing.cot`), 8 bytes
+Bytes per bit from i to j and from j to i together: those of a transfer (see `quorate.preprocessing.cot`), per number 8
 (field) or 16 (ring), and, to all but the first other party, a bit. Rounds: those of a transfer, 1 for n > 2, and 1.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -41,40 +42,34 @@ class Products:
         bits: (transfers,) uint8, our own; bit h of vector e is number h * count + e.
     """
 
-    def __init__(self, domain: Domain, bits: Array, count: int) -> None:
-        self.domain, self.bits, self.count = domain, bits, count
-        self.sent: list[Array] = []
-        self.received: list[tuple[Array, Array]] = []
+    def __init__(self, domain: Domain, bits: Array, numbers: Sequence[Element]) -> None:
+        self.domain, self.bits, self.numbers = domain, bits, numbers
+        self.count = numbers[0][0].shape[0]
+        self.sent: list[list[Array]] = [[] for _ in numbers]
+        self.received: list[list[tuple[Array, Array]]] = [[] for _ in numbers]
 
-    def gather(self, weights: Array, b: Element) -> tuple[list[Element], list[Element]]:
-        """Our parts of [sum of w x, sum of w' x] and of these times the sum of all parties' b.
+    def sums(self, weights: Array) -> list[Element]:
+        """[sum of w x, sum of w' x] of our own bits; weights are (bits, 2), for the ring (bits, 2, 2)."""
+        pads, offers = np.zeros((self.bits.shape[0], 2), np.uint64), np.ones(self.bits.shape[0], np.uint64)
+        if self.domain.limbs > 1:
+            offers = np.stack([offers, np.zeros_like(offers)], axis=1)
+        return [self._element(row) for row in self._gather(pads, self.bits, offers, weights)]
 
-        Args:
-            weights: (bits, 2), for the ring (bits, 2, 2).
-            b: ours, (count,).
-        """
+    def gather(self, weights: Array, own: Sequence[Element], number: int) -> list[Element]:
+        """Our parts of `sums` (`own`) of all parties times all parties' numbers in place `number`."""
         domain, none = self.domain, np.zeros_like(self.bits)
-        kernel = bitproducts.field_gather if domain.limbs == 1 else bitproducts.ring_gather
-        nothing = np.zeros_like(self.received[0][1])
-        pads = np.zeros_like(self.received[0][0])
-        ones = self._ones(nothing)
-        own = [self._element(row) for row in kernel(pads, self.bits, ones, weights, self.count)]
-        total = [domain.mul(a, b) for a in own]
-        for pad, offers in self.received:
-            gained = kernel(pad, self.bits, offers, weights, self.count)
+        total = [domain.mul(a, self.numbers[number]) for a in own]
+        for pad, offers in self.received[number]:
+            gained = self._gather(pad, self.bits, offers, weights)
             total = [domain.add(part, self._element(row)) for part, row in zip(total, gained, strict=True)]
-        for pad in self.sent:
-            spent = kernel(pad, none, nothing, weights, self.count)
+        for pad in self.sent[number]:
+            spent = self._gather(pad, none, np.zeros_like(self.received[number][0][1]), weights)
             total = [domain.sub(part, self._element(row)) for part, row in zip(total, spent, strict=True)]
-        return own, total
+        return total
 
-    def _ones(self, like: Array) -> Array:
-        ones = like.copy()
-        if self.domain.limbs == 1:
-            ones[...] = 1
-        else:
-            ones[:, 0] = 1
-        return ones
+    def _gather(self, pad: Array, bits: Array, offers: Array, weights: Array) -> Array:
+        kernel = bitproducts.field_gather if self.domain.limbs == 1 else bitproducts.ring_gather
+        return kernel(pad, bits, offers, weights, self.count)
 
     def _element(self, row: Array) -> Element:
         return (row,) if self.domain.limbs == 1 else (row[:, 0].copy(), row[:, 1].copy())
@@ -99,27 +94,32 @@ class BitProducts:
         steps = [cot.extend(at.child(f"{s} to {r}"), length * count) for (s, r), cot in self._cots.items()]
         return dict(zip(self.pairs, (yield from parallel(steps)), strict=True))
 
-    def multiply(self, at: Scope, batches: dict[tuple[int, int], CotBatch], b: Element) -> Step[Products]:
-        """Exchange messages for our numbers `b`; one round, two for three and more parties."""
+    def multiply(
+        self, at: Scope, batches: dict[tuple[int, int], CotBatch], numbers: Sequence[Element]
+    ) -> Step[Products]:
+        """Exchange messages for our `numbers`, each (count,): every bit is multiplied by one of each. One round, two
+        for three and more parties."""
         me, session = self.session.me, self.session
         others = [party for party in range(session.parties) if party != me]
-        count, transfers = b[0].shape[0], next(iter(batches.values())).q.shape[0]
+        transfers = next(iter(batches.values())).q.shape[0]
         bits = batches[others[0], me].bits if session.holds_shares else session.blank((transfers,), np.uint8)
         swaps = yield from self._swaps(at, batches, bits, others, transfers)
-        name, products = at.step(), Products(self.domain, bits, count)
+        name, products = at.step(), Products(self.domain, bits, numbers)
         shape = (transfers,) if self.domain.limbs == 1 else (transfers, 2)
         if me >= session.parties:
             yield Exchange(name)
             return products
-        sends, receives = {}, {}
+        sends: dict[int, list[Array]] = {}
+        receives: dict[int, list[Array]] = {}
         for other in others:
-            pad, offers = self._offers((me, other), batches[me, other], swaps.get(other), b)
-            products.sent.append(pad)
-            sends[other], receives[other] = [offers], [session.tuple_blank(shape)]
+            pads0, sends[other] = self._offers((me, other), batches[me, other], swaps.get(other), numbers)
+            receives[other] = [session.tuple_blank(shape) for _ in numbers]
+            for pad, kept in zip(pads0, products.sent, strict=True):
+                kept.append(pad)
         yield Exchange(name, sends, receives)
         for other in others:
-            pad = self._pads((other, me), batches[other, me].t)
-            products.received.append((pad, receives[other][0]))
+            for offers, kept_ in zip(receives[other], products.received, strict=True):
+                kept_.append((self._pads((other, me), batches[other, me].t), offers))
         return products
 
     def _swaps(
@@ -139,17 +139,24 @@ class BitProducts:
         yield Exchange(name, sends, receives)
         return {other: wire.unpack(buffers[0], (transfers,), 1) for other, buffers in receives.items()}
 
-    def _offers(self, pair: tuple[int, int], batch: CotBatch, swap: Array | None, b: Element) -> tuple[Array, Array]:
-        """(pad 0, offers) at the sender."""
+    def _offers(
+        self, pair: tuple[int, int], batch: CotBatch, swap: Array | None, numbers: Sequence[Element]
+    ) -> tuple[list[Array], list[Array]]:
+        """(pads 0, offers) at the sender, for each of the numbers."""
         delta, q = self._cots[pair].delta, batch.q
         if swap is not None:
             q = q ^ (swap.astype(np.uint64)[:, None] * delta)
-        start = self._hashed[pair]
-        self._hashed[pair] = start + q.shape[0]
-        pad0, pad1 = robust_hash(q, start), robust_hash(q ^ delta, start)
-        if self.domain.limbs == 1:
-            return pad0, bitproducts.field_offer(pad0, pad1, b[0])
-        return pad0, bitproducts.ring_offer(pad0, pad1, np.stack(b, axis=1))
+        pads, offers = [], []
+        for b in numbers:
+            start = self._hashed[pair]
+            self._hashed[pair] = start + q.shape[0]
+            pad0, pad1 = robust_hash(q, start), robust_hash(q ^ delta, start)
+            pads.append(pad0)
+            if self.domain.limbs == 1:
+                offers.append(bitproducts.field_offer(pad0, pad1, b[0]))
+            else:
+                offers.append(bitproducts.ring_offer(pad0, pad1, np.stack(b, axis=1)))
+        return pads, offers
 
     def _pads(self, pair: tuple[int, int], t: Array) -> Array:
         start = self._hashed[pair]

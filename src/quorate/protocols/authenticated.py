@@ -35,9 +35,19 @@ from quorate.engine.session import Session
 from quorate.errors import IntegrityError, InternalError, UserError
 from quorate.kernels.ghost import contiguous
 from quorate.preprocessing import mac_check
-from quorate.preprocessing.authenticated import BATCH, MASKS, MATRICES, PRODUCTS, RANDOM, TRUNCATIONS, DealtTuples
+from quorate.preprocessing.authenticated import (
+    BATCH,
+    MASKS,
+    MATRICES,
+    OUTSIDE,
+    PRODUCTS,
+    RANDOM,
+    TRUNCATIONS,
+    DealtTuples,
+)
 from quorate.preprocessing.authenticated_triples import OwnTuples
 from quorate.preprocessing.mac_check import Opened, Said
+from quorate.preprocessing.ring_triples import RingTuples
 from quorate.preprocessing.supply import Maker, Supply
 from quorate.protocols import summed_truncation as summed
 from quorate.protocols.base import Function, Integers
@@ -89,8 +99,9 @@ class Authenticated(BooleanLocal):
             raise UserError(f"{self.name} runs with n >= 2 parties and threshold n - 1, not {n} and {threshold}")
         super().__init__(session, threshold)
         self.others = [party for party in range(n) if party != self.me]
+        own = RingTuples if self.domain.veiled else OwnTuples
         self.tuples: DealtTuples | OwnTuples = (
-            OwnTuples(session, self.domain) if session.dealer is None else DealtTuples(session, self.domain)
+            own(session, self.domain) if session.dealer is None else DealtTuples(session, self.domain)
         )
         makers = {**self.tuples.makers, **(self.bit_makers() if session.dealer is None else self.dealt_bit_makers())}
         self.supply = Supply(makers, {**BATCH, **self.bit_batches()}, self.tuples.families)
@@ -257,7 +268,7 @@ class Authenticated(BooleanLocal):
         return self._plus(mask, said)
 
     def _outside_input(self, at: Scope, owner: int, shape: tuple[int, ...], x: Element | None) -> Step[Arithmetic]:
-        parts = yield from self.take(at.child("product"), PRODUCTS, shape)
+        parts = yield from self.take(at.child("product"), OUTSIDE, shape)
         mask = yield from self._shown_product(at, owner, parts)
         difference = self.session.blank(shape)
         if self.me == owner:
@@ -316,7 +327,7 @@ class Authenticated(BooleanLocal):
 
     def _reveal_outside(self, at: Scope, x: Arithmetic, recipient: int) -> Step[Element]:
         """Under a mask that is opened to the recipient; the masked value, once checked, is sent by all parties."""
-        parts = yield from self.take(at.child("product"), PRODUCTS, x.shape)
+        parts = yield from self.take(at.child("product"), OUTSIDE, x.shape)
         masked = self.add(x, self._share(parts[: 2 * self.domain.limbs]))
         opened = yield from self.open_checked(at.child("open"), masked)
         yield from self.checked()
