@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from itertools import pairwise
 
@@ -137,6 +138,24 @@ def test_production_on_demand(site, stocks):
     assert set(reports) == {"p1", "p2"}
     assert left(site, stocks) == [16, 16]
     assert ("p1", 16, 16) in told
+
+
+def test_production_gives_way_to_sessions_and_to_what_is_asked_for_now(site, source, command, until):
+    spec = comparing_spec(site, source)
+    (site.folder / "stocks.yaml").write_text(STOCKS.replace("6000", "500000000").replace("3000", "0"))
+    wanted = load_stocks(site.folder / "stocks.yaml", site.federation)
+    with nodes(site, wanted):
+        until(lambda: min(left(site, wanted)) > 0, WAIT)
+        found = run(site, spec)
+        options = ("--as", "p1", "--home", site.home, "--produce", 100, "--kind", "AND words", "--json")
+        told = command("tuples", site.federation_file, *options).json()
+    (group,) = told["groups"]
+    assert group["kinds"]["AND words"]["per_second"] > 0
+    events = [list(shelf(site, wanted, member).journal.events()) for member in ("p1", "p2")]
+    assert [sum(event.stop - event.start == 100 for event in own) for own in events] == [1, 1]
+    stored = [int(count) for count in re.findall(r"stored (\d+) AND words", (site.home / "p2.log").read_text())]
+    assert 0 < stored[0] < 64 * 2048  # the first session was to make 64 batches
+    assert found.values["bits"].tolist() == [False] * 5
 
 
 def _without_wish(group):

@@ -100,7 +100,7 @@ def _produce(
                 meter.say(
                     f"making {sum(wanted.values()):,} tuples for {group.protocol} with {', '.join(group.parties)}"
                 )
-                produce(identity, group, made, meter.progress)
+                produce(identity, group, made, meter.progress, now=True)
                 for kind, count in made:
                     wanted[kind] -= count
 

@@ -26,6 +26,8 @@ __all__ = ["TIMEOUTS", "Maker"]
 
 log = logging.getLogger(__name__)
 
+_PATIENCE = 5.0
+"""How long to wait for a process to end whose session has."""
 TIMEOUTS = Timeouts(round=120, join=30, session=3600)
 
 
@@ -52,7 +54,7 @@ class Maker:
         )
         fence = None if self._task.fence is None else Path(self._task.fence)
         shelf = Shelf(Path(self._task.home), self._task.member, group, fence)
-        if not (shelf.lease_production() and (not keyed(asked.protocol) or shelf.lease())):
+        if not (shelf.lease_production(_PATIENCE) and (not keyed(asked.protocol) or shelf.lease(_PATIENCE))):
             raise EnvironmentFault("another session uses this stock of tuples now; try again when it has ended")
         return shelf
 

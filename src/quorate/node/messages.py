@@ -164,7 +164,7 @@ class Prepare(_Message, frozen=True):
 class Produce(_Message, frozen=True):
     """Get ready to make tuples for the stocks of these parties; answered once everything is checked.
 
-    `batches` says what is made: kinds and how many at a time, in order.
+    `batches` says what is made: kinds and how many at a time, in order. With `now`, production under way gives way.
     """
 
     session: str
@@ -174,6 +174,7 @@ class Produce(_Message, frozen=True):
     security: int
     batches: tuple[tuple[str, int], ...]
     software: str
+    now: bool = False
 
 
 class Start(_Message, frozen=True):

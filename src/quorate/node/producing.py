@@ -71,9 +71,16 @@ def batches(amounts: Mapping[str, int], chunk: int) -> tuple[tuple[str, int], ..
 
 
 def produce(
-    identity: Identity, wanted: GroupStock, made: Sequence[tuple[str, int]], on_progress: OnProgress | None = None
+    identity: Identity,
+    wanted: GroupStock,
+    made: Sequence[tuple[str, int]],
+    on_progress: OnProgress | None = None,
+    *,
+    now: bool = False,
 ) -> dict[str, Report]:
     """Have all parties of a group make these batches; what each measured.
+
+    With `now`, production that is under way at these nodes ends first.
 
     Raises:
         QuorateError: a node cannot be reached, refused or failed.
@@ -88,6 +95,7 @@ def produce(
         security=wanted.security,
         batches=tuple(made),
         software=software(),
+        now=now,
     )
     members = [identity.federation.member(name) for name in wanted.parties]
     submission = begin(identity, members, request, _Limits())

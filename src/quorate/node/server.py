@@ -62,6 +62,7 @@ MOST_PER_MEMBER = 96
 _HANDSHAKE_SECONDS = 10.0
 _IDLE_SECONDS = 600.0
 _LONGEST_WAIT = 30.0
+_ROOM_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -288,7 +289,7 @@ class Node:
         settings, identity = self.settings, self.identity
         check_session(request.session)
         check_asked(request, caller, settings.stocks, settings.home, identity.name)
-        if not self._sessions.idle:
+        if not (self._sessions.make_room(_ROOM_SECONDS) if request.now else self._sessions.idle):
             raise EnvironmentFault(f"{identity.name} runs a session now; tuples are made when it is idle")
         making = Making(
             federation=identity.federation,

@@ -139,7 +139,16 @@ class Sessions:
     def idle(self) -> bool:
         """Whether no session runs or is being prepared, of either kind."""
         with self._changed:
-            return all(entry.end is not None for entry in self._entries.values())
+            return self._all_ended()
+
+    def make_room(self, patience: float) -> bool:
+        """Have sessions that make tuples end; whether no session runs any more, within `patience` seconds."""
+        with self._changed:
+            self._pause_production()
+            return self._changed.wait_for(self._all_ended, patience)
+
+    def _all_ended(self) -> bool:
+        return all(entry.end is not None for entry in self._entries.values())
 
     def makes_tuples_for(self, session: str, caller: str) -> bool:
         """Whether this is a session that makes tuples and was prepared by `caller`."""

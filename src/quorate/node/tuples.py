@@ -214,9 +214,9 @@ class Shelf:
         """
         return self._held("lease", patience)
 
-    def lease_production(self) -> bool:
+    def lease_production(self, patience: float = 0.0) -> bool:
         """The same for storing new tuples."""
-        return self._held("production", 0.0)
+        return self._held("production", patience)
 
     @property
     def leased(self) -> bool:
