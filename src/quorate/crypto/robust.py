@@ -9,12 +9,15 @@ Sources: Guo, Katz, Wang, Yu, "Efficient and Secure Multiparty Computation from 
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import numpy.typing as npt
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from quorate.crypto.hashing import digest
 from quorate.errors import InternalError
+from quorate.kernels import fixed_aes
 from quorate.kernels.ghost import ghost, is_ghost
 from quorate.kernels.lpn import finish_level
 
@@ -24,13 +27,16 @@ Blocks = npt.NDArray[np.uint64]
 _PIECE = 1 << 12  # blocks at a time: 64 KiB, which stays in the cache between the two passes
 
 
+def _fixed_key(label: str) -> bytes:
+    return digest(label.encode(), "quorate/fixed key/1")[:16]
+
+
 class _Permutation:
     """AES-128 under a constant key."""
 
     def __init__(self, label: str) -> None:
-        key = digest(label.encode(), "quorate/fixed key/1")[:16]
         # One block at a time is what a permutation is; this is no encryption.
-        self._encryptor = Cipher(algorithms.AES(key), modes.ECB()).encryptor()  # noqa: S305
+        self._encryptor = Cipher(algorithms.AES(_fixed_key(label)), modes.ECB()).encryptor()  # noqa: S305
 
     def __call__(self, blocks: Blocks) -> Blocks:
         if not blocks.size:
@@ -75,8 +81,13 @@ def _seed_permutation(label: int) -> _Permutation:
     return _SEEDS[label]
 
 
-def robust_hash(blocks: Blocks, first_index: int) -> Blocks:
-    """H(x_j, first_index + j) for every row x_j: (n, 2) gives (n, 2).
+@cache
+def _hash_keys() -> Blocks:
+    return fixed_aes.round_keys(_fixed_key("hash"))
+
+
+def robust_hash(blocks: Blocks, first_index: int, flip: Blocks | None = None) -> Blocks:
+    """H(x_j, first_index + j) for every row x_j, or for every x_j ^ `flip` (2,): (n, 2) gives (n, 2).
 
     H is tweakable circular correlation robust: H(x, i) and H(x xor delta, i) for one secret delta look independent
     and uniform. An index must not be used twice with one delta.
@@ -91,8 +102,13 @@ def robust_hash(blocks: Blocks, first_index: int) -> Blocks:
     if is_ghost(blocks):
         return ghost(blocks.shape, np.uint64)
     out = np.empty(blocks.shape, np.uint64)
+    if fixed_aes.available:
+        change = np.zeros(8, np.uint64) if flip is None else np.tile(flip, 4)
+        fixed_aes.tweaked_hash(out.reshape(-1), blocks.reshape(-1), change, _hash_keys(), np.uint64(first_index))
+        return out
     for start in range(0, len(blocks), _PIECE):
         piece = np.ascontiguousarray(blocks[start : start + _PIECE])
+        piece = piece if flip is None else piece ^ flip
         once = _HASH(piece)
         tweaked = once.copy()
         tweaked[:, 0] ^= np.arange(len(piece), dtype=np.uint64) + np.uint64(first_index + start)
