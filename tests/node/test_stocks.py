@@ -120,6 +120,33 @@ def test_a_session_costs_what_the_quote_says_with_and_without_a_stock(site, stoc
         assert {kind: stop - start for kind, start, stop, _ in spent(site, stocks, member)} == quoted.tuples
 
 
+@pytest.mark.parametrize("protocol", ["spdz", "spdz2k"])
+def test_authenticated_tuples_are_used_under_the_keys_of_their_generation(site, source, until, protocol):
+    """Would the session draw keys of its own, the checks before opening would fail."""
+    made = source()
+    body = f"protocol: {{name: {protocol}, adversary: malicious}}\nparties: [p1, p2]\n"
+    plan = made.plan("cheap", {"bits": made.chain(made.read("p1"), 1)})
+    spec = site.write_spec("cheap", plan, body, "  - {name: bits, to: [boss]}\n", ["p1"])
+    approved = load(spec, site.federation)
+    quoted = quote(approved.spec, approved.plan, {"p1": 5}, stocked=True)
+    kinds = "".join(f"      {kind}: {2 * amount}\n" for kind, amount in quoted.tuples.items())
+    text = f"fence: fence\ngroups:\n  - parties: [p1, p2]\n    protocol: {protocol}\n    kinds:\n{kinds}"
+    (site.folder / "stocks.yaml").write_text(text)
+    wanted = load_stocks(site.folder / "stocks.yaml", site.federation)
+    with nodes(site, wanted):
+        until(lambda: all(left(site, wanted, kind)[1] == 2 * n for kind, n in quoted.tuples.items()), WAIT)
+        generation = shelf(site, wanted, "p1").ledger().generation
+        for _ in range(2):
+            measured = run(site, spec)
+            assert measured.values["bits"].tolist() == [False] * 5
+            for cost in quoted.participants:
+                report = measured.reports[cost.name]
+                assert (report.rounds, report.bytes_sent) == (cost.rounds, cost.bytes_sent)
+    assert shelf(site, wanted, "p1").ledger().generation == generation
+    assert len({session for *_, session in spent(site, wanted, "p1")}) == 2
+    assert_disjoint(spent(site, wanted, "p1"))
+
+
 def test_a_stock_saves_bytes(site, source):
     approved = load(comparing_spec(site, source), site.federation)
     bare, stocked = (quote(approved.spec, approved.plan, {"p1": 5}, stocked=having) for having in (False, True))
