@@ -1,0 +1,154 @@
+"""Mistakes that implementations of such protocols made before, one test for each: none may be possible here.
+
+The list is that of known failures: commitments not bound to who opens them, coins used for two checks, predictable
+challenges, values opened before their check, checks that run beside each other, tuples used twice (also after a
+restored backup), retries after a failed check, and different messages to different parties taken for a broadcast.
+Commitments, coins and comparisons among parties are tested with the engine, stocks with the node.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from quorate.circuits.tiles import tiled
+from quorate.engine.exchange import parallel
+from quorate.errors import IntegrityError, InternalError, QuorateError
+from quorate.preprocessing.stock import Stock
+from quorate.protocols import registry
+from quorate.protocols.deferred import Deferred
+from quorate.testing.world import World
+
+SOURCES = Path(__file__).parents[2] / "src/quorate"
+MALICIOUS = [name for name in registry.PROTOCOLS if registry.protocol_class(name).adversary == "malicious"]
+
+
+def worlds(name, seed):
+    return World(name, seed=seed)
+
+
+def shared(p, at, count=4):
+    """Two shared vectors."""
+    values = np.arange(count)
+    x = yield from p.input(at.child("x"), 0, (count,), values if p.me == 0 else None)
+    y = yield from p.input(at.child("y"), 1, (count,), values + 1 if p.me == 1 else None)
+    return x, y
+
+
+def test_all_malicious_protocols_are_here():
+    assert {"rep3_malicious", "shamir_malicious", "spdz", "spdz2k"} <= set(MALICIOUS)
+
+
+@pytest.mark.parametrize("name", MALICIOUS)
+def test_nothing_is_opened_before_its_check(name):
+    """A product that a party spoiled never gets past the check, although the program is in a hurry to open it."""
+    passed, scopes = [], []
+
+    def program(p, at):
+        x, y = yield from shared(p, at)
+        scopes.append(at)
+        z = yield from p.mul(at.child("product"), x, y)
+        yield from p.checked()
+        passed.append(p.me)
+        return (yield from p.reveal(at.child("open"), z, range(p.parties)))
+
+    done = []
+
+    def spoil(sender, receiver, name_, body):
+        """The first message of participant 0 within the product, one unit off."""
+        within = moments == ["from here"]
+        if not within or sender != 0 or (done and done[0] != name_):
+            return body
+        done.append(name_)
+        altered = bytearray(body)
+        altered[0] ^= 1
+        return bytes(altered)
+
+    world = worlds(name, seed=11)
+    honest = world.play(program)
+    assert not any(isinstance(end, QuorateError) for end in honest)
+    passed.clear()
+    scopes.clear()
+    ends = world.play(program, spoil)
+    assert done, "nothing was spoiled"
+    assert not [party for party in passed if party != 0], "a party went on to open a value that was spoiled"
+    assert any(isinstance(end, IntegrityError) for end in ends[1 : world.parties])
+    assert all(isinstance(end, QuorateError) for end in ends[1 : world.parties])
+
+
+@pytest.mark.parametrize("name", MALICIOUS)
+def test_checks_do_not_run_beside_each_other(name, monkeypatch):
+    """Openings in lockstep and in tiles side by side: one check at a time, whoever asks."""
+    running, most = [0], [0]
+    check = Deferred._run
+
+    def counted(self):
+        running[0] += 1
+        most[0] = max(most[0], running[0])
+        yield from check(self)
+        running[0] -= 1
+
+    monkeypatch.setattr(Deferred, "_run", counted)
+
+    def one(p, at, x, y):
+        z = yield from p.mul(at.child("product"), x, y)
+        return (yield from p.reveal(at.child("open"), z, range(p.parties)))
+
+    def program(p, at):
+        x, y = yield from shared(p, at)
+        opened = yield from parallel([one(p, at.child(f"{k}"), x, y) for k in range(3)])
+        return [*opened, *(yield from parallel([_tile(p, at.child(f"tile {k}"), x, y) for k in range(2)]))]
+
+    def _tile(p, at, x, y):
+        product = yield from tiled(p, at.child("tiled"), lambda q, here, a, b: q.mul(here, a, b), x, y)
+        return (yield from p.reveal(at.child("open"), product, range(p.parties)))
+
+    world = worlds(name, seed=12)
+    # All participants of a simulation run in turn in one thread; each of them has one check at most.
+    ends = world.play(program)
+    for end in ends[: world.parties]:
+        for values in end:
+            np.testing.assert_array_equal(values, np.arange(4) * np.arange(1, 5))
+    assert running == [0]
+    assert most[0] <= world.size
+
+
+@pytest.mark.parametrize("name", MALICIOUS)
+def test_after_a_failed_check_the_session_is_over(name):
+    """An error of a check goes up through every step: a program cannot even try again within the session."""
+
+    def program(p, at):
+        x, y = yield from shared(p, at)
+        z = yield from p.mul(at.child("product"), x, y)
+        yield from p.reveal(at.child("open"), z, range(p.parties))
+        return (yield from p.reveal(at.child("again"), z, range(p.parties)))
+
+    place = [0]
+
+    def spoil(sender, receiver, name_, body):
+        place[0] += sender == 0
+        return bytes([body[0] ^ 1]) + body[1:] if sender == 0 and place[0] > 3 else body
+
+    ends = worlds(name, seed=13).play(program, spoil)
+    assert all(isinstance(end, QuorateError) for end in ends[1:2])
+
+
+def test_a_tuple_is_handed_out_once():
+    stock = Stock()
+    stock.put("products", (np.arange(5), np.arange(5)))
+    first, second = stock.take("products", 2), stock.take("products", 3)
+    assert not set(first[0]) & set(second[0])
+    with pytest.raises(InternalError):
+        stock.take("products", 1)
+
+
+def test_randomness_comes_from_one_place():
+    """Only `quorate.crypto.entropy` asks the operating system, so every challenge and key passes its health tests."""
+    asking = [
+        path.relative_to(SOURCES).as_posix()
+        for path in SOURCES.rglob("*.py")
+        if any(word in path.read_text() for word in ("os.urandom", "os.getrandom", "secrets.token", "SystemRandom"))
+    ]
+    assert asking == ["crypto/entropy.py"]
