@@ -58,7 +58,7 @@ def test_nothing_is_opened_before_its_check(name):
 
     def spoil(sender, receiver, name_, body):
         """The first message of participant 0 within the product, one unit off."""
-        within = moments == ["from here"]
+        within = any("/product" in scope.describe(name_) for scope in scopes)
         if not within or sender != 0 or (done and done[0] != name_):
             return body
         done.append(name_)
