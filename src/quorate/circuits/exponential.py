@@ -229,7 +229,10 @@ def _power(p: Protocol, at: Scope, x: Arithmetic, how: Power, scale: int) -> Ste
             ]
         )
     else:
-        chosen, rest = yield from parallel([_blocks(p, at.child("blocks"), angle, how), _rest(p, at, angle, how)])
+        blocks, fine = yield from _parts(p, at.child("known"), angle, how)
+        chosen, rest = yield from parallel(
+            [_blocks(p, at.child("blocks"), blocks, how), _rest(p, at.child("rest"), fine, how)]
+        )
         parts = yield from parallel(
             [
                 _of_group(p, place, chosen, rest, how, group, shift)
@@ -265,14 +268,23 @@ def _factors(how: Power, group: Group, modulus_bits: int) -> Function:
 # -- more than two summands ------------------------------------------------------------------------------------------
 
 
-def _blocks(p: Protocol, at: Scope, angle: Arithmetic, how: Power) -> Step[Arithmetic]:
+def _parts(p: Protocol, at: Scope, angle: Arithmetic, how: Power) -> Step[tuple[list[Arithmetic], list[Arithmetic]]]:
+    """Of every summand which block it is in, as a vector of ones and zeros (blocks, ...), and the power of its part of
+    a block. In one go, since another call of `known` may take other summands."""
+
+    def function(words: npt.NDArray[np.uint64], index: int) -> npt.NDArray[np.int64]:
+        places = powers(words, how.blocks, 0, 0, p.modulus_bits)
+        columns = powers(words, how.blocks, how.width, how.digits, p.modulus_bits)
+        return np.concatenate([places, np.add.reduce(columns, axis=0, keepdims=True)])
+
+    known = yield from p.known(at, angle, function, how.blocks + 1)
+    blocks = [share.map(lambda part: part[:-1]) for share in known]
+    return blocks, [share.map(lambda part: part[-1]) for share in known]
+
+
+def _blocks(p: Protocol, at: Scope, blocks: list[Arithmetic], how: Power) -> Step[Arithmetic]:
     """In which block the summands add up to, as a vector of ones and zeros: (..., blocks). Exact."""
-
-    def indicator(words: npt.NDArray[np.uint64], index: int) -> npt.NDArray[np.int64]:
-        return powers(words, how.blocks, 0, 0, p.modulus_bits)
-
-    known = yield from p.known(at.child("known"), angle, indicator, how.blocks)
-    vectors = [share.map(lambda part: contiguous(np.moveaxis(part, 0, -1))) for share in known]
+    vectors = [share.map(lambda part: contiguous(np.moveaxis(part, 0, -1))) for share in blocks]
     total, order = vectors[0], np.arange(how.blocks)
     for k, other in enumerate(vectors[1:]):
         turned = other.map(lambda part: contiguous(part[..., (order[:, None] - order) % how.blocks]))
@@ -281,17 +293,11 @@ def _blocks(p: Protocol, at: Scope, angle: Arithmetic, how: Power) -> Step[Arith
     return total
 
 
-def _rest(p: Protocol, at: Scope, angle: Arithmetic, how: Power) -> Step[Arithmetic]:
+def _rest(p: Protocol, at: Scope, parts: list[Arithmetic], how: Power) -> Step[Arithmetic]:
     """The product of the powers of all parts, with `digits` fraction bits."""
-
-    def one(words: npt.NDArray[np.uint64], index: int) -> npt.NDArray[np.int64]:
-        columns = powers(words, how.blocks, how.width, how.digits, p.modulus_bits)
-        return np.add.reduce(columns, axis=0, keepdims=True)
-
-    known = yield from p.known(at.child("rest"), angle, one, 1)
-    total, *others = (share.map(lambda part: part[0]) for share in known)
-    for k, other in enumerate(others):
-        total = yield from p.mul(at.child(f"rest {k + 1}"), total, other, how.digits)
+    total = parts[0]
+    for k, other in enumerate(parts[1:]):
+        total = yield from p.mul(at.child(f"{k + 1}"), total, other, how.digits)
     return total
 
 

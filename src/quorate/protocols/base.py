@@ -286,7 +286,8 @@ class Protocol(ABC):
     def known(self, at: Scope, x: Arithmetic, function: Function, count: int) -> Step[list[Arithmetic]]:
         """function(a_j, j) for every summand a_j of x, computed by those who know it, shared: (count, *x.shape) each.
 
-        x is the sum of the a_j modulo the protocol's modulus, each from 0 to the modulus, exclusive.
+        x is the sum of the a_j modulo the protocol's modulus, each from 0 to the modulus, exclusive. Two calls may take
+        different summands of the same x.
         """
 
     @abstractmethod
