@@ -182,7 +182,7 @@ class Authenticated(BooleanLocal):
     def _note(self, name: Name, note: Opened | Said, size: int) -> None:
         self.deferred.note(name, note, size)
 
-    def zero(self, at: Scope, x: Arithmetic) -> None:
+    def require_zero(self, at: Scope, x: Arithmetic) -> None:
         """Have it checked, some time before anything is opened to a recipient, that x is zero (all 128 bits in the
         ring). Sends nothing."""
         self._note(at.step(), Opened(None, self._tag(x)), x.size)

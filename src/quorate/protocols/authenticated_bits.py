@@ -94,7 +94,7 @@ class AuthenticatedBits(Authenticated):
 
     def vanish(self, at: Scope, x: Arithmetic) -> None:
         """See `zero`."""
-        self.zero(at, x)
+        self.require_zero(at, x)
 
     def _deal_number(self, at: Scope, shape: tuple[int, ...], secret: Callable[[], Array], mail: Mail) -> Parts:
         """A number that the dealer computes; at the dealer the number itself."""
@@ -133,6 +133,10 @@ class AuthenticatedBits(Authenticated):
     def bit_makers(self) -> dict[str, Maker]:
         """Makers of all kinds of tuples here, by kind."""
         return {kind: partial(self._make, kind) for kind in BIT_BATCH}
+
+    def bit_batches(self) -> dict[str, int]:
+        """How much of each kind is made at least."""
+        return BIT_BATCH
 
     def dealt_bit_makers(self) -> dict[str, Maker]:
         """The same from the dealer."""
