@@ -101,8 +101,9 @@ def beaver(d: Pair, e: Pair, a: Pair, b: Pair, c: Pair, whole: Pair) -> Pair:
     if is_ghost(*arrays):
         return ghost(shape, np.uint64), ghost(shape, np.uint64)
     out = np.empty((2, *shape), np.uint64)
-    flat = [contiguous(array).reshape(-1) for array in arrays]
-    _beaver(out[0, ...].reshape(-1), out[1, ...].reshape(-1), *flat, np.uint64(whole[0]), np.uint64(whole[1]))
+    d0, d1, e0, e1, a0, a1, b0, b1, c0, c1 = (contiguous(array).reshape(-1) for array in arrays)
+    low, high = out[0, ...].reshape(-1), out[1, ...].reshape(-1)
+    _beaver(low, high, d0, d1, e0, e1, a0, a1, b0, b1, c0, c1, np.uint64(whole[0]), np.uint64(whole[1]))
     return out[0, ...], out[1, ...]
 
 

@@ -10,12 +10,13 @@ Products over the field p = 2^61 - 1, after Keller, Orsini, Scholl, "MASCOT", CC
 3.  Authenticate a, a', c, c'.
 4.  Sacrifice: toss t, open r = t a - a', and check t c - c' - r b = 0 and the opening.
 
-Privacy. A sender that cheats on some bits of an honest party guesses those bits: all right with probability 2^-g for g
-bits (else the sacrifice fails, but for 2^-61), so what is left is a source with 122 + 2 s - g bits of min-entropy, from
-which (a, a') of 122 bits is extracted by a universal hash (two different vectors agree in the random part, and then
-differ in a or a', or collide with probability 2^-122). By the leftover hash lemma its distance from uniform is at most
-2^-(2 s - g) / 2, and with the guess in all 2^-(s + g / 2): at most 2^-s over all products of a session, as every
-vector that is touched costs a guess.
+Privacy. A sender that cheats on some bits of an honest party passes only if a function of the v_h x_h that it chose
+comes out as guessed, v_h = t w_h - w'_h; all right with probability 2^-g for g bits
+(else the sacrifice fails, but for 2^-61). The v_h are uniform and independent of the w_h. So given r and the guess,
+x has 61 + 2 s - g bits of min-entropy, from which a, 61 bits, is extracted by a universal hash (two different vectors
+differ in their first 61 bits alone, or in the random part and collide with probability 2^-61). By the leftover hash
+lemma its distance from uniform is at most 2^-(2 s - g) / 2, and with the guess in all 2^-(s + g / 2): at most 2^-s over
+all products of a session, as every vector that is touched costs a guess.
 Correctness. Errors of c, c' that are fixed before t pass with probability 2^-61; the check of openings 2^-59.
 
 Bytes that a party sends to each other one, per product, at s = 40: 202 transfers (3.9 + 8 bytes) and 5 VOLEs (120) of
@@ -110,12 +111,11 @@ class OwnTuples(Authentication):
     def _chunk(self, at: Scope, count: int) -> Step[Parts]:
         everybody = tuple(self.parties)
         length = 2 * self.domain.secret_bits + 2 * max(self.session.security, 40)
-        (b, b_parts), batches = yield from parallel(
-            [
-                self.random(at.child("b"), everybody, count),
-                self._products.draw(at.child("transfers"), length, count),  # type: ignore[list-item]
-            ]
-        )
+        steps: list[Step[Any]] = [
+            self.random(at.child("b"), everybody, count),
+            self._products.draw(at.child("transfers"), length, count),
+        ]
+        (b, b_parts), batches = yield from parallel(steps)
         products = yield from self._products.multiply(at.child("offers"), batches, [b])
         weights = yield from self._weights(at.child("weights"), length)
         if not self.session.holds_shares:

@@ -1,10 +1,10 @@
 """Random bits of every party times random numbers of every other, as sums: what authenticated triples begin with.
 
-Party i has `count` vectors of bits x_h, every party j a number b_j (or several) per vector, and all get parts of x_h b_j.
-That takes one oblivious transfer per bit and ordered pair (j sends, i receives and chooses with x_h): of its two pads
-the sender tells the difference plus b_j (Keller, Orsini, Scholl, "MASCOT", CCS 2016, figure 5, steps 1 and 2; "SPDZ2k", CRYPTO
-2018, figure 8, Multiply). The bits are those that the transfers have chosen towards the first other party, the rest
-is told which to swap. Only weighted sums over h are kept, with weights that are known after the messages.
+Party i has `count` vectors of bits x_h, every party j a number b_j (or several) per vector, and all get parts of
+x_h b_j. That takes one oblivious transfer per bit and ordered pair (j sends, i receives, choosing with x_h): of its two
+pads the sender tells the difference plus b_j (Keller, Orsini, Scholl, "MASCOT", CCS 2016, figure 5, steps 1 and 2;
+"SPDZ2k", CRYPTO 2018, figure 8, Multiply). The bits are those that the transfers have chosen towards the first other
+party; the rest is told which to swap. Only weighted sums over h are kept, with weights known after the messages.
 
 A sender that uses another number for some h changes the result if that bit is set; a receiver whose bits differ towards
 different parties does so in proportion to their numbers. Both are left to the sacrifice that follows.
@@ -150,7 +150,8 @@ class BitProducts:
         for b in numbers:
             start = self._hashed[pair]
             self._hashed[pair] = start + q.shape[0]
-            pad0, pad1 = robust_hash(q, start), robust_hash(q ^ delta, start)
+            other: Array = q ^ delta
+            pad0, pad1 = robust_hash(q, start), robust_hash(other, start)
             pads.append(pad0)
             if self.domain.limbs == 1:
                 offers.append(bitproducts.field_offer(pad0, pad1, b[0]))

@@ -6,27 +6,28 @@ with another sacrifice. There a party that authenticates a mask that is off by e
 found but for 2^-61; modulo a power of two both factors have to be masked:
 
 1.  b, b': random authenticated values. `BitProducts`: each party's random bits x_h times b, and times b'.
-2.  Combine: with weights r_h, r'_h that are tossed now, a = sum r_h x_h, a' = sum r'_h x_h; parts of c = a b, c' = a' b,
-    u = a b', u' = a' b'. The first 64 bits are those of a, the next 128 those of a' (weights 2^h, and 0 in the other);
-    the other 2 s bits have random weights, with s = `session.security`, 40 at least.
+2.  Combine: with weights r_h, r'_h that are tossed now, a = sum r_h x_h, a' = sum r'_h x_h; parts of c = a b,
+    c' = a' b, u = a b', u' = a' b'. The first 64 bits are those of a, the next 128 those of a' (weights 2^h, and 0 in
+    the other); the other 2 s bits have random weights, with s = `session.security`, 40 at least.
 3.  Authenticate a, a', c, c', u, u'.
-4.  Sacrifice: toss t and z; open p = t a + a', q = z b + b'; check both openings, and that t z c + z c' + t u + u' = p q.
+4.  Sacrifice: toss t and z; open p = t a + a', q = z b + b'; check that these are right, and that
+    t z c + z c' + t u + u' = p q.
 5.  Add 2^64 times a random authenticated value to a, whose upper bits hide those of what a masks. So c = a b modulo
     2^64; before that (`RingTuples.outside`, whose a goes to an outsider anyway) it holds modulo 2^128.
 
 Privacy. All that is multiplied in the check is public: an error of a wrong or doubly authenticated value, or of an
 opening, is one that the cheater knows, and tells nothing when it passes. What is left are senders that offer something
-else for some x_h: whether they pass is a function of the w_h x_h with w_h = t r_h + r'_h. As the r'_h are uniform, so are
-the w_h, independent of r: given them, p and what was guessed (g bits, right with probability 2^-g), x has 64 + 2 s - g
-bits of min-entropy, and a modulo 2^64 is extracted from it by the universal hash r: two different vectors differ in their
-first 64 bits alone, or in the random part (by 1 or -1 somewhere) and collide with probability 2^-64. So a is off from
-uniform by 2^-(2 s - g) / 2, and with the guess all in all by at most 2^-s, over all products of a session, as every
-vector that is touched costs a guess. a' and b' are uniform, so p and q are.
+else for some x_h: whether they pass is a function of the w_h x_h with w_h = t r_h + r'_h. As the r'_h are uniform, so
+are the w_h, independent of r: given them, p and what was guessed (g bits, right with probability 2^-g), x has
+64 + 2 s - g bits of min-entropy, and a modulo 2^64 is extracted from it by the universal hash r: two different vectors
+differ in their first 64 bits alone, or in the random part (by 1 or -1 somewhere) and collide with probability 2^-64. So
+a is off from uniform by 2^-(2 s - g) / 2, and with the guess all in all by at most 2^-s, over all products of a
+session, as every vector that is touched costs a guess. a' and b' are uniform, so p and q are.
 
 Correctness. Let c - a b etc. be off by e_1 ... e_4 when t and z are tossed, e_1 not 0 modulo 2^64. Then
-t z e_1 + z e_2 + t e_3 + e_4 is a multiple of 2^(63 + i) with probability at most (i + 1) 2^-i; the check's weights add at
-most (i + 2) (i + 1) / 2 2^-i for i in all; openings p, q that are off by a multiple of less do not help, since they are
-part of the check. 65 - i bits of alpha are left to be guessed. The sum of 2^(i - 65) times these is below 2^-50.
+t z e_1 + z e_2 + t e_3 + e_4 is a multiple of 2^(63 + i) with probability at most (i + 1) 2^-i; the check's weights add
+at most (i + 2) (i + 1) / 2 2^-i for i in all; openings p, q that are off by a multiple of less do not help, since they
+are part of the check. 65 - i bits of alpha are left to be guessed. The sum of 2^(i - 65) times these is below 2^-50.
 
 Bytes that a party sends to each other one, per product, at s = 40: 272 transfers of 3.9 bytes and offers of 32; 9 VOLEs
 (240), of which six are corrected by 16 bytes; openings of 32: 12.0 kB. Rounds per batch: 16, 18 for n > 2.
@@ -71,9 +72,11 @@ class RingTuples(OwnTuples):
     def _chunk(self, at: Scope, count: int) -> Step[Parts]:
         """Kind `PRODUCTS`."""
         limbs = 2 * self.domain.limbs
-        parts, (_, veil) = yield from parallel(
-            [self._bare(at.child("bare"), count), self.random(at.child("veil"), tuple(self.parties), count)]  # type: ignore[list-item]
-        )
+        steps: list[Step[Any]] = [
+            self._bare(at.child("bare"), count),
+            self.random(at.child("veil"), tuple(self.parties), count),
+        ]
+        parts, (_, veil) = yield from parallel(steps)
         up = self.domain.power_of_two(SECRET)
         a = [
             self.domain.add(x, self.domain.mul(y, up))
@@ -84,12 +87,11 @@ class RingTuples(OwnTuples):
     def _bare(self, at: Scope, count: int) -> Step[Parts]:
         everybody, domain = tuple(self.parties), self.domain
         length = SECRET + WHOLE + 2 * max(self.session.security, 40)
-        (both, parts), batches = yield from parallel(
-            [
-                self.random(at.child("b"), everybody, 2 * count),
-                self._products.draw(at.child("transfers"), length, count),  # type: ignore[list-item]
-            ]
-        )
+        steps: list[Step[Any]] = [
+            self.random(at.child("b"), everybody, 2 * count),
+            self._products.draw(at.child("transfers"), length, count),
+        ]
+        (both, parts), batches = yield from parallel(steps)
         numbers: list[Element] = [tuple(limb[k * count : (k + 1) * count] for limb in both) for k in range(2)]
         products = yield from self._products.multiply(at.child("offers"), batches, numbers)
         weights = yield from self._weights(at.child("weights"), length)

@@ -104,13 +104,13 @@ class Authenticated(BooleanLocal):
             own(session, self.domain) if session.dealer is None else DealtTuples(session, self.domain)
         )
         makers = {**self.tuples.makers, **(self.bit_makers() if session.dealer is None else self.dealt_bit_makers())}
-        self.supply = Supply(makers, {**BATCH, **self.bit_batches()}, self.tuples.families)
+        self.supply = self._stocked = Supply(makers, {**BATCH, **self.bit_batches()}, self.tuples.families)
         self.deferred: Deferred[Any] = Deferred(self._check)
 
     def follow(self, ghost: Authenticated, silent: Callable[[Step[Any]], Step[Any]]) -> None:
         """For an outsider: have checks and tuples run through by the counting instance that does everything else."""
         self.deferred = _Beside(ghost.deferred, silent)  # type: ignore[assignment]
-        self.supply = _Beside(ghost.supply, silent)  # type: ignore[assignment]
+        self._stocked = _Beside(ghost.supply, silent)  # type: ignore[assignment]
 
     def setup(self, at: Scope) -> Step[None]:
         """Keys, MAC keys, and whatever the production of tuples needs."""
@@ -118,7 +118,7 @@ class Authenticated(BooleanLocal):
         dealt = () if dealer is None else tuple((party, dealer) for party in range(n))
         yield from self.session.agree_keys(at.child("keys"), [*combinations(range(n), 2), *dealt])
         self.deferred.open(at.child("checks"))
-        self.supply.open(at.child("supply"))
+        self._stocked.open(at.child("supply"))
         kept = self.session.stock_keys
         yield from self.tuples.setup(at.child("tuples"), kept[:1])
         if kept:
@@ -236,7 +236,7 @@ class Authenticated(BooleanLocal):
     def take(self, at: Scope, kind: str, shape: tuple[int, ...]) -> Step[list[Array]]:
         """Tuples from the supply, in this shape (which has elements)."""
         count = int(np.prod(shape, dtype=np.int64))
-        parts = yield from self.supply.take(at, kind, count)
+        parts = yield from self._stocked.take(at, kind, count)
         return [part.reshape((*shape, *part.shape[1:])) for part in parts]
 
     # -- input ---------------------------------------------------------------------------------------------------------
@@ -446,7 +446,7 @@ class Authenticated(BooleanLocal):
             return self.public(np.zeros((m, n), np.int64))
         self.session.dealt("matrix products", 1)
         self.session.multiplied(4 * m * k * n)
-        parts = [part[0] for part in (yield from self.supply.take(at.child("tuple"), f"{MATRICES}{m}x{k}x{n}", 1))]
+        parts = [part[0] for part in (yield from self._stocked.take(at.child("tuple"), f"{MATRICES}{m}x{k}x{n}", 1))]
         a, b, c = self._in_turn(parts)
         z = yield from self._beaver(at, x, y, a, b, lambda d, e: self._matrix_product(d, e, a, b, c))
         return (yield from self.truncate(at.child("shift"), z, shift)) if shift else z
@@ -544,7 +544,7 @@ class Authenticated(BooleanLocal):
             masks.append(self._weighted(bits, range(length)))
             quotient = self._weighted(bits.map(lambda part: part[..., shift:]), range(length - shift))
             highs.append(self.add(quotient, bits.map(lambda part: part[..., shift - 1])))
-            tops.append([bits.map(lambda part, j=j: part[..., length - count + j]) for j in range(count)])  # type: ignore[misc]
+            tops.append([bits.map(lambda part, j=j: part[..., length - count + j]) for j in range(count)])
         mask = masks[0]
         for other in masks[1:]:
             mask = self.add(mask, other)
