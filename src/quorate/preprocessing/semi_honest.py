@@ -24,7 +24,7 @@ one more for corrections, and one for words.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -35,13 +35,13 @@ from quorate.engine.exchange import Exchange, Step, parallel
 from quorate.engine.names import Scope
 from quorate.engine.session import Session
 from quorate.kernels import bits, gilboa
-from quorate.kernels.ghost import contiguous
+from quorate.kernels.ghost import contiguous, is_ghost
 from quorate.preprocessing.cot import Cot
 from quorate.preprocessing.stock import Parts
 from quorate.preprocessing.supply import Supply
 from quorate.sharing import wire
 
-__all__ = ["AND_WORDS", "CHUNK", "CONVERSIONS", "MATRICES", "PRODUCTS", "Link", "Pads", "SemiHonestTuples"]
+__all__ = ["AND_WORDS", "CHUNK", "CONVERSIONS", "MATRICES", "PRODUCTS", "Link", "Pads", "SemiHonestTuples", "Transfers"]
 
 Array = npt.NDArray[Any]
 PRODUCTS, AND_WORDS, CONVERSIONS, MATRICES = "products", "AND words", "bit conversions", "matrix products "
@@ -49,19 +49,52 @@ PRODUCTS, AND_WORDS, CONVERSIONS, MATRICES = "products", "AND words", "bit conve
 shape such as "matrix products 2x3x4": (count, 2, 3), (count, 3, 4) and their product."""
 CHUNK = 1 << 18
 """Transfers that are made at a time, to bound memory."""
+PIECE = 1 << 13
+"""Transfers that are hashed and used up at a time: what is made of them stays in the cache."""
 BATCH = {PRODUCTS: 1 << 10, AND_WORDS: 1 << 10, CONVERSIONS: 1 << 12}
 
 
 class Pads(NamedTuple):
-    """What a link's transfers gave: both pads to the sender; to the receiver the one that its bit chose. Others: None.
+    """What some transfers gave: both pads to the sender; to the receiver the one that its bit chose. Others: None.
 
-    first, second, chosen: (count, words) uint64; bits: (count,) uint8.
+    first, second, chosen: (count, words or more) uint64.
     """
 
     first: Any = None
     second: Any = None
     chosen: Any = None
-    bits: Any = None
+
+    def cut(self, part: slice) -> Pads:
+        """Those of some transfers."""
+        return Pads(*(pad if pad is None else pad[part] for pad in self))
+
+
+class Transfers(NamedTuple):
+    """Random transfers before they are hashed, which is done piece by piece, so that pads stay in the cache.
+
+    blocks: (count, 2), those of the correlated transfers at their sender or receiver; bits: (count,) uint8, the
+    receiver's choices; delta at the sender, None elsewhere; start: index of the first one for the hash.
+    """
+
+    blocks: Any
+    bits: Any
+    delta: Any
+    start: int
+
+    def pads(self, part: slice | None = None, words: int = 1) -> Pads:
+        """The pads of some transfers, or of all."""
+        part = slice(0, self.blocks.shape[0]) if part is None else part
+        if self.delta is not None:
+            return Pads(first=self._hashed(part, words, None), second=self._hashed(part, words, self.delta))
+        return Pads(chosen=self._hashed(part, words, None)) if self.bits is not None else Pads()
+
+    def _hashed(self, part: slice, words: int, flip: Array | None) -> Array:
+        hashes = -(-words // 2)
+        blocks, start = self.blocks[part], self.start + hashes * part.start
+        if hashes == 1:
+            return robust_hash(blocks, start, flip)
+        spread = robust_hash(np.repeat(blocks, hashes, axis=0), start, flip)
+        return spread.reshape(blocks.shape[0], 2 * hashes)
 
 
 class Link:
@@ -83,28 +116,28 @@ class Link:
         """For names."""
         return f"{self.sender} to {self.receiver}"
 
-    def draw(self, at: Scope, count: int, words: int = 1) -> Step[Pads]:
-        """`count` random transfers of `words` words each."""
+    def draw(self, at: Scope, count: int) -> Step[Transfers]:
+        """`count` random transfers."""
         batch = yield from self.cot.extend(at, count)
         start = at.ident >> 1  # tweaks of different scopes hardly ever meet, and blocks are fresh in any case
         if self.sends:
-            return Pads(_pads(batch.q, words, start), _pads(batch.q ^ self.cot.delta, words, start))
-        return Pads(chosen=_pads(batch.t, words, start), bits=batch.bits) if self.receives else Pads()
+            return Transfers(batch.q, None, self.cot.delta, start)
+        return Transfers(batch.t, batch.bits if self.receives else None, None, start)
 
-    def choose(self, at: Scope, pads: Pads, wanted: Array) -> Step[Pads]:
+    def choose(self, at: Scope, given: Transfers, wanted: Array) -> Step[Transfers]:
         """The same transfers with other choices, `wanted` uint8 (count,) at the receiver. One round, a bit each."""
         name = at.step()
         if self.receives:
-            yield Exchange(name, {self.sender: [wire.pack(pads.bits ^ wanted, 1)]})
-            return pads._replace(bits=wanted)
+            yield Exchange(name, {self.sender: [wire.pack(given.bits ^ wanted, 1)]})
+            return given._replace(bits=wanted)
         if not self.sends:
             yield Exchange(name)
-            return pads
-        count = pads.first.shape[0]
+            return given
+        count = given.blocks.shape[0]
         arriving = self.session.blank((wire.packed_size(count, 1),), np.uint8)
         yield Exchange(name, None, {self.receiver: [arriving]})
-        swapped = bits.unpack(arriving, count).astype(bool)[:, None]
-        return Pads(np.where(swapped, pads.second, pads.first), np.where(swapped, pads.first, pads.second))
+        swapped = bits.unpack(arriving, count).astype(np.uint64)[:, None]
+        return given._replace(blocks=given.blocks ^ (swapped * given.delta))
 
     def carry(self, at: Scope, arrays: list[Array]) -> Step[None]:
         """One round: these arrays, from the sender's to the receiver's."""
@@ -112,24 +145,44 @@ class Link:
         sends = {self.receiver: arrays} if self.sends else None
         yield Exchange(name, sends, {self.sender: arrays} if self.receives else None)
 
-    def products(self, at: Scope, pads: Pads, a: Array, b: Array) -> Step[Array | None]:
+    def products(self, at: Scope, pads: Callable[[slice], Pads], a: Array, b: Array) -> Step[Array | None]:
         """Our part of a_i b_j for (n,) numbers, the sender's a and the receiver's b. One round, 260 bytes each."""
         size = a.shape[0]
-        words = self.session.blank((size, gilboa.WORDS)) if self.sends or self.receives else a
-        halves = self.session.blank((size,), np.uint32) if self.sends or self.receives else a
-        part = gilboa.send(pads.first, pads.second, a, words, halves) if self.sends else None
+        if not (self.sends or self.receives):
+            yield from self.carry(at, [])
+            return None
+        words, halves = self.session.blank((size, gilboa.WORDS)), self.session.blank((size,), np.uint32)
+        part = self.session.blank((size,))
+        for piece, rows in _pieces(a, gilboa.BITS) if self.sends else ():
+            given = pads(rows)
+            part[piece] = gilboa.send(given.first, given.second, a[piece], words[piece], halves[piece])
         yield from self.carry(at, [words, halves])
-        return gilboa.receive(pads.chosen, b, words, halves) if self.receives else part
+        for piece, rows in _pieces(b, gilboa.BITS) if self.receives else ():
+            part[piece] = gilboa.receive(pads(rows).chosen, b[piece], words[piece], halves[piece])
+        return part
 
-    def selected(self, at: Scope, pads: Pads, x: Array) -> Step[Array | None]:
+    def selected(self, at: Scope, given: Transfers, x: Array) -> Step[Array | None]:
         """Our part of x_i times the receiver's bit. One round, 8 bytes each."""
-        message, part = x, None
-        if self.sends:
-            message, part = gilboa.send_number(pads.first, pads.second, x)
-        elif self.receives:
-            message = self.session.blank(x.shape)
+        if not (self.sends or self.receives):
+            yield from self.carry(at, [])
+            return None
+        message, part = self.session.blank(x.shape), self.session.blank(x.shape)
+        for piece, _ in _pieces(x) if self.sends else ():
+            pads = given.pads(piece)
+            message[piece], part[piece] = gilboa.send_number(pads.first, pads.second, x[piece])
         yield from self.carry(at, [message])
-        return gilboa.receive_number(pads.chosen, pads.bits, message) if self.receives else part
+        for piece, _ in _pieces(x) if self.receives else ():
+            part[piece] = gilboa.receive_number(given.pads(piece).chosen, given.bits[piece], message[piece])
+        return part
+
+    def ands(self, given: Transfers, count: int) -> tuple[Array, Array]:
+        """Words of the pads' lowest bits: the sender's first and second; the receiver's chosen ones, then a blank."""
+        words = self.session.blank((count,)), self.session.blank((count,))
+        for piece, rows in _pieces(words[0], gilboa.BITS) if self.sends or self.receives else ():
+            pads = given.pads(rows)
+            for word, pad in zip(words, (pads.first, pads.second) if self.sends else (pads.chosen,), strict=False):
+                word[piece] = gilboa.lowest_bits(pad)
+        return words
 
 
 class SemiHonestTuples:
@@ -173,31 +226,31 @@ class SemiHonestTuples:
                 into[start : start + array.shape[0]] = array
         return whole
 
-    def _draw(self, at: Scope, links: list[Link], count: int, words: int = 1) -> Step[list[Pads]]:
-        return (yield from parallel([link.draw(at.child(link.label), count, words) for link in links]))
+    def _draw(self, at: Scope, links: list[Link], count: int) -> Step[tuple[list[Transfers], Array]]:
+        """Transfers in all links, and our choices in them, which are those of the one that is free to choose."""
+        given = yield from parallel([link.draw(at.child(link.label), count) for link in links])
+        chosen = [one.bits for link, one in zip(links, given, strict=True) if link.receives and link.free]
+        return given, chosen[0] if chosen else self.session.blank((count,), np.uint8)
 
-    def _own_choice(self, links: list[Link], pads: list[Pads]) -> Array:
-        """The bits that the transfers of our free link chose for us."""
-        return next(pad.bits for link, pad in zip(links, pads, strict=True) if link.receives and link.free)
-
-    def _chosen(self, at: Scope, links: list[Link], pads: list[Pads], wanted: Array) -> Step[list[Pads]]:
+    def _chosen(self, at: Scope, links: list[Link], given: list[Transfers], wanted: Array) -> Step[list[Transfers]]:
         """All links with the same choices of their receiver. One round for more than two parties, else none."""
         bound = [number for number, link in enumerate(links) if not link.free]
-        steps = [links[number].choose(at.child(links[number].label), pads[number], wanted) for number in bound]
+        steps = [links[number].choose(at.child(links[number].label), given[number], wanted) for number in bound]
         changed = dict(zip(bound, (yield from parallel(steps)), strict=True))
-        return [changed.get(number, pad) for number, pad in enumerate(pads)]
+        return [changed.get(number, one) for number, one in enumerate(given)]
 
     def _uniform(self, at: Scope, shape: tuple[int, ...]) -> Array:
         return self.session.draw((self.me,), at.step(), self.session.blank(shape))
 
     def _products(self, at: Scope, count: int) -> Step[Parts]:
         a = self._uniform(at, (count,))
-        pads = yield from self._draw(at.child("transfers"), self.links, gilboa.BITS * count)
-        choice = self._own_choice(self.links, pads)
+        given, choice = yield from self._draw(at.child("transfers"), self.links, gilboa.BITS * count)
         b = _numbers(choice)
-        pads = yield from self._chosen(at.child("choices"), self.links, pads, choice)
+        given = yield from self._chosen(at.child("choices"), self.links, given, choice)
         here = at.child("messages")
-        steps = [link.products(here.child(link.label), pad, a, b) for link, pad in zip(self.links, pads, strict=True)]
+        steps = [
+            link.products(here.child(link.label), one.pads, a, b) for link, one in zip(self.links, given, strict=True)
+        ]
         return a, b, _sum(a * b, (yield from parallel(steps)))
 
     def _matrices(self, shape: str) -> Callable[[Scope, int], Step[Parts]]:
@@ -232,28 +285,26 @@ class SemiHonestTuples:
     def _row(self, at: Scope, right: Array) -> Step[tuple[Array, Array]]:
         """A random row (k,), and its product with the matrix (k, n)."""
         k, n = right.shape
-        pads = yield from self._draw(at.child("transfers"), self.links, gilboa.BITS * k, n)
-        choice = self._own_choice(self.links, pads)
+        given, choice = yield from self._draw(at.child("transfers"), self.links, gilboa.BITS * k)
         row = _numbers(choice)
-        pads = yield from self._chosen(at.child("choices"), self.links, pads, choice)
-        here, spread = at.child("messages"), np.repeat(row, n)
-        flat = right.reshape(-1)
+        given = yield from self._chosen(at.child("choices"), self.links, given, choice)
+        here, spread, flat = at.child("messages"), np.repeat(row, n), right.reshape(-1)
+        pads = [_by_columns(one.pads(words=n), k, n) for one in given]
         steps = [
-            link.products(here.child(link.label), _by_columns(pad, k, n), flat, spread)
+            link.products(here.child(link.label), pad.cut, flat, spread)
             for link, pad in zip(self.links, pads, strict=True)
         ]
         products = _sum(spread * flat, (yield from parallel(steps)))
         return row, np.add.reduce(products.reshape(k, n), axis=0)
 
     def _words(self, at: Scope, count: int) -> Step[Parts]:
-        pads = yield from self._draw(at.child("transfers"), self.links, gilboa.BITS * count)
-        choice = self._own_choice(self.links, pads)
-        pads = yield from self._chosen(at.child("choices"), self.links, pads, choice)
+        given, choice = yield from self._draw(at.child("transfers"), self.links, gilboa.BITS * count)
         b = _numbers(choice)
-        ours = next(pad for link, pad in zip(self.links, pads, strict=True) if link.sends and link.free)
-        a = gilboa.lowest_bits(ours.first) ^ gilboa.lowest_bits(ours.second)
-        here = at.child("messages")
-        steps = [_ands(link, here.child(link.label), pad, a, b) for link, pad in zip(self.links, pads, strict=True)]
+        given = yield from self._chosen(at.child("choices"), self.links, given, choice)
+        words = [link.ands(one, count) for link, one in zip(self.links, given, strict=True)]
+        first, second = next(pair for link, pair in zip(self.links, words, strict=True) if link.sends and link.free)
+        a, here = first ^ second, at.child("messages")
+        steps = [_ands(link, here.child(link.label), pair, a, b) for link, pair in zip(self.links, words, strict=True)]
         c = a & b
         for part in (yield from parallel(steps)):
             c = c if part is None else c ^ part
@@ -262,41 +313,39 @@ class SemiHonestTuples:
     def _conversions(self, at: Scope, count: int) -> Step[Parts]:
         """Party by party: a bit is added to the exclusive or of those before it, which all of them hold as a number."""
         up = [link for link in self.links if link.sender < link.receiver]
-        pads = yield from self._draw(at.child("transfers"), up, count)
+        given, chosen = yield from self._draw(at.child("transfers"), up, count)
         first = self.session.draw((self.me,), at.step(), self.session.blank((count,), np.uint8)) & np.uint8(1)
-        bit = self._own_choice(up, pads) if self.me else first
-        pads = yield from self._chosen(at.child("choices"), up, pads, bit)
+        bit = chosen if self.me else first
+        given = yield from self._chosen(at.child("choices"), up, given, bit)
         number: Array = bit.astype(np.uint64)
         none: Array = np.zeros_like(number)
         value = number if self.me == 0 else none
         for party in range(1, self.session.parties):
             here = at.child(f"party {party}")
-            pairs = [(link, pad) for link, pad in zip(up, pads, strict=True) if link.receiver == party]
-            steps = [link.selected(here.child(link.label), pad, value) for link, pad in pairs]
+            pairs = [(link, one) for link, one in zip(up, given, strict=True) if link.receiver == party]
+            steps = [link.selected(here.child(link.label), one, value) for link, one in pairs]
             both = _sum(none, (yield from parallel(steps)))
             value = value + (number if self.me == party else none) - both * np.uint64(2)
         return bit, value
 
 
-def _ands(link: Link, at: Scope, pads: Pads, a: Array, b: Array) -> Step[Array | None]:
+def _ands(link: Link, at: Scope, words: tuple[Array, Array], a: Array, b: Array) -> Step[Array | None]:
     """Our part of a_i & b_j. A link that is not free corrects a_i: one round, 8 bytes per word."""
-    part = gilboa.lowest_bits(pads.first) if link.sends else gilboa.lowest_bits(pads.chosen) if link.receives else None
-    if link.free:
-        return part
-    message = link.session.blank(a.shape) if link.receives else a
-    if link.sends:
-        message = gilboa.lowest_bits(pads.first) ^ gilboa.lowest_bits(pads.second) ^ a
-    yield from link.carry(at, [message])
-    return part ^ (b & message) if link.receives and part is not None else part
+    if not link.free:
+        message = words[0] ^ words[1] ^ a if link.sends else link.session.blank(a.shape)
+        yield from link.carry(at, [message] if link.sends or link.receives else [])
+        if link.receives:
+            return np.asanyarray(words[0] ^ (b & message))
+    return words[0] if link.sends or link.receives else None
 
 
-def _pads(blocks: Array, words: int, start: int) -> Array:
-    """(count, words) uniform words from blocks (count, 2)."""
-    hashes = -(-words // 2)
-    if hashes == 1:
-        return robust_hash(blocks, start)[:, :words]
-    spread = robust_hash(np.repeat(blocks, hashes, axis=0), start)
-    return spread.reshape(blocks.shape[0], 2 * hashes)[:, :words]
+def _pieces(numbers: Array, each: int = 1) -> Iterator[tuple[slice, slice]]:
+    """Pieces of numbers with `each` transfers for each one, and their transfers; a ghost is one piece."""
+    size = numbers.shape[0]
+    step = size if is_ghost(numbers) else PIECE // each
+    for start in range(0, size, step or 1):
+        end = min(start + step, size)
+        yield slice(start, end), slice(each * start, each * end)
 
 
 def _by_columns(pads: Pads, k: int, n: int) -> Pads:
@@ -305,7 +354,7 @@ def _by_columns(pads: Pads, k: int, n: int) -> Pads:
     def turned(pad: Any) -> Any:
         if pad is None:
             return None
-        return contiguous(np.swapaxes(pad.reshape(k, gilboa.BITS, n), 1, 2)).reshape(-1, 1)
+        return contiguous(np.swapaxes(contiguous(pad[:, :n]).reshape(k, gilboa.BITS, n), 1, 2)).reshape(-1, 1)
 
     return pads._replace(first=turned(pads.first), second=turned(pads.second), chosen=turned(pads.chosen))
 

@@ -102,8 +102,9 @@ def _chunks(rows: int, most: int) -> Iterator[list[switching.Layer]]:
 
 def _transfers(link: Link, at: Scope, bits: Array, width: int) -> Step[Pads]:
     """Transfers with the leader's bits as choices."""
-    pads = yield from link.draw(at.child("transfers"), bits.shape[0], width)
-    return (yield from link.choose(at.child("choices"), pads, bits))
+    given = yield from link.draw(at.child("transfers"), bits.shape[0])
+    given = yield from link.choose(at.child("choices"), given, bits)
+    return given.pads(words=width)
 
 
 def _switch(
