@@ -15,7 +15,7 @@ from numba.extending import intrinsic
 
 from quorate.kernels._simd import WIDTH, Lanes, _lanes
 
-__all__ = ["WAY", "high_high", "high_low", "low_low", "pairs", "products"]
+__all__ = ["AFFINE", "WAY", "affine", "high_high", "high_low", "low_low", "octets_reversed", "pairs", "products"]
 
 _WORD, _BYTE = ir.IntType(64), ir.IntType(8)
 _VECTOR = ir.VectorType(_WORD, WIDTH)
@@ -31,6 +31,11 @@ def _choose() -> str:
 
 WAY = _choose()
 """How products are computed: "wide", "pair" or "portable"."""
+
+
+AFFINE = bool(binding.get_host_cpu_features().get("gfni")) and WAY == "wide"
+"""Whether `affine` may be used."""
+_OCTETS = ir.VectorType(_BYTE, 8 * WIDTH)
 
 
 def _declared(builder: Any, name: str, kind: Any, result: Any) -> Any:
@@ -116,6 +121,24 @@ def _pairs(typing: Any, a: Any, b: Any) -> Any:
     return _lanes(_lanes, _lanes), generate
 
 
+def _affine(typing: Any, x: Any, matrices: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        function = _declared(builder, "llvm.x86.vgf2p8affineqb.512", [_OCTETS, _OCTETS, _BYTE], _OCTETS)
+        octets = [builder.bitcast(arg, _OCTETS) for arg in args]
+        return builder.bitcast(builder.call(function, [*octets, ir.Constant(_BYTE, 0)]), _VECTOR)
+
+    return _lanes(_lanes, _lanes), generate
+
+
+def _octets_reversed(typing: Any, x: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        octets = builder.bitcast(args[0], _OCTETS)
+        places = [8 * (7 - k % 8) + k // 8 for k in range(8 * WIDTH)]
+        return builder.bitcast(_shuffled(builder, octets, octets, places), _VECTOR)
+
+    return _lanes(_lanes), generate
+
+
 def products(way: str) -> tuple[Callable[[Lanes, Lanes], Lanes], ...]:
     """(low_low, high_high, high_low) in one of the ways; for tests of those that this machine would not use."""
     return tuple(cast(Callable[[Lanes, Lanes], Lanes], intrinsic(_product(h, way))) for h in (0x00, 0x11, 0x01))
@@ -126,3 +149,8 @@ low_low, high_high, high_low = products(WAY)
 ``high_low`` of the high half of a and the low half of b."""
 pairs = cast(Callable[[Lanes, Lanes], Lanes], intrinsic(_pairs))
 """``pairs(a, b)``: the low halves of all pairs of a as low halves, and those of b as high halves."""
+affine = cast(Callable[[Lanes, Lanes], Lanes], intrinsic(_affine))
+"""``affine(x, m)``: every byte of a uint64 of x times the 8 x 8 bits of that of m: bit i is the parity of the byte and
+byte 7 - i of m. Only where `AFFINE` says so."""
+octets_reversed = cast(Callable[[Lanes], Lanes], intrinsic(_octets_reversed))
+"""``octets_reversed(x)``: uint64 number k of the result has byte k of all eight, that of the last one lowest."""

@@ -6,13 +6,14 @@ With a ghost among the arguments nothing is computed and a ghost returned.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from quorate.errors import InternalError
 from quorate.kernels import _clmul, _simd, hypercube
-from quorate.kernels._jit import Array, Words, device, kernel
+from quorate.kernels._jit import Array, Words, device, flat_result, kernel, result
 from quorate.kernels.ghost import contiguous, ghost, is_ghost
 
 __all__ = ["bit_fold", "bit_points", "dot", "fold", "mul", "points", "scale"]
@@ -23,14 +24,20 @@ _ROOM = 8
 _PIECE = 128  # positions that are carried over to all points at once
 
 
-def mul(x: Words, y: Words) -> Words:
-    """Products, elementwise; shapes broadcast as in NumPy."""
+def mul(x: Words, y: Words, out: Words | None = None) -> Words:
+    """Products, elementwise; shapes broadcast as in NumPy. `out` may be one of the factors."""
     shape = np.broadcast_shapes(x.shape, y.shape)
-    if is_ghost(x, y):
-        return ghost(shape, np.uint64)
-    out = np.empty(_rounded(int(np.prod(shape, dtype=np.int64))), np.uint64)
-    _mul(out, _whole(np.broadcast_to(x, shape)), _whole(np.broadcast_to(y, shape)))
-    return out[: int(np.prod(shape, dtype=np.int64))].reshape(shape)
+    if is_ghost(x, y, out):
+        return result(out, shape, np.uint64)
+    count = math.prod(shape)
+    exact = out is not None and count % _ROOM == 0
+    room = flat_result(_mul, out, shape) if out is not None and exact else np.empty(_rounded(count), np.uint64)
+    _mul(room, _whole(np.broadcast_to(x, shape)), _whole(np.broadcast_to(y, shape)))
+    if out is None:
+        return room[:count].reshape(shape)
+    if not exact:
+        out[...] = room[:count].reshape(shape)
+    return out
 
 
 def scale(x: Words, by: Words) -> Words:
@@ -102,19 +109,22 @@ def bit_points(xa: Words, xb: Words, ya: Words, ys: Words, weights: Words) -> Wo
     return _totals(out, 8)
 
 
-def bit_fold(x: Words, factors: Words) -> Words:
-    """The sum over 64 blocks of factors[block] * bit, for every bit of every position: (64 * positions,) elements.
+def bit_fold(x: Words, factors: Words, out: Words | None = None) -> Words:
+    """The sum over blocks of factors[block] * bit, for every bit of every position: (64 * positions,) elements.
 
     Args:
-        x: (64, positions) words of 64 bits.
-        factors: (64,) elements.
+        x: (blocks, positions) words of 64 bits, the number of blocks being a multiple of 64.
+        factors: (blocks,) elements.
     """
-    if x.ndim != 2 or x.shape[0] != 64 or factors.shape != (64,):
+    if x.ndim != 2 or x.shape[0] % 64 or not x.shape[0] or factors.shape != x.shape[:1]:
         raise InternalError(f"words of shape {x.shape} and factors of shape {factors.shape} are not of 64 blocks")
-    if is_ghost(x, factors):
-        return ghost(x.size, np.uint64)
-    out = np.empty(x.size, np.uint64)
-    _bit_fold(out, contiguous(x).reshape(-1), _tables(factors), x.shape[1])
+    shape = (64 * x.shape[1],)
+    if is_ghost(x, factors, out):
+        return result(out, shape, np.uint64)
+    if out is None:
+        out = np.empty(shape, np.uint64)
+    loop, constants = (_affine_fold, _matrices(factors)) if _clmul.AFFINE else (_table_fold, _tables(factors))
+    loop(flat_result(loop, out, shape), contiguous(x).reshape(-1), constants, x.shape[1])
     return out
 
 
@@ -143,11 +153,19 @@ def _variables(positions: int, *arrays: Words) -> int:
 
 
 def _tables(factors: Words) -> Words:
-    """For every byte of a word of 64 bits the sums of the factors that its bits choose: (8, 256)."""
-    tables = np.zeros((8, 256), np.uint64)
+    """For every eight factors the sums of those that the bits of a byte choose: (factors / 8, 256)."""
+    tables = np.zeros((factors.size // 8, 256), np.uint64)
     for bit in range(8):
-        tables[:, 1 << bit : 2 << bit] = tables[:, : 1 << bit] ^ factors.reshape(8, 8)[:, bit : bit + 1]
+        tables[:, 1 << bit : 2 << bit] = tables[:, : 1 << bit] ^ factors.reshape(-1, 8)[:, bit : bit + 1]
     return tables
+
+
+def _matrices(factors: Words) -> Words:
+    """For every eight factors and every byte of theirs the matrix that `_clmul.affine` takes: (factors,)."""
+    octets = factors.astype("<u8").view(np.uint8).reshape(-1, 8, 8)  # eight factors, factor, byte
+    bits = np.unpackbits(octets[..., None], axis=-1, bitorder="little")  # ..., bit
+    rows = np.packbits(bits.transpose(0, 2, 3, 1), axis=-1, bitorder="little")  # eight factors, byte, bit: of 8 factors
+    return np.ascontiguousarray(rows[:, :, ::-1, 0]).view("<u8").astype(np.uint64).reshape(-1)
 
 
 def _rounded(size: int) -> int:
@@ -233,8 +251,8 @@ def _points(out: Words, x: Words, y: Words, out_rooms: Words, nu: int, lanes: in
     third = out.size // 3
     for first in range(0, stride, lanes):
         count = min(lanes, stride - first)
-        hypercube.extend_bits(rx, x, first, stride, nu, count)
-        hypercube.extend_bits(ry, y, first, stride, nu, count)
+        hypercube.extend_bits(rx, x, first, stride, nu, count, 1)
+        hypercube.extend_bits(ry, y, first, stride, nu, count, 1)
         half = third // 8 * count
         for k in range(third // 8):
             low, high, to = k * count, half + k * count, 8 * k
@@ -272,10 +290,10 @@ def _bit_points(
     positions, half = weights.size, out_room.shape[1] // 2
     ra, rb, rc, rs = out_room[0], out_room[1], out_room[2], out_room[3]
     for first in range(0, positions, 8):
-        hypercube.extend_bits(ra, xa, first, positions, nu, 8)
-        hypercube.extend_bits(rb, xb, first, positions, nu, 8)
-        hypercube.extend_bits(rc, ya, first, positions, nu, 8)
-        hypercube.extend_bits(rs, ys, first, positions, nu, 8)
+        hypercube.extend_bits(ra, xa, first, positions, nu, 8, 1)
+        hypercube.extend_bits(rb, xb, first, positions, nu, 8, 1)
+        hypercube.extend_bits(rc, ya, first, positions, nu, 8, 1)
+        hypercube.extend_bits(rs, ys, first, positions, nu, 8, 1)
         w = _simd.load(weights, first)
         for at in range(0, half, 8):
             a, b, c, s = _simd.load(ra, at), _simd.load(rb, at), _simd.load(rc, at), _simd.load(rs, at)
@@ -303,16 +321,61 @@ def _transposed(square: Words) -> None:
 
 
 @kernel(dtype=np.uint64)
-def _bit_fold(out: Words, x: Words, tables: Words, positions: int) -> None:
+def _table_fold(out: Words, x: Words, tables: Words, positions: int) -> None:
+    """Eight look-ups per element and 64 blocks."""
     square = np.empty(64, np.uint64)
     low = np.uint64(0xFF)
     for j in range(positions):
-        for block in range(64):
-            square[block] = x[block * positions + j]
-        _transposed(square)
-        for bit in range(64):
-            w = square[bit]
-            total = np.uint64(0)
+        for first in range(0, tables.shape[0], 8):
+            for block in range(64):
+                square[block] = x[(8 * first + block) * positions + j]
+            _transposed(square)
+            for bit in range(64):
+                w = square[bit]
+                total = out[64 * j + bit] if first else np.uint64(0)
+                for k in range(8):
+                    total ^= tables[first + k, (w >> np.uint64(8 * k)) & low]
+                out[64 * j + bit] = total
+
+
+@device
+def _store_columns(out: Words, at: int, c04: Any, c26: Any, c15: Any, c37: Any) -> None:
+    """32 words from their bytes 0 and 4, 2 and 6, 1 and 5, 3 and 7."""
+    even, odd = _simd.zip_low(c04, c26), _simd.zip_low(c15, c37)
+    _simd.store(out, at, _simd.zip_low(even, odd))
+    _simd.store(out, at + 8, _simd.zip_high(even, odd))
+    even, odd = _simd.zip_high(c04, c26), _simd.zip_high(c15, c37)
+    _simd.store(out, at + 16, _simd.zip_low(even, odd))
+    _simd.store(out, at + 24, _simd.zip_high(even, odd))
+
+
+@kernel(dtype=np.uint64)
+def _affine_fold(out: Words, x: Words, matrices: Words, positions: int) -> None:
+    """Eight products of 8 x 8 bits at a time; c0 ... c7 are the bytes of the 64 results, one byte of each."""
+    eight = np.empty(8, np.uint64)
+    unit = _simd.splat(np.uint64(0x8040201008040201))
+    for j in range(positions):
+        c0 = c1 = c2 = c3 = c4 = c5 = c6 = c7 = _simd.zero()
+        for first in range(0, matrices.size, 8):
             for k in range(8):
-                total ^= tables[k, (w >> np.uint64(8 * k)) & low]
-            out[64 * j + bit] = total
+                eight[k] = x[(first + k) * positions + j]
+            w = _clmul.affine(unit, _clmul.octets_reversed(_simd.load(eight, 0)))
+            c0 = _simd.bit_xor(c0, _clmul.affine(w, _simd.splat(matrices[first])))
+            c1 = _simd.bit_xor(c1, _clmul.affine(w, _simd.splat(matrices[first + 1])))
+            c2 = _simd.bit_xor(c2, _clmul.affine(w, _simd.splat(matrices[first + 2])))
+            c3 = _simd.bit_xor(c3, _clmul.affine(w, _simd.splat(matrices[first + 3])))
+            c4 = _simd.bit_xor(c4, _clmul.affine(w, _simd.splat(matrices[first + 4])))
+            c5 = _simd.bit_xor(c5, _clmul.affine(w, _simd.splat(matrices[first + 5])))
+            c6 = _simd.bit_xor(c6, _clmul.affine(w, _simd.splat(matrices[first + 6])))
+            c7 = _simd.bit_xor(c7, _clmul.affine(w, _simd.splat(matrices[first + 7])))
+        _store_columns(
+            out, 64 * j, _simd.zip_low(c0, c4), _simd.zip_low(c2, c6), _simd.zip_low(c1, c5), _simd.zip_low(c3, c7)
+        )
+        _store_columns(
+            out,
+            64 * j + 32,
+            _simd.zip_high(c0, c4),
+            _simd.zip_high(c2, c6),
+            _simd.zip_high(c1, c5),
+            _simd.zip_high(c3, c7),
+        )

@@ -14,7 +14,7 @@ import numpy as np
 
 from quorate.errors import InternalError
 from quorate.kernels import _simd, hypercube, ring
-from quorate.kernels._jit import Array, Words, device, kernel
+from quorate.kernels._jit import Array, Words, device, flat_result, kernel, result
 from quorate.kernels.ghost import contiguous, ghost, is_ghost
 
 __all__ = ["DEGREE", "embed_fold", "fold", "mul", "points", "scale", "weigh", "weighed_points"]
@@ -28,14 +28,15 @@ _FEW = 40  # elements for which it does not pay to make a matrix of a factor
 _TILE = 64  # positions whose weights stay in the cache while all points are gone through
 
 
-def mul(x: Words, y: Words) -> Words:
-    """Products of elements, (n, 48) each."""
+def mul(x: Words, y: Words, out: Words | None = None) -> Words:
+    """Products of elements, (n, 48) each; `out` may be one of the factors."""
     if x.shape != y.shape or x.shape[1:] != (DEGREE,):
         raise InternalError(f"products of arrays of shapes {x.shape} and {y.shape}")
-    if is_ghost(x, y):
-        return ghost(x.shape, np.uint64)
-    out = np.empty(x.shape, np.uint64)
-    _mul(out.reshape(-1), contiguous(x).reshape(-1), contiguous(y).reshape(-1))
+    if is_ghost(x, y, out):
+        return result(out, x.shape, np.uint64)
+    if out is None:
+        out = np.empty(x.shape, np.uint64)
+    _mul(flat_result(_mul, out, x.shape), contiguous(x).reshape(-1), contiguous(y).reshape(-1))
     return out
 
 
@@ -94,19 +95,23 @@ def weighed_points(xa: Words, xb: Words, ya: Words, ys: Words, flags: Array) -> 
         return ghost((3**nu, DEGREE), np.uint64)
     out = np.zeros((3**nu, DEGREE), np.uint64)
     a, b, c, s = (contiguous(x).reshape(-1) for x in (xa, xb, ya, ys))
-    rooms, tile = np.empty((4, hypercube.room(nu, 8)), np.uint64), np.empty(3**nu * _TILE, np.uint64)
+    rooms, tile = np.empty((4, hypercube.room(nu, 8, min(nu, 2))), np.uint64), np.empty(3**nu * _TILE, np.uint64)
     _weighed_points(out.reshape(-1), a, b, c, s, contiguous(flags).reshape(-1), rooms, tile, nu)
     return out
 
 
-def embed_fold(x: Words, factors: Words) -> Words:
+def embed_fold(x: Words, factors: Words, out: Words | None = None) -> Words:
     """The sum over blocks of factors[block] * x[block], for (k, positions) words and (k, 48): (positions, 48)."""
     if x.ndim != 2 or factors.shape != (x.shape[0], DEGREE):
         raise InternalError(f"words of shape {x.shape} and factors of shape {factors.shape}")
-    if is_ghost(x, factors):
-        return ghost((x.shape[1], DEGREE), np.uint64)
-    out = np.empty((x.shape[1], DEGREE), np.uint64)
-    _embed_fold(out.reshape(-1), contiguous(x).reshape(-1), contiguous(factors).reshape(-1), x.shape[1])
+    shape = (x.shape[1], DEGREE)
+    if is_ghost(x, factors, out):
+        return result(out, shape, np.uint64)
+    if out is None:
+        out = np.empty(shape, np.uint64)
+    _embed_fold(
+        flat_result(_embed_fold, out, shape), contiguous(x).reshape(-1), contiguous(factors).reshape(-1), x.shape[1]
+    )
     return out
 
 
@@ -196,25 +201,39 @@ def _multiples(out: Words, by: Words) -> None:
         out[k, 5] -= top
 
 
+@device
+def _shifted_sum(rows: Words, k: int) -> Any:
+    """Eight coefficients from k on of the sum of rows of 104 words, of which number r is moved up by r places and
+    starts after 8 zeros."""
+    total = _simd.add(_simd.load(rows, 8 + k), _simd.load(rows, 8 + k + 104 - 1))
+    for r in range(2, 8):
+        total = _simd.add(total, _simd.load(rows, 8 + k + 104 * r - r))
+    return total
+
+
+@device
+def _tail_sum(room: Words, k: int) -> Any:
+    """Eight coefficients from k on of (1 + x^2 + x^3 + x^5) times what starts after 8 zeros in `room`."""
+    total = _simd.add(_simd.load(room, 8 + k), _simd.load(room, 6 + k))
+    return _simd.add(total, _simd.add(_simd.load(room, 5 + k), _simd.load(room, 3 + k)))
+
+
 @kernel(dtype=np.uint64)
 def _mul(out: Words, x: Words, y: Words) -> None:
-    sums = np.empty((8, _WIDE), np.uint64)
-    wide = np.empty(_WIDE + 8, np.uint64)
+    rows, high, top = np.zeros(8 * 104, np.uint64), np.zeros(72, np.uint64), np.zeros(32, np.uint64)
     for i in range(0, out.size, DEGREE):
-        wide[:] = 0
-        sums[:] = 0
         for r in range(8):
-            _row(sums[r], 0, x, i, y, i, 1, DEGREE, r)
             for k in range(0, 88, 8):
-                _simd.store(wide, k + r, _simd.add(_simd.load(wide, k + r), _simd.load(sums[r], k)))
-        for k in range(_WIDE - 1, DEGREE - 1, -1):
-            top = wide[k]
-            wide[k - 48] -= top
-            wide[k - 46] -= top
-            wide[k - 45] -= top
-            wide[k - 43] -= top
-        for k in range(DEGREE):
-            out[i + k] = wide[k]
+                _simd.store(rows, 104 * r + 8 + k, _simd.zero())
+            _row(rows, 104 * r + 8, x, i, y, i, 1, DEGREE, r)
+        for k in range(0, DEGREE, 8):
+            _simd.store(high, 8 + k, _shifted_sum(rows, DEGREE + k))
+        _simd.store(top, 8, _tail_sum(high, DEGREE))
+        for k in range(0, DEGREE, 8):
+            low = _simd.sub(_shifted_sum(rows, k), _tail_sum(high, k))
+            if k < 16:  # what the first reduction brings above x^47 is negative, and so comes back with a plus
+                low = _simd.add(low, _tail_sum(top, k))
+            _simd.store(out, i + k, low)
 
 
 @kernel(dtype=np.uint64)
@@ -225,8 +244,8 @@ def _points(out: Words, x: Words, y: Words, out_rooms: Words, positions: int, nu
     for first in range(0, positions, tile):
         count = min(tile, positions - first)
         lanes = count * DEGREE
-        hypercube.extend(rx, x, first * DEGREE, stride, nu, lanes)
-        hypercube.extend(ry, y, first * DEGREE, stride, nu, lanes)
+        hypercube.extend(rx, x, first * DEGREE, stride, nu, lanes, 1)
+        hypercube.extend(ry, y, first * DEGREE, stride, nu, lanes, 1)
         half = out.shape[1] // (3 * _WIDE)
         for point in range(half):
             low, high = point * lanes, (half + point) * lanes
@@ -291,36 +310,58 @@ def _weigh(out: Words, values: Words, flags: Array, positions: int, rows: int) -
         _accumulate(out, values, positions, first, flags, first, min(_TILE, positions - first), rows)
 
 
+Four = tuple[Any, Any, Any, Any]
+
+
 @device
-def _part(a: Any, b: Any, c: Any, s: Any) -> Any:
-    return _simd.add(_simd.mul(a, s), _simd.mul(b, c))
+def _four(a: Words, b: Words, c: Words, s: Words, at: int) -> Four:
+    return _simd.load(a, at), _simd.load(b, at), _simd.load(c, at), _simd.load(s, at)
+
+
+@device
+def _minus(x: Four, y: Four) -> Four:
+    return _simd.sub(x[0], y[0]), _simd.sub(x[1], y[1]), _simd.sub(x[2], y[2]), _simd.sub(x[3], y[3])
+
+
+@device
+def _put(out: Words, at: int, x: Four) -> None:
+    """xa * ys + xb * ya, of (xa, xb, ya, ys)."""
+    _simd.store(out, at, _simd.add(_simd.mul(x[0], x[3]), _simd.mul(x[1], x[2])))
+
+
+@device
+def _line(out: Words, at: int, step: int, low: Four, high: Four) -> None:
+    """The products at 0, 1 and infinity of a variable."""
+    _put(out, at, low)
+    _put(out, at + step, high)
+    _put(out, at + 2 * step, _minus(high, low))
 
 
 @kernel
 def _weighed_points(
     out: Words, xa: Words, xb: Words, ya: Words, ys: Words, flags: Array, out_rooms: Words, out_tile: Words, nu: int
 ) -> None:
-    positions, half = flags.size // _VECTORS, out_rooms.shape[1] // 2
+    """The last two variables are extended in registers, or the only one."""
+    positions, rows = flags.size // _VECTORS, out.size // DEGREE
+    left = min(nu, 2)
+    part = out_rooms.shape[1] >> left
     ra, rb, rc, rs = out_rooms[0], out_rooms[1], out_rooms[2], out_rooms[3]
-    rows = out.size // DEGREE
-    third = rows // 3 * _TILE
+    step = rows // 3 * _TILE if left == 1 else rows // 9 * _TILE
     for start in range(0, positions, _TILE):
         stop = min(start + _TILE, positions)
         for first in range(start, stop, 8):
-            hypercube.extend(ra, xa, first, positions, nu, 8)
-            hypercube.extend(rb, xb, first, positions, nu, 8)
-            hypercube.extend(rc, ya, first, positions, nu, 8)
-            hypercube.extend(rs, ys, first, positions, nu, 8)
-            to = first - start
-            for at in range(0, half, 8):
-                a, b, c, s = _simd.load(ra, at), _simd.load(rb, at), _simd.load(rc, at), _simd.load(rs, at)
-                _simd.store(out_tile, to, _part(a, b, c, s))
-                up = half + at
-                d, e, f, t = _simd.load(ra, up), _simd.load(rb, up), _simd.load(rc, up), _simd.load(rs, up)
-                _simd.store(out_tile, third + to, _part(d, e, f, t))
-                a, b, c, s = _simd.sub(d, a), _simd.sub(e, b), _simd.sub(f, c), _simd.sub(t, s)
-                _simd.store(out_tile, 2 * third + to, _part(a, b, c, s))
-                to += _TILE
+            hypercube.extend(ra, xa, first, positions, nu, 8, left)
+            hypercube.extend(rb, xb, first, positions, nu, 8, left)
+            hypercube.extend(rc, ya, first, positions, nu, 8, left)
+            hypercube.extend(rs, ys, first, positions, nu, 8, left)
+            for k in range(0, part, 8):
+                to = k // 8 * _TILE + first - start
+                p, q = _four(ra, rb, rc, rs, k), _four(ra, rb, rc, rs, part + k)
+                _line(out_tile, to, step, p, q)
+                if left == 2:
+                    r, s = _four(ra, rb, rc, rs, 2 * part + k), _four(ra, rb, rc, rs, 3 * part + k)
+                    _line(out_tile, to + 3 * step, step, r, s)
+                    _line(out_tile, to + 6 * step, step, _minus(r, p), _minus(s, q))
         _accumulate_three(out, out_tile, _TILE, flags, start, stop - start, rows)
 
 

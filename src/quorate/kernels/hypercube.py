@@ -15,9 +15,9 @@ from quorate.kernels._jit import Array, Words, device
 __all__ = ["extend", "extend_bits", "room"]
 
 
-def room(nu: int, lanes: int) -> int:
-    """Size of a buffer for `extend`, which leaves the last variable to its caller."""
-    return int(2 * 3 ** (nu - 1) * lanes)
+def room(nu: int, lanes: int, left: int = 1) -> int:
+    """Size of a buffer for `extend`, which leaves the last variables, `left` of them, to its caller."""
+    return int(2**left * 3 ** (nu - left) * lanes)
 
 
 @device
@@ -28,12 +28,12 @@ def _gather(buffer: Array, x: Words, first: int, stride: int, nu: int, lanes: in
 
 
 @device
-def extend(buffer: Array, x: Words, first: int, stride: int, nu: int, lanes: int) -> None:
-    """Values at all points of the first nu - 1 variables, for both bits of the last:
-    ``buffer[lanes * (3**(nu - 1) * bit + point)]``, of `x[first]` and those after it, blocks being `stride` apart."""
+def extend(buffer: Array, x: Words, first: int, stride: int, nu: int, lanes: int, left: int) -> None:
+    """Values at all points of the first variables, for all bits of the last ones, `left` of them:
+    ``buffer[lanes * (3**(nu - left) * bits + point)]``, of `x[first]` and those after it; blocks are `stride` apart."""
     _gather(buffer, x, first, stride, nu, lanes)
     step = lanes
-    for variable in range(nu - 1):
+    for variable in range(nu - left):
         for pair in range((1 << (nu - 1 - variable)) - 1, -1, -1):
             source, target = 2 * pair * step, 3 * pair * step
             for at in range(0, step, 8):
@@ -45,11 +45,11 @@ def extend(buffer: Array, x: Words, first: int, stride: int, nu: int, lanes: int
 
 
 @device
-def extend_bits(buffer: Array, x: Words, first: int, stride: int, nu: int, lanes: int) -> None:
+def extend_bits(buffer: Array, x: Words, first: int, stride: int, nu: int, lanes: int, left: int) -> None:
     """The same for words of bits, whose difference is an exclusive or."""
     _gather(buffer, x, first, stride, nu, lanes)
     step = lanes
-    for variable in range(nu - 1):
+    for variable in range(nu - left):
         for pair in range((1 << (nu - 1 - variable)) - 1, -1, -1):
             source, target = 2 * pair * step, 3 * pair * step
             for at in range(0, step, 8):

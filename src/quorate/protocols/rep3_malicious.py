@@ -53,7 +53,7 @@ from quorate.engine.names import Name, Scope
 from quorate.engine.session import Session
 from quorate.errors import InternalError
 from quorate.kernels import bits, ring
-from quorate.protocols import network_shuffle, rep3_opening, rep3_verified, summed_truncation
+from quorate.protocols import rep3_opening, rep3_turns, rep3_verified, summed_truncation
 from quorate.protocols.base import Bilinear, Function, Integers, through_ands
 from quorate.protocols.deferred import Deferred
 from quorate.protocols.groups import SUM, XOR
@@ -257,22 +257,7 @@ class Rep3Malicious(Rep3Parts):
     # -- shuffling -----------------------------------------------------------------------------------------------------
 
     def shuffle(self, at: Scope, columns: Sequence[Share]) -> Step[list[Share]]:
-        """See `Protocol.shuffle`; every two parties switch the rows of a network by bits that they know."""
-        groups = [(0, 1), (1, 2), (0, 2)]
-        return (yield from network_shuffle.shuffle(self, at, columns, groups, self._share_bits, self._share_numbers))
-
-    def _share_bits(self, at: Scope, group: tuple[int, ...], words: Array) -> Step[Boolean]:
-        """What two parties know is the part that they have in common. No communication."""
-        yield from ()
-        return Boolean(self.name, self.place(words, _common_part(group)))
-
-    def _share_numbers(self, at: Scope, group: tuple[int, ...], words: Array) -> Step[Arithmetic]:
-        yield from ()
-        return Arithmetic(self.name, self.place(words.astype(np.uint64), _common_part(group)))
-
-
-def _common_part(group: tuple[int, ...]) -> int:
-    return 0 if group == (0, 2) else group[1]
+        return (yield from rep3_turns.shuffle(self, at, columns))
 
 
 def _words(words: Boolean) -> int:

@@ -22,12 +22,12 @@ from quorate.protocols.verification import argument
 from quorate.protocols.verification.bit_domain import BitDomain
 from quorate.protocols.verification.domain import Array, Pairs
 from quorate.protocols.verification.ring_domain import RingDomain
-from quorate.protocols.verification.scheme import Note, Parts, Products, Scheme
+from quorate.protocols.verification.scheme import Note, Parts, Permuted, Products, Scheme
 
 if TYPE_CHECKING:
     from quorate.protocols.rep3_malicious import Rep3Malicious
 
-__all__ = ["Level", "Noted", "check"]
+__all__ = ["Level", "Noted", "check", "common_part"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +57,18 @@ def check(p: Rep3Malicious, at: Scope, notes: Sequence[Noted]) -> Step[None]:
         IntegrityError: somebody cheated.
     """
     plain = [one for note in notes for one in (note.products() if isinstance(note, Level) else [note])]
-    words = [note for note in plain if isinstance(note, Products) and note.width]
-    numbers = [note for note in plain if not (isinstance(note, Products) and note.width)]
+    words = [note for note in plain if isinstance(note, Products | Permuted) and note.width]
+    numbers = [note for note in plain if not (isinstance(note, Products | Permuted) and note.width)]
     steps = [
         argument.verify(p.session, Rep3Scheme(p, RingDomain(), SUM), at.child("numbers"), numbers),
         argument.verify(p.session, Rep3Scheme(p, BitDomain(), XOR), at.child("words"), words),
     ]
     yield from parallel([step for step, some in zip(steps, (numbers, words), strict=True) if some])
+
+
+def common_part(group: tuple[int, ...]) -> int:
+    """The number of the part that two parties, in ascending order, have in common."""
+    return 0 if group == (0, 2) else group[1]
 
 
 class Rep3Scheme(Scheme):
@@ -90,6 +95,9 @@ class Rep3Scheme(Scheme):
 
     def random(self, at: Scope, count: int) -> Parts:
         return self.p.random_parts(at, (count, *self.domain.tail), np.uint64)
+
+    def place(self, group: tuple[int, ...], values: Array) -> Parts:
+        return self.p.place(values, common_part(group))
 
     def open(self, at: Scope, parts: Parts) -> Step[Array]:
         """Everybody gets the part it lacks from both its holders. 8 bytes per word to each other party; one round."""

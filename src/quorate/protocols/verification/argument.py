@@ -11,9 +11,9 @@ at the 3**nu points of {0, 1, infinity}**nu and share them again, as they do in 
 between the claimed number and the sum of H over the corners, which is a sharing of zero if nobody cheats, toss a coin
 for a point tau, and go on with the vectors X(tau), Y(tau) and the number H(tau). The first level computes on elements
 of the base ring only: its weights are products r_(j, a) = sigma_j * rho_a, sigma_j within a block and rho_a for the
-block, so H(t) = sum of sigma_j X_j(t) Y_j(t) and the claim is the sum of rho_a H(a) over the corners. At the last level,
-whose blocks have one element, there is one more variable, with random elements at its second half: X(tau), Y(tau) are
-uniformly random then. They are opened with H(tau) and a random combination of the noted differences.
+block, so H(t) = sum of sigma_j X_j(t) Y_j(t) and the claim is the sum of rho_a H(a) over the corners. At the last
+level, whose blocks have one element, there is one more variable, with random elements at its second half: X(tau),
+Y(tau) are uniformly random then. They are opened with H(tau) and a random combination of the noted differences.
 
 Sources
     Boneh, Boyle, Corrigan-Gibbs, Gilboa, Ishai, "Zero-Knowledge Proofs on Secret-Shared Data via Fully Linear PCPs",
@@ -46,6 +46,8 @@ four elements opened. All runs go together.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
+from typing import Any
 
 import numpy as np
 
@@ -61,6 +63,8 @@ from quorate.protocols.verification.scheme import Note, Parts, Scheme
 
 __all__ = ["LOSS", "repetitions", "verify"]
 
+PIECE = 1 << 16
+"""Words of a vector that are worked on at a time."""
 LOSS = 8
 """Bits of a challenge that the number of bad events takes away."""
 
@@ -101,12 +105,12 @@ class _Run:
         yield from self._last(at.child("last"), claim)
 
     def _is_last(self, claim: Claim) -> bool:
-        return 1 << self.domain.variables(claim.count, first=False) >= claim.count
+        return 1 << self.domain.variables(claim.length, first=False) >= claim.length
 
     def _drawn(self, at: Scope, *counts: int, agree: bool = False) -> Step[list[Array]]:
         """Uniform words from a fresh coin, an array for every count; beside it, make sure that we heard the same."""
-        steps = [toss(self.session, at.child("coin")), *([_none(self.scheme.agreed(at.child("heard")))] if agree else [])]
-        coin, *_ = yield from parallel(steps)
+        others: list[Step[Any]] = [self.scheme.agreed(at.child("heard"))] if agree else []
+        coin, *_ = yield from parallel([toss(self.session, at.child("coin")), *others])
         words = [self.session.tuple_blank((count,)) for count in counts]
         coin.fill(*words)
         return words
@@ -129,7 +133,7 @@ class _Run:
         return first.folded(shared, self.domain.challenges(tau), self.domain.challenges(gamma))
 
     def _level(self, at: Scope, claim: Claim) -> Step[Claim]:
-        nu = self.domain.variables(claim.count, first=False)
+        nu = self.domain.variables(claim.length, first=False)
         blocks = [tuple(cube.blocks_of(part, nu) for part in side) for side in (claim.left, claim.right)]
         points = yield from self._points(at, blocks[0], blocks[1], nu)
         self.zeros.append(self._difference(claim.value, points, nu, 1 << nu))
@@ -137,7 +141,7 @@ class _Run:
         return self._at(blocks, points, self.domain.challenges(words))
 
     def _last(self, at: Scope, claim: Claim | None) -> Step[None]:
-        nu = 0 if claim is None else (claim.count - 1).bit_length()
+        nu = 0 if claim is None else (claim.length - 1).bit_length()
         blocks: list[Parts] = []
         points: Parts = ()
         if claim is not None:
@@ -172,15 +176,23 @@ class _Run:
 
     def _points(self, at: Scope, left: Parts, right: Parts, nu: int) -> Step[Parts]:
         """H at the 3**nu points, shared."""
-        pairs = self.scheme.pairs(left, right, self.domain.add)
-        own = self.domain.points_over(pairs) if pairs else cube.no_points(self.session, self.domain, nu)
+        sums = [self._piece(left, right, place) for place in _pieces(left[0])]
+        own = reduce(self.domain.add, sums) if len(sums[0]) else cube.no_points(self.session, self.domain, nu)
         return (yield from self.scheme.reshare(at.child("points"), self.scheme.weighted(own)))
+
+    def _piece(self, left: Parts, right: Parts, place: slice) -> Array:
+        """Our sum of local products for some positions of all blocks; empty if we have no part in products."""
+        pairs = self.scheme.pairs(
+            tuple(part[:, place] for part in left), tuple(part[:, place] for part in right), self.domain.add
+        )
+        return self.domain.points_over(pairs) if pairs else np.zeros_like(left[0], shape=(0, *self.domain.tail))
 
     def _difference(self, value: Parts, points: Parts, nu: int, corners: int) -> Parts:
         """The claimed number less the sum of H over the first corners."""
         taken = [cube.corner_number(a, nu) for a in range(corners)]
         return tuple(
-            self.domain.sub(mine, cube.total(self.domain, part[taken])) for mine, part in zip(value, points, strict=True)
+            self.domain.sub(mine, cube.total(self.domain, part[taken]))
+            for mine, part in zip(value, points, strict=True)
         )
 
     def _at(self, blocks: Sequence[Parts], points: Parts, tau: Array) -> Claim:
@@ -190,8 +202,11 @@ class _Run:
         return Claim(left, right, cube.weighed(self.domain, points, squares))
 
 
-def _none(step: Step[None]) -> Step[None]:
-    yield from step
+def _pieces(blocks: Array) -> list[slice]:
+    """Positions in pieces, so that what is made of them on the way stays in the cache."""
+    positions = blocks.shape[1]
+    step = max(1, PIECE * positions // max(blocks.size, 1))
+    return [slice(start, start + step) for start in range(0, positions, step)]
 
 
 def _masked(part: Array, mask: Array, nu: int) -> Array:

@@ -81,20 +81,27 @@ class BitDomain(Domain):
         return np.concatenate(sums) if sums else ghost(0, np.uint64) if is_ghost(blocks) else np.empty(0, np.uint64)
 
     def fold(self, blocks: Array, weights: Array) -> Array:
-        sums = []
-        for start in range(0, len(blocks), BLOCKS):
-            words, factors = blocks[start : start + BLOCKS], weights[start : start + BLOCKS]
-            missing = BLOCKS - len(words)
-            if missing:
-                words = np.concatenate([words, np.zeros_like(words, shape=(missing, words.shape[1]))])
-                factors = np.concatenate([factors, np.zeros_like(factors, shape=(missing,))])
-            sums.append(binary_field.bit_fold(words, factors))
-        return np.asanyarray(reduce(np.bitwise_xor, sums))
+        missing = -len(blocks) % BLOCKS
+        if missing:
+            blocks = np.concatenate([blocks, np.zeros_like(blocks, shape=(missing, blocks.shape[1]))])
+            weights = np.concatenate([weights, np.zeros_like(weights, shape=(missing,))])
+        return binary_field.bit_fold(blocks, weights)
+
+    def fold_into(self, out: Array, blocks: Array, weights: Array, sigma: Array | None = None) -> None:
+        if len(blocks) % BLOCKS == 0:
+            binary_field.bit_fold(blocks, weights, out=out)
+        else:
+            out[...] = self.fold(blocks, weights)
+        if sigma is not None:
+            binary_field.mul(out, self._lane_weights(sigma), out=out)
 
     def scale(self, elements: Array, sigma: Array) -> Array:
+        return binary_field.mul(elements, self._lane_weights(sigma))
+
+    def _lane_weights(self, sigma: Array) -> Array:
+        """sigma * x^b for every item and lane b."""
         powers = np.uint64(1) << np.arange(LANES, dtype=np.uint64)
-        weights = binary_field.mul(sigma[:, None], powers[None])
-        return binary_field.mul(elements, weights.reshape(-1))
+        return binary_field.mul(sigma[:, None], powers[None]).reshape(-1)
 
     def points_over(self, pairs: Pairs) -> Array:
         return np.asanyarray(reduce(np.bitwise_xor, [binary_field.points(left, right) for left, right in pairs]))

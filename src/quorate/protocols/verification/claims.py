@@ -9,16 +9,22 @@ from typing import NamedTuple
 import numpy as np
 
 from quorate.kernels.ghost import contiguous
-from quorate.protocols.verification import cube
+from quorate.protocols.verification import cube, permuted
 from quorate.protocols.verification.domain import Array, Domain
-from quorate.protocols.verification.scheme import Inner, Matrix, Note, Parts, Products, Scheme, Zeros
+from quorate.protocols.verification.scheme import Inner, Matrix, Note, Parts, Permuted, Products, Scheme, Zeros
 
 __all__ = ["Claim", "First", "Gathered"]
 
 SMALL = 1 << 13
 """Notes of fewer items are put together before they are cut into blocks."""
+PIECE = 1 << 17
+"""Items of a batch at most, so that what is made of it on the way stays in memory that is used again."""
 MULTIPLE = 8
 """Blocks of the first level have a multiple of so many items."""
+
+
+Sides = tuple[Parts, Parts, Parts]
+"""x, y and z of noted products."""
 
 
 class Claim(NamedTuple):
@@ -29,8 +35,8 @@ class Claim(NamedTuple):
     value: Parts
 
     @property
-    def count(self) -> int:
-        """Length of the vectors."""
+    def length(self) -> int:
+        """Of the vectors."""
         return len(self.left[0])
 
 
@@ -45,7 +51,7 @@ class Batch(NamedTuple):
     @property
     def items(self) -> int:
         """Items of a block."""
-        return self.x[0].shape[1]
+        return int(self.x[0].shape[1])
 
     @property
     def weights(self) -> int:
@@ -68,22 +74,33 @@ class Gathered:
         self.domain = scheme.domain
         self.zeros = [_of(self.domain, note.x, 0) for note in notes if isinstance(note, Zeros)]
         self.matrices = [note for note in notes if isinstance(note, Matrix)]
+        self.permuted = [note for note in notes if isinstance(note, Permuted)]
         products = [_product_items(self.domain, note) for note in notes if isinstance(note, Products)]
         self.groups = [self._products(products)] if products else []
         self.groups += self._rows([note for note in notes if isinstance(note, Inner)])
         self.coins = [len(parts[0]) for parts in self.zeros]
         self.coins += [size for note in self.matrices for size in (note.z[0].shape[0], note.z[0].shape[1])]
+        self.coins += [size for note in self.permuted for size in note.x[0].shape]
         for group in self.groups:
             self.coins += [*([] if group.alike else [1 << group.nu]), *(batch.weights for batch in group.batches)]
 
-    def _products(self, products: list[tuple[Parts, Parts, Parts]]) -> Group:
+    def _products(self, products: list[Sides]) -> Group:
+        """Large notes are cut without copying them; what is left of them goes with the small ones."""
         nu = self.domain.variables(sum(len(x[0]) for x, _, _ in products), first=True)
-        small = [entry for entry in products if len(entry[0][0]) < SMALL]
-        large = [entry for entry in products if len(entry[0][0]) >= SMALL]
-        if small:
-            sides = [tuple(map(np.concatenate, zip(*side, strict=True))) for side in zip(*small, strict=True)]
-            large.append((sides[0], sides[1], sides[2]))
-        batches = [Batch(*(_blocks(side, nu) for side in entry), repeat=0) for entry in large]
+        whole = MULTIPLE << nu
+        piece = -(-PIECE // whole) * whole
+        batches, rests = list[Batch](), list[Sides]()
+        for entry in products:
+            count = len(entry[0][0])
+            end = count // whole * whole if count >= SMALL else 0
+            for start in range(0, end, piece):
+                batches.append(_batch(_cut(entry, start, min(start + piece, end)), nu))
+            if end < count:
+                rests.append(_cut(entry, end, count))
+        if rests:
+            rest = [tuple(map(_joined, zip(*side, strict=True))) for side in zip(*rests, strict=True)]
+            for start in range(0, len(rest[0][0]), piece):
+                batches.append(_batch(_cut((rest[0], rest[1], rest[2]), start, start + piece), nu))
         return Group(nu, batches, alike=False)
 
     def _rows(self, notes: list[Inner]) -> list[Group]:
@@ -100,12 +117,18 @@ def _of(domain: Domain, parts: Parts, width: int) -> Parts:
     return tuple(domain.items(part, width) for part in parts)
 
 
-def _product_items(domain: Domain, note: Products) -> tuple[Parts, Parts, Parts]:
+def _product_items(domain: Domain, note: Products) -> Sides:
     return _of(domain, note.x, note.width), _of(domain, note.y, note.width), _of(domain, note.z, note.width)
 
 
-def _blocks(side: Parts, nu: int) -> Parts:
-    return tuple(cube.blocks_of(part, nu, MULTIPLE) for part in side)
+def _cut(entry: Sides, start: int, stop: int) -> Sides:
+    x, y, z = (tuple(part[start:stop] for part in side) for side in entry)
+    return x, y, z
+
+
+def _batch(entry: Sides, nu: int) -> Batch:
+    x, y, z = (tuple(cube.blocks_of(part, nu, MULTIPLE) for part in side) for side in entry)
+    return Batch(x, y, z, repeat=0)
 
 
 def _row_blocks(part: Array, nu: int) -> Array:
@@ -119,6 +142,21 @@ def _row_blocks(part: Array, nu: int) -> Array:
     return contiguous(pieces).reshape(1 << nu, rows * piece)  # type: ignore[no-any-return]
 
 
+class _Vectors:
+    """Both sides of a claim, put together piece by piece."""
+
+    def __init__(self, left: Parts, right: Parts) -> None:
+        self.left = left
+        self.right = right
+        self._end = 0
+
+    def take(self, count: int) -> tuple[Parts, Parts]:
+        """The next elements, so many, of both sides, to be written."""
+        start, self._end = self._end, self._end + count
+        left, right = (tuple(part[start : self._end] for part in side) for side in (self.left, self.right))
+        return left, right
+
+
 class First:
     """The first level, once its weights are known."""
 
@@ -129,6 +167,8 @@ class First:
         weights = iter(drawn)
         self.zeros = [self._weighed(parts, next(weights)) for parts in gathered.zeros]
         self.matrices = [self._matrix(note, next(weights), next(weights)) for note in gathered.matrices]
+        for note in gathered.permuted:
+            self.matrices.append(Claim(*permuted.claim(scheme, note, next(weights), next(weights))))
         self.rho: list[Array | None] = []
         self.sigma: list[list[Array]] = []
         for group in self.groups:
@@ -186,48 +226,59 @@ class First:
 
     def _claimed(self, k: int) -> Parts:
         """The weighted sum of the noted results of a group."""
-        sums = []
+        rho, found = self.rho[k], list[Parts]()
         for batch, sigma in zip(self.groups[k].batches, self.sigma[k], strict=True):
-            rho = self.rho[k]
             if rho is None:
-                sums.append(self._weighed(batch.z, sigma))
+                found.append(self._weighed(batch.z, sigma))
             else:
-                by_corner = tuple(self.domain.weigh(part, sigma) for part in batch.z)
-                sums.append(cube.weighed(self.domain, by_corner, rho))
-        return tuple(reduce(self.domain.add, parts) for parts in zip(*sums, strict=True))
+                found.append(tuple(self.domain.weigh(part, sigma) for part in batch.z))
+        sums = tuple(reduce(self.domain.add, parts) for parts in zip(*found, strict=True))
+        return sums if rho is None else cube.weighed(self.domain, sums, rho)
 
     # -- the next claim ------------------------------------------------------------------------------------------------
 
     def folded(self, shared: Parts, tau: Array, gamma: Array) -> Claim:
         """All groups at their points, and the matrix products: each weighed by its gamma, in one claim."""
-        found = list[Claim]()
+        vectors = self._vectors()
+        values = list[Parts]()
         start = 0
         for k, place in enumerate(self._slices() if self.groups else []):
             point = tau[start : start + self.groups[k].nu]
             start += self.groups[k].nu
-            value = cube.weighed(
-                self.domain, tuple(part[place] for part in shared), cube.square_weights(self.domain, point)
-            )
-            found += self._folded(k, cube.line_weights(self.domain, point), gamma[k], value)
+            squares = cube.square_weights(self.domain, point)
+            value = cube.weighed(self.domain, tuple(part[place] for part in shared), squares)
+            values.append(self._times(value, gamma[k]))
+            self._fold(k, cube.line_weights(self.domain, point), gamma[k], vectors)
         for claim in self.matrices:
-            scaled = tuple(self.domain.mul(part, gamma[-1]) for part in claim.left)
-            found.append(claim._replace(left=scaled, value=self._times(claim.value, gamma[-1])))
-        sides = [tuple(map(_joined, zip(*side, strict=True))) for side in zip(*(c[:2] for c in found), strict=True)]
-        value = tuple(reduce(self.domain.add, parts) for parts in zip(*(claim.value for claim in found), strict=True))
-        return Claim(sides[0], sides[1], value)
+            left, right = vectors.take(claim.length)
+            for out, part in zip((*left, *right), (*claim.left, *claim.right), strict=True):
+                out[...] = part
+            for out in left:
+                out[...] = self.domain.mul(out, gamma[-1])
+            values.append(self._times(claim.value, gamma[-1]))
+        return Claim(
+            vectors.left, vectors.right, tuple(reduce(self.domain.add, row) for row in zip(*values, strict=True))
+        )
 
-    def _folded(self, k: int, lines: Array, gamma: Array, value: Parts) -> list[Claim]:
-        """The batches of a group; the first of them carries the group's number."""
-        zero = tuple(self.domain.sub(part, part) for part in value)
-        number = self._times(value, gamma)
+    def _vectors(self) -> _Vectors:
+        """Room for the vectors of all batches and matrices."""
+        sizes = [self.domain.lanes * batch.items for group in self.groups for batch in group.batches]
+        sizes += [claim.length for claim in self.matrices]
+        like = self.groups[0].batches[0].x if self.groups else self.matrices[0].left
+        shape = (sum(sizes), *self.domain.tail)
+        sides = [tuple(np.empty_like(part, shape=shape, dtype=np.uint64) for part in like) for _ in range(2)]
+        return _Vectors(sides[0], sides[1])
+
+    def _fold(self, k: int, lines: Array, gamma: Array, vectors: _Vectors) -> None:
+        """The batches of a group at a point."""
         scaled = self.domain.mul(lines, gamma)
-        found = []
         for batch, sigma in zip(self.groups[k].batches, self.sigma[k], strict=True):
             weights = _positions(sigma, batch)
-            left = tuple(self.domain.scale(self.domain.fold(part, scaled), weights) for part in batch.x)
-            right = tuple(self.domain.fold(part, lines) for part in batch.y)
-            found.append(Claim(left, right, zero if found else number))
-        return found
+            left, right = vectors.take(self.domain.lanes * batch.items)
+            for out, part in zip(left, batch.x, strict=True):
+                self.domain.fold_into(out, part, scaled, weights)
+            for out, part in zip(right, batch.y, strict=True):
+                self.domain.fold_into(out, part, lines)
 
     def _times(self, value: Parts, factor: Array) -> Parts:
         return tuple(self.domain.mul(part[None], factor)[0] for part in value)

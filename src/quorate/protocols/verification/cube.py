@@ -61,7 +61,8 @@ def total(domain: Domain, values: Array) -> Array:
         half = len(values) // 2
         pairs = domain.add(values[:half], values[half : 2 * half])
         values = pairs if len(values) % 2 == 0 else np.concatenate([pairs, values[-1:]])
-    return values[0]
+    first: Array = values[0]
+    return first
 
 
 def weighed(domain: Domain, parts: Parts, weights: Array) -> Parts:

@@ -81,9 +81,9 @@ class Domain(ABC):
 
     @abstractmethod
     def points(self, pairs: Pairs, sigma: Array) -> Array:
-        """For blocks (2**nu, m) of items: sum over j of sigma_j * left_j(q) * right_j(q) for the 3**nu points q, and over
-        the pairs: (3**nu, *tail). sigma is (m, *tail), one weight per item (a domain with several lanes weighs lane l
-        of item j by sigma_j times a fixed element of its own, the same here, in `weigh` and in `scale`)."""
+        """For blocks (2**nu, m) of items: sum over j of sigma_j * left_j(q) * right_j(q) for the 3**nu points q, and
+        over the pairs: (3**nu, *tail). sigma is (m, *tail), one weight per item (a domain with several lanes weighs
+        lane l of item j by sigma_j times a fixed element of its own, the same here, in `weigh` and in `scale`)."""
 
     @abstractmethod
     def weigh(self, blocks: Array, sigma: Array) -> Array:
@@ -91,11 +91,17 @@ class Domain(ABC):
 
     @abstractmethod
     def fold(self, blocks: Array, weights: Array) -> Array:
-        """For blocks (k, m) of items, any k: sum over a of weights_a * blocks[a], (m * lanes, *tail); weights (k, *tail)."""
+        """For blocks (k, m) of items, any k: sum over a of weights_a * blocks[a], (m * lanes, *tail), for weights
+        (k, *tail)."""
 
     @abstractmethod
     def scale(self, elements: Array, sigma: Array) -> Array:
         """What `fold` gave, (m * lanes, *tail), times the weights sigma (m, *tail) of its items and their lanes."""
+
+    def fold_into(self, out: Array, blocks: Array, weights: Array, sigma: Array | None = None) -> None:
+        """Write what `fold`, and with `sigma` `scale` of it, gives to `out`, a C-contiguous array of that shape."""
+        folded = self.fold(blocks, weights)
+        out[...] = folded if sigma is None else self.scale(folded, sigma)
 
     # -- further levels: elements of E ---------------------------------------------------------------------------------
 

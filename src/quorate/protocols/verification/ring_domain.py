@@ -31,6 +31,9 @@ class RingDomain(Domain):
     lanes: ClassVar[int] = 1
     challenge_bits: ClassVar[int] = DEGREE
 
+    def __init__(self) -> None:
+        self._last: tuple[Array | None, Array] = (None, np.empty(0, np.uint8))
+
     def challenges(self, words: Array) -> Array:
         if is_ghost(words):
             return ghost((words.size, DEGREE), np.uint64)
@@ -87,10 +90,17 @@ class RingDomain(Domain):
         """The coefficients of challenges as bits, eight to a byte."""
         if is_ghost(sigma):
             return ghost((len(sigma), DEGREE // 8), np.uint8)
-        return np.packbits(sigma.astype(np.uint8), axis=1, bitorder="little")
+        if self._last[0] is not sigma:
+            self._last = (sigma, np.packbits(sigma.astype(np.uint8), axis=1, bitorder="little"))
+        return self._last[1]
 
     def fold(self, blocks: Array, weights: Array) -> Array:
         return galois.embed_fold(blocks, weights)
+
+    def fold_into(self, out: Array, blocks: Array, weights: Array, sigma: Array | None = None) -> None:
+        galois.embed_fold(blocks, weights, out=out)
+        if sigma is not None:
+            galois.mul(out, sigma, out=out)
 
     def scale(self, elements: Array, sigma: Array) -> Array:
         return galois.mul(elements, sigma)

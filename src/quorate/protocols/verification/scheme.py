@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from quorate.engine.exchange import Step
 from quorate.engine.names import Scope
+from quorate.errors import InternalError
 from quorate.protocols.verification.domain import Array, Domain, Pairs
 
-__all__ = ["Inner", "Matrix", "Note", "Parts", "Products", "Scheme", "Zeros"]
+__all__ = ["Inner", "Matrix", "Note", "Parts", "Permuted", "Products", "Scheme", "Zeros"]
 
 Parts = tuple[Array, ...]
 """What one party holds of a shared array: one array per part."""
@@ -51,7 +52,19 @@ class Zeros:
     x: Parts
 
 
-Note = Products | Inner | Matrix | Zeros
+@dataclass(frozen=True, slots=True)
+class Permuted:
+    """Rows y[j] are rows x[perm[j]], both (n, m): numbers, or words of `width` bits. The members of `group` know the
+    order; it is None elsewhere."""
+
+    group: tuple[int, ...]
+    perm: Array | None
+    x: Parts
+    y: Parts
+    width: int = 0
+
+
+Note = Products | Inner | Matrix | Zeros | Permuted
 
 
 class Scheme(ABC):
@@ -91,6 +104,10 @@ class Scheme(ABC):
         Raises:
             IntegrityError: what was received does not determine the values although at most t parties cheat.
         """
+
+    def place(self, group: tuple[int, ...], values: Array) -> Parts:
+        """A sharing of elements that the members of a group know; elsewhere `values` are any of that shape. Local."""
+        raise InternalError(f"{type(self).__name__} does not place what groups know")
 
     def agreed(self, at: Scope) -> Step[None]:
         """Make sure that what was sent to several parties while resharing is the same at all of them. At most two
