@@ -12,9 +12,20 @@ import numpy.typing as npt
 from quorate.errors import InternalError
 from quorate.kernels import _clmul, _simd
 from quorate.kernels._jit import Words, kernel
-from quorate.kernels.field import P, remainder
+from quorate.kernels.field import P, canonical, remainder
 
-__all__ = ["WEIGHT", "encode_bits", "encode_blocks", "encode_field", "finish_level", "hash_places", "hash_rows"]
+__all__ = [
+    "WEIGHT",
+    "encode_bits",
+    "encode_blocks",
+    "encode_field",
+    "encode_ring",
+    "field_values",
+    "finish_level",
+    "hash_places",
+    "hash_rows",
+    "ring_sums",
+]
 
 Bytes = npt.NDArray[np.uint8]
 Indices = npt.NDArray[np.uint32]
@@ -62,9 +73,29 @@ def encode_bits(out: Bytes, table: Bytes, indices: Indices) -> None:
 
 
 def encode_field(out: Words, table: Words, indices: Indices) -> None:
-    """The same modulo 2^61 - 1: out (n, m) += sums of rows of table (k, m), m = 1 or 2; canonical."""
-    _check(out.shape, (len(indices), table.shape[1]), indices)
-    (_encode_field_two if table.shape[1] == 2 else _encode_field_one)(out, table, indices)
+    """The same modulo 2^61 - 1: out (n,) += sums of elements of table (k,); canonical."""
+    _check(out.shape, (len(indices),), indices)
+    _encode_field(out, table, indices)
+
+
+def encode_ring(out: Words, table: Words, indices: Indices) -> None:
+    """The same modulo 2^128: out (n, 2) += sums of rows (low, high) of table (k, 2)."""
+    _check(out.shape, (len(indices), 2), indices)
+    _encode_ring(out, table, indices)
+
+
+def field_values(leaves: Words, out: Words, sums: Words) -> None:
+    """The low 61 bits of leaves (w, trees, 2), modulo p, as out (w, trees), and their sums (trees,)."""
+    if out.shape != leaves.shape[:2] or sums.shape != leaves.shape[1:2]:
+        raise InternalError(f"field_values: {leaves.shape}, {out.shape}, {sums.shape} do not fit")
+    _field_values(out, sums, leaves)
+
+
+def ring_sums(leaves: Words, sums: Words) -> None:
+    """The sums (trees, 2) modulo 2^128 of leaves (w, trees, 2) = (low, high)."""
+    if sums.shape != leaves.shape[1:]:
+        raise InternalError(f"ring_sums: {leaves.shape}, {sums.shape} do not fit")
+    _ring_sums(sums, leaves)
 
 
 def _check(shape: tuple[int, ...], expected: tuple[int, ...], indices: Indices) -> None:
@@ -124,27 +155,46 @@ def _encode_bits(out: Bytes, table: Bytes, indices: Indices) -> None:
 
 
 @kernel
-def _encode_field_one(out: Words, table: Words, indices: Indices) -> None:
+def _encode_field(out: Words, table: Words, indices: Indices) -> None:
     """Seven numbers below 2^61 fit into a word, so sums are reduced on the way once."""
     k = np.uint64(table.shape[0])
     for j in range(out.shape[0]):
-        total = out[j, 0]
+        total = out[j]
         for i in range(WEIGHT):
             if i == WEIGHT // 2:
                 total = remainder(total)
-            total += table[(np.uint64(indices[j, i]) * k) >> _HALF, 0]
-        out[j, 0] = remainder(total)
+            total += table[(np.uint64(indices[j, i]) * k) >> _HALF]
+        out[j] = remainder(total)
 
 
 @kernel
-def _encode_field_two(out: Words, table: Words, indices: Indices) -> None:
+def _encode_ring(out: Words, table: Words, indices: Indices) -> None:
     k = np.uint64(table.shape[0])
     for j in range(out.shape[0]):
-        first, second = out[j, 0], out[j, 1]
+        low, high = out[j, 0], out[j, 1]
         for i in range(WEIGHT):
-            if i == WEIGHT // 2:
-                first, second = remainder(first), remainder(second)
             at = (np.uint64(indices[j, i]) * k) >> _HALF
-            first += table[at, 0]
-            second += table[at, 1]
-        out[j, 0], out[j, 1] = remainder(first), remainder(second)
+            term = table[at, 0]
+            low += term
+            high += table[at, 1] + np.uint64(low < term)
+        out[j, 0], out[j, 1] = low, high
+
+
+@kernel(dtype=np.uint64)
+def _field_values(out: Words, out_sums: Words, leaves: Words) -> None:
+    out_sums[:] = np.uint64(0)
+    for x in range(leaves.shape[0]):
+        for j in range(leaves.shape[1]):
+            value = canonical(leaves[x, j, 0] & _P)
+            out[x, j] = value
+            out_sums[j] = canonical(out_sums[j] + value)
+
+
+@kernel(dtype=np.uint64)
+def _ring_sums(out_sums: Words, leaves: Words) -> None:
+    out_sums[:] = np.uint64(0)
+    for x in range(leaves.shape[0]):
+        for j in range(leaves.shape[1]):
+            low = out_sums[j, 0] + leaves[x, j, 0]
+            out_sums[j, 1] += leaves[x, j, 1] + np.uint64(low < leaves[x, j, 0])
+            out_sums[j, 0] = low

@@ -7,11 +7,12 @@ vector e of weight t. The sum of that and a public sparse linear code applied to
 look random: u A + e, the problem LPN with regular noise and a code with ten ones per output.
 
 The check (figure 6) is against a sender whose tree sums are false: random multiples of all leaves are summed at both,
-hidden by 64 OTs, and compared (`quorate.preprocessing.equality`; deviation: coefficients of 64 bits, products of binary
-polynomials not reduced, so that equality of the sums has probability 2^-64 for false ones; the sender commits
-first, so that a receiver cannot try guesses of delta). A cheating sender may guess parts of the picked leaves' numbers
-and is found out if it is wrong, which makes LPN easier by one bit in all on average, as the paper says. A cheating
-receiver can but pick other leaves.
+hidden by 64 OTs, and compared with `quorate.preprocessing.equality`. Deviations: coefficients of 64 bits and products
+of binary polynomials that are not reduced, so that two different sets of leaves agree with probability 2^-64, hence
+ceil(2 s / 64) sums for s = `session.security`: by the argument in `quorate.preprocessing.softspoken_vole` a sender then
+passes, but for 2^-s, only if it has guessed what its false sums make depend on the picked leaves. The sender commits
+first, so that a receiver cannot try guesses of delta. A guess of g bits is found out with probability 1 - 2^-g, so LPN
+gets easier by one bit on average, as the paper says. A cheating receiver can but pick other leaves.
 
 Parameters: n = 2^20, t = 1024, d = 10, k = 90112. Bits of security, see `tests/preprocessing/test_lpn_parameters.py`
 for how they are estimated: pooled Gauss (Esser, Kübler, May, CRYPTO 2017) 171; algebraic attacks on regular noise
@@ -19,8 +20,8 @@ for how they are estimated: pooled Gauss (Esser, Kübler, May, CRYPTO 2017) 171;
 and no more. Information set decoding is near Gauss for so low a rate (Liu, Wang, Yang, Yu, EUROCRYPT 2024). The
 parameters of the paper come to less by the second estimate, so they are not used.
 
-Costs of an iteration, which gives 948160 OTs: the receiver sends 1280 + 16 + 8 + 32 bytes, the sender 327680 + 16384 +
-64, that is 0.36 bytes per OT; rounds 6. The first takes 100416 OTs of `quorate.preprocessing.softspoken`, 390 KB.
+Costs of an iteration, which gives 948096 OTs: the receiver sends 1280 + 16 + 16 + 32 bytes, the sender 327680 + 16384 +
+64, that is 0.36 bytes per OT; rounds 6. The first takes 100480 OTs of `quorate.preprocessing.softspoken`, 390 KB.
 """
 
 from __future__ import annotations
@@ -41,14 +42,15 @@ from quorate.kernels import lpn
 from quorate.kernels.ghost import ghost
 from quorate.preprocessing.equality import compare_as_prover, compare_as_verifier
 from quorate.preprocessing.forest import BESIDE, places, plant, regrow
+from quorate.preprocessing.reserve import Reserve
 from quorate.preprocessing.softspoken import CotBatch, SoftSpokenCot, unknown
 
-__all__ = ["DEPTH", "INPUTS", "OUTPUTS", "TREES", "SilentCot", "code_indices", "open_sums", "seal_sums"]
+__all__ = ["DEPTH", "INPUTS", "OUTPUTS", "ROWS", "TREES", "SilentCot", "code_indices", "open_sums", "seal_sums"]
 
 Array = npt.NDArray[Any]
 TREES, DEPTH = 1024, 10
 INPUTS, OUTPUTS = 90112, TREES << DEPTH
-_ROWS = BESIDE << DEPTH
+ROWS = BESIDE << DEPTH
 _WORD = 64
 _TWEAKS = 1 << 63  # hash indices from here on are not used for anything else
 
@@ -62,19 +64,23 @@ class SilentCot:
     def __init__(self, session: Session, base: SoftSpokenCot) -> None:
         self._session = session
         self._base = base
-        self._masks = -(-session.security // _WORD) if base.checked else 0
-        self._kept: list[CotBatch] = []
+        self._masks = -(-2 * session.security // _WORD) if base.checked else 0
+        self._reserve = Reserve()
         self._iterations = 0
-        self.left = 0
 
     @property
     def seeds(self) -> int:
         """How many OTs an iteration uses up."""
         return INPUTS + TREES * DEPTH + _WORD * self._masks
 
+    @property
+    def left(self) -> int:
+        """How many OTs have been made and not handed out."""
+        return self._reserve.left
+
     def iterations(self, count: int) -> int:
         """How many iterations it takes to hand out `count` OTs."""
-        missing = max(0, count - self.left)
+        missing = max(0, count - self.left) if self._iterations else max(1, count)
         return -(-missing // (OUTPUTS - self.seeds))
 
     def extend(self, at: Scope, count: int) -> Step[CotBatch]:
@@ -86,30 +92,14 @@ class SilentCot:
         """
         for _ in range(self.iterations(count)):
             yield from self._iterate(at.child(f"silent {self._iterations}"))
-        return self._take(count)
-
-    def _take(self, count: int) -> CotBatch:
-        self.left -= count
-        taken: list[CotBatch] = []
-        missing = count
-        while missing and self._base.works:
-            batch = self._kept.pop(0)
-            size = len(batch.q)
-            if size > missing:
-                self._kept.insert(0, _part(batch, missing, size))
-                batch = _part(batch, 0, missing)
-            taken.append(batch)
-            missing -= min(size, missing)
-        if not self._base.works:
-            return unknown(count)
-        if not taken:
-            return CotBatch(np.empty((0, 2), np.uint64), np.empty(0, np.uint8), np.empty((0, 2), np.uint64))
-        return CotBatch(*(_joined([getattr(batch, field) for batch in taken]) for field in ("q", "bits", "t")))
+        return CotBatch(*self._reserve.take(count))
 
     def _iterate(self, at: Scope) -> Step[None]:
         names = [at.step() for _ in range(6 if self._masks else 2)]
-        first = self._iterations == 0
-        seeds = (yield from self._base.extend(at.child("base"), self.seeds)) if first else self._take(self.seeds)
+        if self._iterations:
+            seeds = CotBatch(*self._reserve.take(self.seeds))
+        else:
+            seeds = yield from self._base.extend(at.child("base"), self.seeds)
         tweak = _TWEAKS + TREES * DEPTH * self._iterations
         self._iterations += 1
         if self._base.sends:
@@ -120,15 +110,14 @@ class SilentCot:
             for name in names:
                 yield Exchange(name)
             batch = unknown(OUTPUTS)
-        self._kept.append(batch)
-        self.left += OUTPUTS
+        self._reserve.put((batch.q, batch.bits, batch.t))
 
     def _send(self, at: Scope, names: list[Name], q: Array, tweak: int) -> Step[CotBatch]:
         peer, session = self._base.receiver, self._session
         flips = session.tuple_blank((TREES * DEPTH // 8,), np.uint8)
         yield Exchange(names[0], None, {peer: [flips]})
         sealed, ends = session.tuple_blank((TREES, DEPTH, 2, 2)), session.tuple_blank((TREES, 2))
-        leaves = session.blank((OUTPUTS // _ROWS, _ROWS, 2))
+        leaves = session.blank((OUTPUTS // ROWS, ROWS, 2))
         if self._base.works:
             roots = np.empty((TREES, 2), np.uint64)
             Stream(session.entropy.bytes(KEY_BYTES)).fill((0, 1), roots)
@@ -161,7 +150,7 @@ class SilentCot:
         yield Exchange(names[0], {peer: [flips]})
         sealed, ends = session.tuple_blank((TREES, DEPTH, 2, 2)), session.tuple_blank((TREES, 2))
         yield Exchange(names[1], None, {peer: [sealed, ends]})
-        leaves = session.blank((OUTPUTS // _ROWS, _ROWS, 2))
+        leaves = session.blank((OUTPUTS // ROWS, ROWS, 2))
         group, row = np.zeros(TREES, np.int64), np.zeros(TREES, np.int64)
         if self._base.works:
             known = open_sums(sealed, seeds.t[INPUTS : INPUTS + TREES * DEPTH], turns, tweak)
@@ -181,7 +170,7 @@ class SilentCot:
             yield from compare_as_verifier(session, at, names[3:], peer, value)
         if not self._base.works:
             return unknown(OUTPUTS)
-        bits = np.zeros((len(leaves), _ROWS), np.uint8)
+        bits = np.zeros((len(leaves), ROWS), np.uint8)
         bits[group, row] = 1
         for indices, blocks, noise in zip(code_indices(len(leaves)), leaves, bits, strict=True):
             lpn.encode_blocks(blocks, seeds.t[:INPUTS], indices)
@@ -197,7 +186,7 @@ class SilentCot:
             return ghost((self._masks, 2, 2), np.uint64), ghost((self._masks,), np.uint64)
         stream = Stream(challenge.tobytes())
         totals, chosen = np.zeros((self._masks, 2, 2), np.uint64), np.zeros(self._masks, np.uint64)
-        coefficients = np.empty(_ROWS, np.uint64)
+        coefficients = np.empty(ROWS, np.uint64)
         start = INPUTS + TREES * DEPTH
         for mask in range(self._masks):
             hiding = blocks[start + _WORD * mask : start + _WORD * (mask + 1)]
@@ -241,7 +230,7 @@ def code_indices(groups: int) -> Iterator[Array]:
 
 
 def _indices(stream: Stream, number: int) -> Array:
-    indices = np.empty((_ROWS, lpn.WEIGHT), np.uint32)
+    indices = np.empty((ROWS, lpn.WEIGHT), np.uint32)
     stream.fill((0, number + 1), indices)
     return indices
 
@@ -259,11 +248,3 @@ def _times(number: Any, block: Array) -> Array:
     rows[0], coefficients[0] = block, number
     lpn.hash_rows(rows, coefficients, product)
     return product
-
-
-def _part(batch: CotBatch, start: int, stop: int) -> CotBatch:
-    return CotBatch(batch.q[start:stop], batch.bits[start:stop], batch.t[start:stop])
-
-
-def _joined(parts: list[Array]) -> Array:
-    return parts[0] if len(parts) == 1 else np.concatenate(parts)
