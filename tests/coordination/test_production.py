@@ -67,6 +67,8 @@ def made(stores, session, changes=None, **more):
 
 def words(stores, count):
     """Take that many and-words along, at both parties."""
+    for store in stores:
+        assert store.lease()
 
     def program(me, store):
         session = Session(me, 2, PARTIES)

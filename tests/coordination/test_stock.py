@@ -33,14 +33,22 @@ def stores(tmp_path):
     return made
 
 
-def taken(stores, needs, intercept=None, session="s"):
-    """What everybody takes along, in order."""
+def taken(stores, needs, intercept=None, session="s", busy=()):
+    """What everybody takes along, in order; the stocks of parties in `busy` are in use elsewhere."""
+    for party, store in enumerate(stores):
+        if store is not None and party not in busy:
+            assert store.lease()
 
     def program(me, store):
         ours = Session(me, 2, WHO)
         return provide(ours, Scope.root(), make("semi2k", ours), store, lambda: needs, session)
 
     return [p.result for p in simulate([program(me, s) for me, s in enumerate([*stores, None])], intercept)]
+
+
+def released(stores):
+    for store in stores:
+        store.release()
 
 
 def positions(provisions, kind):
@@ -56,6 +64,7 @@ def test_everybody_takes_the_same(stores):
     assert [p.secrets[0].tolist() for p in found[:2]] == [[5], [5]]
     ghosts = found[2].tuples["products"]
     assert [(g.shape, g.dtype) for g in ghosts] == [(p.shape, p.dtype) for p in found[0].tuples["products"]]
+    released(stores)
     assert positions(taken(stores, {"products": 3}), "products") == [3, 4, 5]
 
 
@@ -63,6 +72,7 @@ def test_no_more_is_taken_than_there_is(stores):
     found = taken(stores, {"products": 30, "squares": 1})
     assert positions(found, "products") == list(range(10))
     assert found[0].tuples.keys() == {"products"}
+    released(stores)
     again = taken(stores, {"products": 1})
     assert [p.generation for p in again] == ["", "", ""]
 
@@ -74,10 +84,26 @@ def test_the_highest_mark_wins(stores):
 
 
 @pytest.mark.parametrize("missing", [0, 1])
-def test_who_has_nothing_takes_nothing_and_spoils_nothing(stores, missing):
+def test_what_one_party_does_not_have_is_of_no_use_to_the_other(stores, missing, caplog):
     mine = [None if index == missing else shelf for index, shelf in enumerate(stores)]
     assert [p.generation for p in taken(mine, {"products": 2})] == ["", "", ""]
+    assert [shelf.ledger().left("products") for shelf in stores] == [10 if missing == k else 0 for k in range(2)]
+    assert "or none" in caplog.text
+
+
+@pytest.mark.parametrize("busy", [(0,), (1,), (0, 1)])
+def test_a_stock_in_use_elsewhere_is_not_used_and_not_destroyed(stores, busy):
+    assert [p.generation for p in taken(stores, {"products": 2}, busy=busy)] == ["", "", ""]
     assert [shelf.ledger().left("products") for shelf in stores] == [10, 10]
+    assert not any(shelf.leased for shelf in stores)
+
+
+def test_the_lease_lasts_as_long_as_secrets_are_in_use(stores):
+    taken(stores, {"products": 2})
+    assert [shelf.leased for shelf in stores] == [True, True]
+    released(stores)
+    taken(stores, {"squares": 2})
+    assert [shelf.leased for shelf in stores] == [False, False]
 
 
 def test_other_generations_make_a_stock_useless(stores, caplog):
@@ -89,6 +115,7 @@ def test_other_generations_make_a_stock_useless(stores, caplog):
 
 def test_sessions_are_in_the_journal(stores):
     taken(stores, {"products": 2}, session="s1")
+    released(stores)
     taken(stores, {"products": 1}, session="s2")
     spent = [(e.session, e.start, e.stop) for e in stores[0].journal.events() if e.what == "spent"]
     assert spent == [("s1", 0, 2), ("s2", 2, 3)]

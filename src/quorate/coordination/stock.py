@@ -1,9 +1,10 @@
 """Tuples made before a session: how its participants agree on what all of them have, and take it along.
 
 Three rounds at the start of a session whose protocol can stock tuples; one if not all parties have the same
-generation. Every party says which generation it has, and which positions of each kind that the session needs it can
-hand out. The highest position wins: a party that was put back to an old backup learns from the others what is gone.
-All compare what they heard. Then each party claims its part from its store, durably, before anything of it is used.
+generation at hand. A stock of which another party has no counterpart is useless, and destroyed; one that another
+session uses is left alone. Every party says which generation it has, and which positions of each kind that the session
+needs it can hand out. The highest position wins: a party that was put back to an old backup learns from the others what
+is gone. All compare what they heard. Then each party claims its part from its store, durably, before it uses any of it.
 
 Who lies here spoils stocks, or this session, and learns nothing: every party hands out each position once, and under
 protocols with MACs tuples that do not belong together fail the checks.
@@ -37,13 +38,16 @@ __all__ = ["Provision", "Store", "agree_generation", "agree_holdings", "assume",
 log = logging.getLogger(__name__)
 
 Array = npt.NDArray[Any]
-NONE = bytes(16)
+NONE, BUSY = bytes(16), b"\xff" * 16
 _MOST = 1 << 48
 """Positions are below this in any honest stock."""
 
 
 class Store(Protocol):
     """A party's durable stock of its group; see `quorate.node.tuples.Shelf`."""
+
+    @property
+    def leased(self) -> bool: ...
 
     def ledger(self) -> Ledger: ...
 
@@ -77,7 +81,10 @@ class Provision:
 
 
 def agree_generation(session: Session, at: Scope, mine: str) -> Step[tuple[str, ...]]:
-    """The generation that each party says it has, "" for none. One round, 16 bytes from every party to all others."""
+    """The generation that each party says it has, "" for none. One round, 16 bytes from every party to all others.
+
+    `mine` may be `BUSY` in hexadecimal: we have one, which another session uses.
+    """
     own = np.frombuffer(bytes.fromhex(mine) if mine else NONE, np.uint8)
     heard = yield from _told(session, at, own)
     if session.counting:
@@ -129,8 +136,8 @@ def provide(
     """Agree on what is in stock and claim what the session needs of it; before the protocol's set-up.
 
     Args:
-        store: our stock, leased to this session; None if we hold none, or another session has it. The lease is given
-            back, unless the session goes on to use secrets of the stock.
+        store: our stock; None if we hold none. It is used if it is leased to this session. The lease is given back,
+            unless the session goes on to use secrets of the stock.
         needs: counts what the session needs, by kind; the same at all participants. Called only if it matters.
         ident: the session, for the journal.
 
@@ -156,11 +163,11 @@ def _provided(
     needs: Callable[[], Mapping[str, int]],
     ident: str,
 ) -> Step[Provision]:
-    mine = "" if store is None or session.counting else store.ledger().generation
+    mine = "" if store is None or session.counting else store.ledger().generation if store.leased else BUSY.hex()
     generations = yield from agree_generation(session, at, mine)
-    if "" in generations or len(set(generations)) > 1:
-        if store is not None and mine and any(other not in ("", mine) for other in generations):
-            store.destroy("another party has another generation", mine)
+    if generations[0] in ("", BUSY.hex()) or len(set(generations)) > 1:
+        if store is not None and store.leased and any(other not in (BUSY.hex(), mine) for other in generations):
+            store.destroy("another party has another generation, or none", mine)
         return Provision()
     wanted = dict(sorted(needs().items()))
     held = {} if store is None else store.holdings(generations[0], list(wanted))

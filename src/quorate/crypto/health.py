@@ -18,7 +18,6 @@ The state kept between draws is two bytes of what was drawn, and counts.
 from __future__ import annotations
 
 from functools import cache
-from math import comb
 
 import numpy as np
 import numpy.typing as npt
@@ -48,12 +47,13 @@ def proportion_cutoff(
 ) -> int:
     """1 + CRITBINOM(window, 2**-entropy, 1 - 2**-false_alarm_bits), exactly.
 
-    With q = 2**entropy, P(X = k) = comb(window, k) (q - 1)**(window - k) / q**window.
+    With q = 2**entropy, P(X = k) = C(window, k) (q - 1)**(window - k) / q**window, whose ratios are exact.
     """
     others = (1 << entropy) - 1
-    tail = 0  # P(X > k) in units of q**-window, from the far end
+    tail, term = 0, 1  # P(X >= k) and P(X = k) in units of q**-window, from the far end
     for k in range(window, -1, -1):
-        tail += comb(window, k) * others ** (window - k)
+        term = term * others * (k + 1) // (window - k) if k < window else 1
+        tail += term
         if tail << false_alarm_bits > 1 << entropy * window:  # now P(X >= k) > alpha: k is the critical value
             return 1 + k
     return 1

@@ -48,6 +48,7 @@ from quorate.node.nursery import Exited, Nursery
 from quorate.node.probe import Prober
 from quorate.node.producing import Keeper, check_asked
 from quorate.node.sessions import Entry, Sessions
+from quorate.node.tuples import default_fence
 from quorate.node.worker import work
 from quorate.transport.listener import CONTROL_HOST, Listener, session_host
 
@@ -105,6 +106,16 @@ def _check_data(data: Mapping[str, str], specs: Path) -> None:
         log.warning("--data names %s, an input of no spec in %s so far; check the spelling", sorted(strange), specs)
 
 
+def _check_fence(settings: Settings) -> None:
+    """A backup of the data folder must not cover the fence."""
+    fence = Path(settings.stocks.fence) if settings.stocks.fence else default_fence()
+    if settings.stocks.groups and fence.resolve().is_relative_to(settings.home.resolve()):
+        raise UserError(
+            f"the fence {fence} lies in the data folder {settings.home}; a backup would put back both, and tuples "
+            "could be used twice: name another folder as fence in stocks.yaml"
+        )
+
+
 class Node:
     """The node process of one member. Make it before the process has threads; then `run` it in the main thread."""
 
@@ -121,6 +132,7 @@ class Node:
         self.settings = settings
         _check_specs(settings.specs)
         _check_data(settings.data, settings.specs)
+        _check_fence(settings)
         ensure_folder(settings.home)
         self._nursery = Nursery(work)
         try:

@@ -162,7 +162,7 @@ class Shelf:
             found = self._current(generation)
             after = found.ledger.spent(ranges)
             self._save(_Generation(after, found.key))
-            for kind, (start, stop) in ranges.items():
+            for kind, (start, stop) in ((kind, where) for kind, where in ranges.items() if where[0] < where[1]):
                 self.journal.note(Event(what="spent", session=session, kind=kind, start=start, stop=stop))
             taken = {kind: self._read(found, kind, *where) for kind, where in ranges.items() if where[0] < where[1]}
             self._sweep(after)

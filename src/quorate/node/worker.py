@@ -90,7 +90,7 @@ class _Worker:
         return seat
 
     def _stock(self, approved: Approved, me: int) -> Shelf | None:
-        """The tuples of this session's parties, if there are any and no other session uses them."""
+        """The tuples of this session's parties, if there are any; leased, if no other session uses them."""
         spec = approved.spec
         if me >= len(spec.parties) or spec.dealer is not None:
             return None
@@ -101,10 +101,9 @@ class _Worker:
         shelf = Shelf(Path(self._task.home), self._task.member, group, fence)
         if not shelf.exists():
             return None
-        if shelf.lease(_LEASE_SECONDS):
-            return shelf
-        log.info("session %s: another session uses the stock of tuples; they are made while it runs", self._session)
-        return None
+        if not shelf.lease(_LEASE_SECONDS):
+            log.info("session %s: another session uses the stock of tuples; they are made while it runs", self._session)
+        return shelf
 
     @property
     def _vault(self) -> Vault:
