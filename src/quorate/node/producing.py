@@ -16,7 +16,7 @@ from pathlib import Path
 from quorate.coordination.agreement import software
 from quorate.coordination.spec import Timeouts
 from quorate.coordination.stocks import GroupStock, Stocks
-from quorate.errors import AgreementError, EnvironmentFault, IdentityError, QuorateError, UserError
+from quorate.errors import AgreementError, IdentityError, QuorateError, UserError
 from quorate.node.client import OnProgress, begin, new_session
 from quorate.node.identity import Identity
 from quorate.node.making import TIMEOUTS
@@ -176,5 +176,5 @@ class Keeper:
             pause = self._pause[number]
             self._pause[number] = min(2 * pause, _LONGEST_PAUSE)
             self._not_before[number] = time.monotonic() + pause
-            level = logging.DEBUG if isinstance(problem, EnvironmentFault) else logging.WARNING
-            log.log(level, "no tuples were made with %s: %s; again in %g s", wanted.parties, problem, pause)
+            level = logging.WARNING if isinstance(problem, UserError) else logging.INFO
+            log.log(level, "no tuples were made with %s: %s; again in %g s", ", ".join(wanted.parties), problem, pause)
