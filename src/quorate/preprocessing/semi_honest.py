@@ -41,12 +41,25 @@ from quorate.preprocessing.stock import Parts
 from quorate.preprocessing.supply import Supply
 from quorate.sharing import wire
 
-__all__ = ["AND_WORDS", "CHUNK", "CONVERSIONS", "MATRICES", "PRODUCTS", "Link", "Pads", "SemiHonestTuples", "Transfers"]
+__all__ = [
+    "AND_WORDS",
+    "CHUNK",
+    "CONVERSIONS",
+    "MATRICES",
+    "PRODUCTS",
+    "TRANSFERS",
+    "Link",
+    "Pads",
+    "SemiHonestTuples",
+    "Transfers",
+]
 
 Array = npt.NDArray[Any]
-PRODUCTS, AND_WORDS, CONVERSIONS, MATRICES = "products", "AND words", "bit conversions", "matrix products "
+PRODUCTS, AND_WORDS, CONVERSIONS = "products", "AND words", "bit conversions"
+MATRICES, TRANSFERS = "matrix products ", "transfers to "
 """Kinds of tuples: (a, b, c) uint64 with c = a b; the same with a & b; (bit uint8, its value uint64); for a family by
-shape such as "matrix products 2x3x4": (count, 2, 3), (count, 3, 4) and their product."""
+shape such as "matrix products 2x3x4": (count, 2, 3), (count, 3, 4) and their product; for one by party such as
+"transfers to 1": random transfers from each other party in turn, as blocks (count, 2) and the receiver's bits."""
 CHUNK = 1 << 18
 """Transfers that are made at a time, to bound memory."""
 PIECE = 1 << 13
@@ -119,10 +132,12 @@ class Link:
     def draw(self, at: Scope, count: int) -> Step[Transfers]:
         """`count` random transfers."""
         batch = yield from self.cot.extend(at, count)
+        return self.given(at, batch.q if self.sends else batch.t, batch.bits)
+
+    def given(self, at: Scope, blocks: Array, choices: Array) -> Transfers:
+        """Correlated transfers, to be hashed by the name of `at`."""
         start = at.ident >> 1  # tweaks of different scopes hardly ever meet, and blocks are fresh in any case
-        if self.sends:
-            return Transfers(batch.q, None, self.cot.delta, start)
-        return Transfers(batch.t, batch.bits if self.receives else None, None, start)
+        return Transfers(blocks, choices if self.receives else None, self.cot.delta if self.sends else None, start)
 
     def choose(self, at: Scope, given: Transfers, wanted: Array) -> Step[Transfers]:
         """The same transfers with other choices, `wanted` uint8 (count,) at the receiver. One round, a bit each."""
@@ -195,7 +210,7 @@ class SemiHonestTuples:
             Link(session, sender, receiver) for sender in range(n) for receiver in range(n) if sender != receiver
         ]
         makers = {PRODUCTS: self.products, AND_WORDS: self.words, CONVERSIONS: self.conversions}
-        self.supply = Supply(makers, BATCH, {MATRICES: self._matrices})
+        self.supply = Supply(makers, BATCH, {MATRICES: self._matrices, TRANSFERS: self._transfers})
 
     def setup(self, at: Scope) -> Step[None]:
         """Base transfers between all pairs, in parallel."""
@@ -264,6 +279,31 @@ class SemiHonestTuples:
             return tuple(np.stack(arrays) for arrays in zip(*made, strict=True))
 
         return make
+
+    def _transfers(self, receiver: str) -> Callable[[Scope, int], Step[Parts]]:
+        """The maker of transfers to this party."""
+
+        def make(at: Scope, count: int) -> Step[Parts]:
+            links = self.links_to(int(receiver))
+            given = yield from parallel([link.cot.extend(at.child(link.label), count) for link in links])
+            parts = [(one.q if link.sends else one.t, one.bits) for link, one in zip(links, given, strict=True)]
+            return tuple(array for pair in parts for array in pair)
+
+        return make
+
+    def links_to(self, receiver: int) -> list[Link]:
+        """All links to a party."""
+        return [link for link in self.links if link.receiver == receiver]
+
+    def transfers(self, at: Scope, receiver: int, count: int) -> Step[list[Transfers]]:
+        """From the supply: `count` random transfers to a party from each other one, in the order of `links_to`."""
+        parts = yield from self.supply.take(at, f"{TRANSFERS}{receiver}", count)
+        pairs = zip(parts[::2], parts[1::2], strict=True)
+        links = self.links_to(receiver)
+        return [
+            link.given(at.child(link.label), blocks, choices)
+            for link, (blocks, choices) in zip(links, pairs, strict=True)
+        ]
 
     def _matrix(self, at: Scope, m: int, k: int, n: int) -> Step[Parts]:
         """One product; the party with the left matrix receives, so that matrix has to be the smaller one."""

@@ -55,8 +55,7 @@ def shuffle(p: Semi2k, at: Scope, columns: Sequence[Share], tuples: SemiHonestTu
     words = [column for column in columns if not isinstance(column, Arithmetic)]
     stacks = [(_stacked(p, chosen, rows), group) for chosen, group in ((numbers, SUM), (words, XOR)) if chosen]
     for leader in range(p.parties if rows > 1 else 0):
-        links = [link for link in tuples.links if link.receiver == leader]
-        yield from _turn(p, at.child(f"party {leader}"), stacks, links, leader)
+        yield from _turn(p, at.child(f"party {leader}"), stacks, tuples, leader)
     found = {
         group_of(chosen[0]): stack
         for chosen, (stack, _) in zip((c for c in (numbers, words) if c), stacks, strict=True)
@@ -64,7 +63,7 @@ def shuffle(p: Semi2k, at: Scope, columns: Sequence[Share], tuples: SemiHonestTu
     return _unstacked(columns, found)
 
 
-def _turn(p: Semi2k, at: Scope, stacks: list[tuple[Array, Group]], links: Sequence[Link], leader: int) -> Step[None]:
+def _turn(p: Semi2k, at: Scope, stacks: list[tuple[Array, Group]], tuples: SemiHonestTuples, leader: int) -> Step[None]:
     """The permutation of one party, on all stacks in place."""
     rows = stacks[0][0].shape[0]
     name = at.step()
@@ -77,8 +76,11 @@ def _turn(p: Semi2k, at: Scope, stacks: list[tuple[Array, Group]], links: Sequen
         here = at.child(f"chunk {number}")
         start, end = layers[0].place.start, layers[-1].place.stop
         bits = contiguous(flags[start:end])
-        steps = [_transfers(link, here.child(link.label), bits, width) for link in links]
-        pads = yield from parallel(steps)
+        links = tuples.links_to(leader)
+        given = yield from tuples.transfers(here, leader, bits.shape[0])
+        choices = here.child("choices")
+        steps = [link.choose(choices.child(link.label), one, bits) for link, one in zip(links, given, strict=True)]
+        pads = [one.pads(words=width) for one in (yield from parallel(steps))]
         yield from _switch(p, here.child("switch"), stacks, layers, list(zip(links, pads, strict=True)), bits)
 
 
@@ -98,13 +100,6 @@ def _chunks(rows: int, most: int) -> Iterator[list[switching.Layer]]:
             size += count
     if chunk:
         yield chunk
-
-
-def _transfers(link: Link, at: Scope, bits: Array, width: int) -> Step[Pads]:
-    """Transfers with the leader's bits as choices."""
-    given = yield from link.draw(at.child("transfers"), bits.shape[0])
-    given = yield from link.choose(at.child("choices"), given, bits)
-    return given.pads(words=width)
 
 
 def _switch(
