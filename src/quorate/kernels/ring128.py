@@ -8,9 +8,13 @@ because vector units have no 64 x 64 -> 128 bit product.
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
 
 from quorate.errors import InternalError
 from quorate.kernels._jit import Array, Words, device, kernel
@@ -126,11 +130,24 @@ def _elementwise(loop: Any, *arrays: Array) -> Pair:
 
 @device
 def high_product(x: Any, y: Any) -> Any:
-    """The high word of the product of two words."""
+    """The high word of the product of two words, in a way that vectorises."""
     x0, x1, y0, y1 = x & _WORD32, x >> _32, y & _WORD32, y >> _32
     low, left, right = x0 * y0, x1 * y0, x0 * y1
     middle = (low >> _32) + (left & _WORD32) + right  # at most (2^32 - 1)^2 + 2 (2^32 - 1) < 2^64
     return x1 * y1 + (left >> _32) + (middle >> _32)
+
+
+def _high_word(typing: Any, x: Any, y: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        wide = ir.IntType(128)
+        product = builder.mul(builder.zext(args[0], wide), builder.zext(args[1], wide))
+        return builder.trunc(builder.lshr(product, ir.Constant(wide, 64)), ir.IntType(64))
+
+    return types.uint64(types.uint64, types.uint64), generate
+
+
+high_word = cast(Callable[[Any, Any], Any], intrinsic(_high_word))
+"""The same with the processor's own product of words, for loops that do not vectorise anyway."""
 
 
 @device

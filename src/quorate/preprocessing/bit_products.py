@@ -15,8 +15,8 @@ Bytes per bit from i to j and from j to i together: those of a transfer (see `qu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +33,20 @@ from quorate.sharing.domain import Domain, Element
 __all__ = ["BitProducts", "Products"]
 
 Array = npt.NDArray[Any]
+TILE = 1 << 12  # transfers at a time, so that pads stay in the cache
+
+
+class _Kernels(NamedTuple):
+    """The loops of one domain."""
+
+    offers: Any
+    values: Any
+    gather: Any
+    sums: Any
+
+
+_FIELD = _Kernels(bitproducts.field_offers, bitproducts.field_values, bitproducts.field_gather, bitproducts.field_sums)
+_RING = _Kernels(bitproducts.ring_offers, bitproducts.ring_values, bitproducts.ring_gather, bitproducts.ring_sums)
 
 
 class Products:
@@ -46,30 +60,29 @@ class Products:
         self.domain, self.bits, self.numbers = domain, bits, numbers
         self.count = numbers[0][0].shape[0]
         self.sent: list[list[Array]] = [[] for _ in numbers]
-        self.received: list[list[tuple[Array, Array]]] = [[] for _ in numbers]
+        self.received: list[list[Array]] = [[] for _ in numbers]
+        self._kernels = _FIELD if domain.limbs == 1 else _RING
 
     def sums(self, weights: Array) -> list[Element]:
         """[sum of w x, sum of w' x] of our own bits; weights are (bits, 2), for the ring (bits, 2, 2)."""
-        pads, offers = np.zeros((self.bits.shape[0], 2), np.uint64), np.ones(self.bits.shape[0], np.uint64)
-        if self.domain.limbs > 1:
-            offers = np.stack([offers, np.zeros_like(offers)], axis=1)
-        return [self._element(row) for row in self._gather(pads, self.bits, offers, weights)]
+        out = self._zeros()
+        self._kernels.sums(out, self.bits, weights)
+        return [self._element(row) for row in out]
 
     def gather(self, weights: Array, own: Sequence[Element], number: int) -> list[Element]:
         """Our parts of `sums` (`own`) of all parties times all parties' numbers in place `number`."""
-        domain, none = self.domain, np.zeros_like(self.bits)
-        total = [domain.mul(a, self.numbers[number]) for a in own]
-        for pad, offers in self.received[number]:
-            gained = self._gather(pad, self.bits, offers, weights)
-            total = [domain.add(part, self._element(row)) for part, row in zip(total, gained, strict=True)]
-        for pad in self.sent[number]:
-            spent = self._gather(pad, none, np.zeros_like(self.received[number][0][1]), weights)
-            total = [domain.sub(part, self._element(row)) for part, row in zip(total, spent, strict=True)]
-        return total
+        domain, gained, spent = self.domain, self._zeros(), self._zeros()
+        for values in self.received[number]:
+            self._kernels.gather(gained, values, weights)
+        for values in self.sent[number]:
+            self._kernels.gather(spent, values, weights)
+        return [
+            domain.sub(domain.add(domain.mul(a, self.numbers[number]), self._element(plus)), self._element(minus))
+            for a, plus, minus in zip(own, gained, spent, strict=True)
+        ]
 
-    def _gather(self, pad: Array, bits: Array, offers: Array, weights: Array) -> Array:
-        kernel = bitproducts.field_gather if self.domain.limbs == 1 else bitproducts.ring_gather
-        return kernel(pad, bits, offers, weights, self.count)
+    def _zeros(self) -> Array:
+        return np.zeros((2, self.count) if self.domain.limbs == 1 else (2, self.count, 2), np.uint64)
 
     def _element(self, row: Array) -> Element:
         return (row,) if self.domain.limbs == 1 else (row[:, 0].copy(), row[:, 1].copy())
@@ -112,14 +125,18 @@ class BitProducts:
         sends: dict[int, list[Array]] = {}
         receives: dict[int, list[Array]] = {}
         for other in others:
-            pads0, sends[other] = self._offers((me, other), batches[me, other], swaps.get(other), numbers)
+            swap = swaps.get(other)
+            made = [self._offers((me, other), batches[me, other], swap, b) for b in numbers]
+            sends[other] = [offers for _, offers in made]
             receives[other] = [session.tuple_blank(shape) for _ in numbers]
-            for pad, kept in zip(pads0, products.sent, strict=True):
-                kept.append(pad)
+            for (kept, _), place in zip(made, products.sent, strict=True):
+                place.append(kept)
         yield Exchange(name, sends, receives)
         for other in others:
-            for offers, kept_ in zip(receives[other], products.received, strict=True):
-                kept_.append((self._pads((other, me), batches[other, me].t), offers))
+            for offers, place in zip(receives[other], products.received, strict=True):
+                if session.holds_shares:
+                    self._take((other, me), batches[other, me], bits, offers, products.count)
+                place.append(offers)
         return products
 
     def _swaps(
@@ -139,27 +156,39 @@ class BitProducts:
         yield Exchange(name, sends, receives)
         return {other: wire.unpack(buffers[0], (transfers,), 1) for other, buffers in receives.items()}
 
-    def _offers(
-        self, pair: tuple[int, int], batch: CotBatch, swap: Array | None, numbers: Sequence[Element]
-    ) -> tuple[list[Array], list[Array]]:
-        """(pads 0, offers) at the sender, for each of the numbers."""
-        delta, q = self._cots[pair].delta, batch.q
-        if swap is not None:
-            q = q ^ (swap.astype(np.uint64)[:, None] * delta)
-        pads, offers = [], []
-        for b in numbers:
-            start = self._hashed[pair]
-            self._hashed[pair] = start + q.shape[0]
-            other: Array = q ^ delta
-            pad0, pad1 = robust_hash(q, start), robust_hash(other, start)
-            pads.append(pad0)
-            if self.domain.limbs == 1:
-                offers.append(bitproducts.field_offer(pad0, pad1, b[0]))
-            else:
-                offers.append(bitproducts.ring_offer(pad0, pad1, np.stack(b, axis=1)))
-        return pads, offers
+    def _offers(self, pair: tuple[int, int], batch: CotBatch, swap: Array | None, b: Element) -> tuple[Array, Array]:
+        """(numbers of pads 0, offers) at the sender."""
+        transfers, shape = batch.q.shape[0], batch.q.shape[: self.domain.limbs]
+        kept, offers = self.session.blank(shape), self.session.blank(shape)
+        if not self.session.holds_shares:
+            return kept, offers
+        delta, count, start = self._cots[pair].delta, b[0].shape[0], self._advance(pair, transfers)
+        numbers = b[0] if self.domain.limbs == 1 else np.stack(b, axis=1)
+        kernels = _FIELD if self.domain.limbs == 1 else _RING
+        for tile in _tiles(transfers, count):
+            q = batch.q[tile]
+            if swap is not None:
+                q = q ^ (swap[tile].astype(np.uint64)[:, None] * delta)
+            pad0, pad1 = robust_hash(q, start + tile.start), robust_hash(q, start + tile.start, delta)
+            kernels.offers(offers[tile], kept[tile], pad0, pad1, numbers)
+        return kept, offers
 
-    def _pads(self, pair: tuple[int, int], t: Array) -> Array:
+    def _take(self, pair: tuple[int, int], batch: CotBatch, bits: Array, offers: Array, count: int) -> None:
+        """At the receiver: its parts in place of the offers."""
+        start = self._advance(pair, offers.shape[0])
+        kernels = _FIELD if self.domain.limbs == 1 else _RING
+        for tile in _tiles(offers.shape[0], count):
+            kernels.values(offers[tile], robust_hash(batch.t[tile], start + tile.start), bits[tile])
+
+    def _advance(self, pair: tuple[int, int], transfers: int) -> int:
+        """The first of so many indices of hashes that were not used before."""
         start = self._hashed[pair]
-        self._hashed[pair] = start + t.shape[0]
-        return robust_hash(t, start)
+        self._hashed[pair] = start + transfers
+        return start
+
+
+def _tiles(transfers: int, count: int) -> Iterator[slice]:
+    """Whole vectors of transfers, some thousand transfers at a time."""
+    size = count * max(1, TILE // max(count, 1))
+    for start in range(0, transfers, size):
+        yield slice(start, min(start + size, transfers))
