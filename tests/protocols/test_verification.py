@@ -13,8 +13,9 @@ from quorate.protocols.verification import cube
 from quorate.protocols.verification.argument import repetitions
 from quorate.protocols.verification.claims import SMALL
 from quorate.protocols.verification.field_domain import FieldDomain
-from quorate.protocols.verification.scheme import Inner, Matrix, Products, Zeros
+from quorate.protocols.verification.scheme import Inner, Matrix, Permuted, Products, Zeros
 from quorate.sharing.share import Boolean
+from quorate.sharing.wire import word_type
 from quorate.testing.protocol_checks import run_counted, words_of
 from quorate.testing.world import World
 
@@ -175,8 +176,29 @@ def ands(shape, width, wrong=None):
     return noted(make)
 
 
+def permuted(shape, width=0, wrong=None):
+    """Rows in an order that the first two parties know."""
+    rows = shape[0]
+    order = np.random.default_rng(rows).permutation(rows)
+    x = words_of(3, "x", shape, width or 59).astype(np.uint64 if width == 0 else word_type(width))
+    y = x[order]
+    if wrong is not None:
+        y[wrong], y[wrong - 1] = y[wrong - 1].copy(), y[wrong].copy()
+
+    def make(p):
+        shares = [p.public_bits(words, width) for words in (x, y)] if width else []
+        if not width:
+            shares = yield from shares_of(p, x.view(np.int64), y.view(np.int64))
+        group = p.groups[0]
+        perm = None if p.me not in group else ghost((rows,), np.int64) if p.session.counting else order
+        return Permuted(group, perm, shares[0].parts, shares[1].parts, width)
+
+    return noted(make)
+
+
 RIGHT = [products(1), products(50), products(SMALL + 3), rows(1, 1), rows(3, 5), rows(2, 700), matrices(3, 4, 2)]
 RIGHT += [matrices(1, 1, 1), matrices(2, 300, 5), zeros(7), ands((5,), 1), ands((3, 4), 64), ands((700,), 13)]
+RIGHT += [permuted((2, 1)), permuted((40, 3)), permuted((9, 2), 64), permuted((30, 1), 1), permuted((5, 4), 33)]
 
 
 @pytest.mark.parametrize(("parties", "threshold"), [(3, 1), (4, 1), (5, 2)])
@@ -188,6 +210,7 @@ def test_right_notes_pass_at_the_counted_cost(parties, threshold):
 WRONG = [products(1, 0), products(50, 49), products(SMALL + 3, 0), products(SMALL + 3, SMALL + 2), rows(1, 1, 0)]
 WRONG += [rows(3, 5, 2), rows(2, 700, 0), matrices(3, 4, 2, (2, 1)), matrices(1, 1, 1, (0, 0)), zeros(7, 6)]
 WRONG += [matrices(2, 300, 5, (0, 0)), ands((5,), 1, 4), ands((3, 4), 64, (2, 3)), ands((700,), 13, 0)]
+WRONG += [permuted((2, 1), wrong=1), permuted((40, 3), wrong=7), permuted((9, 2), 64, 8), permuted((5, 4), 33, 0)]
 
 
 @pytest.mark.parametrize("number", range(len(WRONG)))

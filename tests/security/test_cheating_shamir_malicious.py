@@ -60,7 +60,26 @@ def to_outsider(p, at):
     return None if first is None else [first, second]
 
 
-PROGRAMS = {"numbers": numbers, "boolean": boolean, "conversions": conversions, "outsider": to_outsider}
+def shuffled(p, at):
+    """Rows in a new order: whatever a member of a group does with its part, its own order included."""
+    x, y = yield from operands(p, at)
+    a, _ = yield from words(p, at)
+    columns = [x, a.map(lambda part: part.reshape(4, 4)), y]
+    rows = yield from p.shuffle(at.child("shuffle"), columns)
+    opened = []
+    for k, column in enumerate(rows):
+        reveal = p.reveal_bits if k == 1 else p.reveal
+        opened.append((yield from reveal(at.child(f"open {k}"), column, range(p.parties))))
+    return opened
+
+
+PROGRAMS = {
+    "shuffle": shuffled,
+    "numbers": numbers,
+    "boolean": boolean,
+    "conversions": conversions,
+    "outsider": to_outsider,
+}
 
 
 def checked(world, program, every, tampers=None):

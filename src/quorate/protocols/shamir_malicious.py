@@ -23,7 +23,7 @@ Openings     See `shamir_opening`.
 Sources
     Checked pseudorandom sharing and openings: Cramer, Damgård, Ishai, TCC 2005, sections 3 and 5; additive attacks on
     resharing: Genkin, Ishai, Prabhakaran, Sahai, Tromer, "Circuits Resilient to Additive Attacks", STOC 2014; the
-    verification: see `verification.argument`. Truncation: see `summed_truncation`; shuffles: see `network_shuffle`.
+    verification: see `verification.argument`. Truncation: see `summed_truncation`; shuffles: `verification.permuted`.
     Deviations: those of `shamir`; masked openings c = x - r with replicated r instead of random bits.
 
 Security: sessions ask for `Session.security` bits; the verification runs as often as that takes (once up to 52 bits).
@@ -34,7 +34,7 @@ Costs besides those of checks, for c = binomial(n, t) groups of n - t parties
     input 8 (n - t - 1) bytes from the owner, 1 round; from outside 8 (n - t) and a seed of 16 bytes for every other
     group and member; product, and, inner and matrix products as in `shamir`; masked opening 8 t bytes from every party,
     1 round: summands and known functions cost one; truncation one and `summed_truncation.cost(c)` products;
-    bit to integer c - 1 products in ceil(log2 c) rounds; shuffle c networks of switches, see `network_shuffle`.
+    bit to integer c - 1 products in ceil(log2 c) rounds; shuffle c rounds, see `shamir_malicious_shuffle`.
 A check: `verification.argument`, about 15 rounds and 40 kB per party for 10**6 products.
 """
 
@@ -53,7 +53,13 @@ from quorate.engine.session import Session
 from quorate.errors import InternalError
 from quorate.kernels import field
 from quorate.kernels.ghost import contiguous
-from quorate.protocols import network_shuffle, shamir_heard, shamir_input, shamir_opening, summed_truncation
+from quorate.protocols import (
+    shamir_heard,
+    shamir_input,
+    shamir_malicious_shuffle,
+    shamir_opening,
+    summed_truncation,
+)
 from quorate.protocols.base import Bilinear, Function, Integers, through_ands
 from quorate.protocols.deferred import Deferred
 from quorate.protocols.known import values_of
@@ -63,7 +69,7 @@ from quorate.protocols.shamir_heard import Heard
 from quorate.protocols.shamir_parts import BITS, Array, Group
 from quorate.protocols.shamir_schemes import NumberScheme, WordScheme
 from quorate.protocols.verification import argument
-from quorate.protocols.verification.scheme import Inner, Matrix, Note, Products, Zeros
+from quorate.protocols.verification.scheme import Inner, Matrix, Note, Permuted, Products, Zeros
 from quorate.sharing import shamir
 from quorate.sharing.share import Arithmetic, Boolean, Share, concatenate
 
@@ -99,8 +105,8 @@ class ShamirMalicious(Shamir):
     def _check(self, at: Scope, notes: Sequence[Note | Heard]) -> Step[None]:
         heard = [note for note in notes if isinstance(note, Heard)]
         products = [note for note in notes if not isinstance(note, Heard)]
-        words = [note for note in products if isinstance(note, Products) and note.width]
-        numbers = [note for note in products if not (isinstance(note, Products) and note.width)]
+        words = [note for note in products if _is_of_words(note)]
+        numbers = [note for note in products if not _is_of_words(note)]
         self.heard_in_check, self._checking = [], True
         yield from parallel(
             [
@@ -232,13 +238,13 @@ class ShamirMalicious(Shamir):
     def _interpolated(self, shares: Mapping[int, Array]) -> Array:
         return shamir.combine(list(shares.values()), list(shares), self.threshold)
 
-    def _place(self, group: Group, values: Array) -> Arithmetic:
+    def place(self, group: Group, values: Array) -> Arithmetic:
         """Numbers that all members of a group know, `values` at them, shared."""
         if group not in self.mine:
             return Arithmetic(self.name, (np.zeros_like(values),))
         return Arithmetic(self.name, (field.scale(values, self.weights[self.mine.index(group)]),))
 
-    def _place_words(self, group: Group, words: Array, width: int) -> Boolean:
+    def place_words(self, group: Group, words: Array, width: int) -> Boolean:
         return self.boolean({group: words} if group in self.mine else {(): np.zeros_like(words)}, width)
 
     def _by_group(self, known: Sequence[Array]) -> list[Array]:
@@ -250,7 +256,7 @@ class ShamirMalicious(Shamir):
         known = self._by_group((yield from self._divided(at, x)))
         if negate_last:
             known[-1] = field.neg(known[-1])
-        return [self._place_words(group, words, BITS) for group, words in zip(self.groups, known, strict=True)]
+        return [self.place_words(group, words, BITS) for group, words in zip(self.groups, known, strict=True)]
 
     @property
     def summand_count(self) -> int:
@@ -264,7 +270,7 @@ class ShamirMalicious(Shamir):
                 values = field.encode_signed(values_of(function, words, number, count))
             else:
                 values = self.session.blank((count, *x.shape))
-            found.append(self._place(group, values))
+            found.append(self.place(group, values))
         return found
 
     def known_dot(self, at: Scope, x: Arithmetic, function: Function, count: int, shift: int = 0) -> Step[Arithmetic]:
@@ -288,7 +294,7 @@ class ShamirMalicious(Shamir):
 
     def to_arithmetic(self, at: Scope, b: Boolean) -> Step[Arithmetic]:
         known = self._by_group([part.astype(np.uint64) for part in b.parts])
-        level = [self._place(group, bits) for group, bits in zip(self.groups, known, strict=True)]
+        level = [self.place(group, bits) for group, bits in zip(self.groups, known, strict=True)]
         while len(level) > 1:
             level = yield from self._halved(at.child(f"of {len(level)}"), level)
         return level[0]
@@ -303,12 +309,8 @@ class ShamirMalicious(Shamir):
         return rows + bits[2 * len(pairs) :]
 
     def shuffle(self, at: Scope, columns: Sequence[Share]) -> Step[list[Share]]:
-        return (yield from network_shuffle.shuffle(self, at, columns, self.groups, self._bits_of, self._numbers_of))
+        return (yield from shamir_malicious_shuffle.shuffle(self, at, columns))
 
-    def _bits_of(self, at: Scope, group: Group, bits: npt.NDArray[np.uint8]) -> Step[Boolean]:
-        yield from ()
-        return self._place_words(group, bits, 1)
 
-    def _numbers_of(self, at: Scope, group: Group, bits: npt.NDArray[np.uint8]) -> Step[Arithmetic]:
-        yield from ()
-        return self._place(group, bits.astype(np.uint64))
+def _is_of_words(note: Note) -> bool:
+    return isinstance(note, (Products, Permuted)) and note.width > 0

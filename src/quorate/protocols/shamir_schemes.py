@@ -47,6 +47,9 @@ class NumberScheme(Scheme):
     def random(self, at: Scope, count: int) -> Parts:
         return (self.p.random_share(at, (count,)),)
 
+    def place(self, group: tuple[int, ...], values: Array) -> Parts:
+        return self.p.place(group, values).parts
+
     def open(self, at: Scope, parts: Parts) -> Step[Array]:
         opened = yield from shamir_opening.open_numbers(self.p, at, parts[0], range(self.p.parties))
         return parts[0] if opened is None else opened
@@ -85,6 +88,9 @@ class WordScheme(Scheme):
         name = at.step()
         drawn = [self.p.session.draw(group, name, self.p.session.blank((count,))) for group in self.p.mine]
         return tuple(self.domain.uniform(np.asanyarray(part)) for part in drawn)
+
+    def place(self, group: tuple[int, ...], values: Array) -> Parts:
+        return self.p.place_words(group, values, 64).parts
 
     def open(self, at: Scope, parts: Parts) -> Step[Array]:
         opened = yield from shamir_opening.open_words(self.p, at, parts, 64, range(self.p.parties))
