@@ -106,7 +106,7 @@ def known_to_coalition(monkeypatch):
     return known
 
 
-def view(configuration, coalition, operation, secrets, seed):
+def view(configuration, coalition, operation, secrets, seed, dealer=None):
     """Bodies that the coalition received from others, by sender, receiver and name."""
     bodies = {}
 
@@ -119,7 +119,7 @@ def view(configuration, coalition, operation, secrets, seed):
         (x, b), (y, _) = (place(p, coalition, secret) for secret in secrets)
         yield from operation(p, at.child("operation"), x, y, b)
 
-    World(*configuration, seed=seed, outsiders=1, intercept=listen).run(program)
+    World(*configuration, seed=seed, outsiders=1, intercept=listen, dealer=dealer).run(program)
     return bodies
 
 
@@ -165,6 +165,24 @@ def test_view_does_not_depend_on_secrets(known_to_coalition, protocol, parties, 
     configuration = (protocol, parties, threshold)
     views = [
         dict(features(view(configuration, coalition, OPERATIONS[name], secrets, seed)))
+        for seed, secrets in ((1, (0, 0)), (2, (-12345677, 987655)))
+    ]
+    assert views[0].keys() == views[1].keys()
+    for key, first in views[0].items():
+        assert distance(first, views[1][key]) < 8, key
+
+
+@pytest.mark.parametrize(
+    ("parties", "coalition"),
+    [(2, (0,)), (2, (1,)), *(pytest.param(3, pair, marks=pytest.mark.slow) for pair in ((0, 2), (1, 2)))],
+)
+@pytest.mark.parametrize("name", ["mul", "truncate", "and", "integers", "shuffle"])
+def test_view_without_a_dealer(known_to_coalition, parties, coalition, name):
+    """Nor do the messages of oblivious transfers, and what is opened under tuples that were made with them."""
+    known_to_coalition.update(coalition)
+    configuration = ("semi2k", parties, parties - 1)
+    views = [
+        dict(features(view(configuration, coalition, OPERATIONS[name], secrets, seed, dealer=False)))
         for seed, secrets in ((1, (0, 0)), (2, (-12345677, 987655)))
     ]
     assert views[0].keys() == views[1].keys()

@@ -64,6 +64,8 @@ CHUNK = 1 << 18
 """Transfers that are made at a time, to bound memory."""
 PIECE = 1 << 13
 """Transfers that are hashed and used up at a time: what is made of them stays in the cache."""
+HASHED = 40
+"""Bytes whose handling takes as long as to hash and use up a transfer, for predictions."""
 BATCH = {PRODUCTS: 1 << 10, AND_WORDS: 1 << 10, CONVERSIONS: 1 << 12}
 
 
@@ -136,6 +138,8 @@ class Link:
 
     def given(self, at: Scope, blocks: Array, choices: Array) -> Transfers:
         """Correlated transfers, to be hashed by the name of `at`."""
+        if self.sends or self.receives:
+            self.session.touched(HASHED * blocks.shape[0])
         start = at.ident >> 1  # tweaks of different scopes hardly ever meet, and blocks are fresh in any case
         return Transfers(blocks, choices if self.receives else None, self.cot.delta if self.sends else None, start)
 
