@@ -39,7 +39,7 @@ from quorate.engine.exchange import Exchange, Step, parallel
 from quorate.engine.names import Scope
 from quorate.engine.session import Session
 from quorate.errors import IntegrityError, InternalError
-from quorate.kernels import binary_field, planes
+from quorate.kernels import binary_field, planes, weighted
 from quorate.kernels.ghost import contiguous
 from quorate.preprocessing.and_triples import AndWords
 from quorate.preprocessing.authenticated import DealtTuples
@@ -327,15 +327,24 @@ class AuthenticatedBits(Authenticated):
             kind = wire.word_type(width)
             return [self.public_bits(np.zeros(x.shape, kind), width) for _ in range(self.parties + 1)]
         words = yield from self.private_words(at.child("words"), x.shape, width)
-        weights = np.left_shift(np.uint64(1), np.arange(width, dtype=np.uint64)).view(np.int64)
         for party, (bits, _) in enumerate(words):
-            r = self.sum(self.scale(bits, weights), len(x.shape))
+            r = self._weighted(bits, range(width))
             negated = negate_last and party == self.parties - 1
             x = self.add(x, r) if negated else self.sub(x, r)
         up = 64 - width if self.modulus_bits == 64 else 0
         opened = yield from self.open_checked(at.child("open"), self.scale(x, 1 << up) if up else x)
         c = opened[0] >> np.uint64(up)
         return [self.public_bits(c, width), *(word for _, word in words)]
+
+    def _weighted(self, bits: Arithmetic, exponents: Sequence[int]) -> Arithmetic:
+        """The sum of bits times 1, 2, 4, ... over the last axis."""
+        shape, width = bits.shape[:-1], len(exponents)
+        rows = [part.reshape(int(np.prod(shape, dtype=np.int64)), bits.shape[-1]) for part in bits.parts]
+        if self.domain.limbs == 1:
+            sums = [weighted.field_sums(part, width) for part in rows]
+        else:
+            sums = [limb for k in (0, 2) for limb in weighted.ring_sums(rows[k], rows[k + 1], width)]
+        return Arithmetic(self.name, tuple(part.reshape(shape) for part in sums))
 
     def to_arithmetic(self, at: Scope, b: Boolean) -> Step[Arithmetic]:
         """Opens b ^ b_1 ^ ... ^ b_n for private bits b_i; their exclusive or as numbers takes n - 1 products."""
