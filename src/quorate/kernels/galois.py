@@ -55,20 +55,23 @@ def fold(blocks: Words, factors: Words) -> Words:
         raise InternalError(f"blocks of shape {blocks.shape} and factors of shape {factors.shape}")
     if is_ghost(blocks, factors):
         return ghost(blocks.shape[1:], np.uint64)
-    out: Words = ring.matmul(contiguous(blocks[0]), _matrix(factors[0]))
-    for block, factor in zip(blocks[1:], factors[1:], strict=True):
-        ring.matmul(contiguous(block), _matrix(factor), out=out, accumulate=True)
+    out = np.zeros(blocks.shape[1:], np.uint64)
+    for block, factor in zip(blocks, factors, strict=True):
+        if block.any():  # as in `points`
+            ring.matmul(contiguous(block), _matrix(factor), out=out, accumulate=True)
     return out
 
 
 def points(left: Words, right: Words) -> Words:
     """The sum over positions j of left[:, j] * right[:, j], each function of the block carried over to
     {0, 1, infinity}^nu, see `quorate.kernels.hypercube`: (2**nu, n, 48) each gives (3**nu, 48)."""
-    nu = left.shape[0].bit_length() - 1
+    nu = int(left.shape[0]).bit_length() - 1
     if nu < 1 or left.shape != right.shape or left.ndim != 3 or left.shape[2] != DEGREE:
         raise InternalError(f"blocks of shapes {left.shape} and {right.shape}")
     if is_ghost(left, right):
         return ghost((3**nu, DEGREE), np.uint64)
+    if not left.any():  # parts of what is shared without a message are zero, or else random
+        return np.zeros((3**nu, DEGREE), np.uint64)
     sums = np.zeros((8, 3**nu * _WIDE), np.uint64)
     lanes = DEGREE * 16
     rooms = np.empty((2, hypercube.room(nu, lanes)), np.uint64)

@@ -69,8 +69,8 @@ def shuffle(p: Rep3Malicious, at: Scope, columns: Sequence[Share]) -> Step[list[
 
 def _turn(p: Rep3Malicious, at: Scope, columns: list[Share], group: tuple[int, int]) -> Step[list[Share]]:
     """Both members permute what they hold. One round."""
-    order, first, second, notes = at.step(), *([at.step() for _ in columns] for _ in range(3))
-    name = at.step()
+    order, first, second = at.step(), [at.step() for _ in columns], [at.step() for _ in columns]
+    name, notes = at.step(), (at.step(), at.step())
     onlooker = 3 - sum(group)
     if p.me == onlooker:
         yield Exchange(name)
@@ -127,14 +127,24 @@ def _note(
     perm: Permutation | None,
     before: list[Share],
     after: list[Share],
-    names: list[Name],
+    names: tuple[Name, Name],
 ) -> None:
-    rows = common_rows(before)
-    for x, y, name in zip(before, after, names, strict=True):
-        width = x.width if isinstance(x, Boolean) else 0
-        if x.size:
-            old, new = (tuple(part.reshape(rows, x.size // rows) for part in side.parts) for side in (x, y))
-            p.deferred.note(name, Permuted(group, perm, old, new, width), ROW * rows + x.size)
+    """All numbers are noted together, and all words."""
+    for kind, name, width in zip((Arithmetic, Boolean), names, (0, 64), strict=True):
+        sides = [[column for column in side if isinstance(column, kind) and column.size] for side in (before, after)]
+        if sides[0]:
+            old, new = (_table(side) for side in sides)
+            p.deferred.note(name, Permuted(group, perm, old, new, width), ROW * len(old[0]) + old[0].size)
+
+
+def _table(columns: Sequence[Share]) -> tuple[Array, Array]:
+    """Both parts of all columns side by side: (rows, elements of a row), words being widened to 64 bits."""
+    rows = common_rows(columns)
+    first, second = (
+        [column.parts[k].reshape(rows, column.size // rows).astype(np.uint64, copy=False) for column in columns]
+        for k in range(2)
+    )
+    return (first[0], second[0]) if len(columns) == 1 else (np.concatenate(first, 1), np.concatenate(second, 1))
 
 
 def _bits(p: Rep3Malicious) -> network_shuffle.ShareBits:
