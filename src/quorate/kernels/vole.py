@@ -1,6 +1,6 @@
 """Loops of vector oblivious linear evaluation over p = 2^61 - 1 and modulo 2^128: weighted sums of the leaves of trees.
 
-For leaves r_x, x in [0, 2^k), U is the sum of all and V that of x r_x. Numbers modulo 2^128 are pairs of words: rows
+For leaves r_x, x in [0, 16), U is the sum of all and V that of x r_x. Numbers modulo 2^128 are pairs of words: rows
 (low, high) of (2, n) arrays.
 """
 
@@ -14,7 +14,7 @@ import numpy.typing as npt
 from quorate.errors import InternalError
 from quorate.kernels import _simd
 from quorate.kernels._jit import Words, device, kernel
-from quorate.kernels.field import P, canonical, partly, product, remainder
+from quorate.kernels.field import P, canonical, product, remainder
 
 __all__ = [
     "STRETCH",
@@ -28,8 +28,9 @@ __all__ = [
     "ring_send",
 ]
 
+Lanes = Any
 Bytes = npt.NDArray[np.uint8]
-STRETCH = 64
+STRETCH = _simd.WIDTH
 """Elements at a time: lengths given to the loops on leaves are multiples of this."""
 
 _P = np.uint64(P)
@@ -37,15 +38,15 @@ _BITS = np.uint64(61)
 _HALF = np.uint64(32)
 _LOW = np.uint64(0xFFFFFFFF)
 _ONE = np.uint64(1)
-_FIELD_DEPTH = 4  # sums of eight numbers below 2^61 fit into a word
+_LEAVES = 16
 
 
 def field_leaves(leaves: Words, out_sum: Words, out_weighted: Words) -> None:
-    """U and V modulo p, canonical, (n,) each, of leaves (2^k, n): any words, of which the low 61 bits count; k <= 4."""
+    """U and V modulo p, canonical, (n,) each, of leaves (16, n): any words, of which the low 61 bits count."""
     n = leaves.shape[1]
-    if len(leaves) > 1 << _FIELD_DEPTH or n % STRETCH or out_sum.shape != (n,) or out_weighted.shape != (n,):
+    if len(leaves) != _LEAVES or n % STRETCH or out_sum.shape != (n,) or out_weighted.shape != (n,):
         raise InternalError(f"field_leaves: {leaves.shape}, {out_sum.shape}, {out_weighted.shape} do not fit")
-    _field_leaves(out_sum, out_weighted, leaves, len(leaves).bit_length() - 1)
+    _field_leaves(out_sum, out_weighted, leaves)
 
 
 def field_receive(out_total: Words, weighted: Words, bits: int) -> None:
@@ -59,9 +60,9 @@ def field_send(out_total: Words, summed: Words, weighted: Words, correction: Wor
 
 
 def ring_leaves(leaves: Words, out_sum: Words, out_weighted: Words) -> None:
-    """U and V modulo 2^128 of leaves (2^k, 2, n): (2, n) each."""
+    """U and V modulo 2^128 of leaves (16, 2, n): (2, n) each."""
     shape = leaves.shape[1:]
-    if len(shape) != 2 or shape[0] != 2 or shape[1] % STRETCH or {out_sum.shape, out_weighted.shape} != {shape}:
+    if leaves.shape[:2] != (_LEAVES, 2) or shape[1] % STRETCH or {out_sum.shape, out_weighted.shape} != {shape}:
         raise InternalError(f"ring_leaves: {leaves.shape}, {out_sum.shape}, {out_weighted.shape} do not fit")
     _ring_leaves(out_sum, out_weighted, leaves)
 
@@ -93,42 +94,59 @@ def combine_bits(x: Words, choice: Bytes, out: Words) -> None:
     _combine_bits(out, x, choice)
 
 
-@kernel(dtype=np.uint64)
-def _field_leaves(out_sum: Words, out_weighted: Words, leaves: Words, depth: int) -> None:
-    """As `quorate.kernels.oblivious.fold_leaves`. Sums of the upper halves have 8 numbers below 2^61, then 4 below
-    2^62, 2 below 2^63 and 1: none reaches 2^64; nor do the two that are left, of which the sum is reduced."""
-    n, add, lanes = leaves.shape[1], _simd.add, _simd.WIDTH
-    work = np.empty((leaves.shape[0], STRETCH), np.uint64)
-    planes = np.empty((depth, STRETCH), np.uint64)
-    total = np.empty(STRETCH, np.uint64)
-    mask = _simd.splat(_P)
-    for i in range(0, n, STRETCH):
-        for j in range(0, STRETCH, lanes):
-            for x in range(leaves.shape[0]):
-                _simd.store(work, x * STRETCH + j, _simd.bit_and(_simd.load(leaves, x * n + i + j), mask))
-            for step in range(depth):
-                half = 1 << (depth - 1 - step)
-                upper = _simd.load(work, half * STRETCH + j)
-                of_plane = upper
-                if half > 1:
-                    _simd.store(work, j, add(_simd.load(work, j), upper))
-                for x in range(1, half):
-                    upper = _simd.load(work, (x + half) * STRETCH + j)
-                    of_plane = add(of_plane, upper)
-                    _simd.store(work, x * STRETCH + j, add(_simd.load(work, x * STRETCH + j), upper))
-                _simd.store(planes, (depth - 1 - step) * STRETCH + j, of_plane)
-        total[:] = np.uint64(0)
-        for bit in range(depth):
-            _add_plane(total, planes[bit], np.uint64(bit))
-        for j in range(STRETCH):
-            out_weighted[i + j] = total[j]
-            out_sum[i + j] = remainder(partly(work[0, j]) + partly(work[1, j]))
+@device
+def _four(leaves: Words, at: int, step: int, shift: Any, mask: Lanes) -> tuple[Lanes, Lanes, Lanes]:
+    """Of a part of the bits of four leaves: the sum of all, of numbers 1 and 3, of numbers 2 and 3."""
+    add = _simd.add
+    zero = _simd.bit_and(_simd.shift_right(_simd.load(leaves, at), shift), mask)
+    one = _simd.bit_and(_simd.shift_right(_simd.load(leaves, at + step), shift), mask)
+    two = _simd.bit_and(_simd.shift_right(_simd.load(leaves, at + 2 * step), shift), mask)
+    three = _simd.bit_and(_simd.shift_right(_simd.load(leaves, at + 3 * step), shift), mask)
+    odd, upper = add(one, three), add(two, three)
+    return add(add(zero, one), upper), odd, upper
 
 
 @device
-def _add_plane(total: Words, plane: Words, bit: Any) -> None:
-    for j in range(STRETCH):
-        total[j] = remainder(total[j] + _turned(remainder(plane[j]), bit))
+def _sixteen(leaves: Words, at: int, step: int, shift: Any, mask: Lanes) -> tuple[Any, ...]:
+    """Of a part of the bits of 16 leaves: two halves of the sum, and the sums of leaves with bit 0, 1, 2, 3."""
+    add = _simd.add
+    sum0, one0, two0 = _four(leaves, at, step, shift, mask)
+    sum1, one1, two1 = _four(leaves, at + 4 * step, step, shift, mask)
+    sum2, one2, two2 = _four(leaves, at + 8 * step, step, shift, mask)
+    sum3, one3, two3 = _four(leaves, at + 12 * step, step, shift, mask)
+    upper = add(sum2, sum3)
+    ones, twos = add(add(one0, one1), add(one2, one3)), add(add(two0, two1), add(two2, two3))
+    return add(sum0, sum1), upper, ones, twos, add(sum1, sum3), upper
+
+
+@device
+def _reduced(x: Lanes, mask: Lanes) -> Lanes:
+    """Any words to congruent ones of at most p."""
+    once = _simd.add(_simd.bit_and(x, mask), _simd.shift_right(x, np.uint64(61)))
+    return _simd.add(_simd.bit_and(once, mask), _simd.shift_right(once, np.uint64(61)))
+
+
+@device
+def _doubled(x: Lanes, by: int, mask: Lanes) -> Lanes:
+    """2^by x modulo p, of any words: at most p."""
+    y = _reduced(x, mask)
+    low = _simd.bit_and(_simd.shift_left(y, np.uint64(by)), mask)
+    return _simd.add(low, _simd.shift_right(y, np.uint64(61 - by)))
+
+
+@kernel(dtype=np.uint64)
+def _field_leaves(out_sum: Words, out_weighted: Words, leaves: Words) -> None:
+    """No sum of eight numbers below 2^61 reaches 2^64."""
+    n, add = leaves.shape[1], _simd.add
+    mask = _simd.splat(_P)
+    for i in range(0, n, _simd.WIDTH):
+        lower, upper, ones, twos, fours, eights = _sixteen(leaves, i, n, np.uint64(0), mask)
+        _simd.store(out_sum, i, _reduced(add(_reduced(lower, mask), _reduced(upper, mask)), mask))
+        first = add(_reduced(ones, mask), _doubled(twos, 1, mask))
+        second = add(_doubled(fours, 2, mask), _doubled(eights, 3, mask))
+        _simd.store(out_weighted, i, _reduced(add(first, second), mask))
+    for i in range(n):
+        out_sum[i], out_weighted[i] = canonical(out_sum[i]), canonical(out_weighted[i])
 
 
 @device
@@ -150,35 +168,34 @@ def _field_send(out_total: Words, summed: Words, weighted: Words, correction: Wo
         out_total[i] = remainder(_turned(out_total[i], bits) + weighted[i] + (_P - used))
 
 
-@kernel(dtype=np.uint64)
-def _ring_leaves(out_sum: Words, out_weighted: Words, leaves: Words) -> None:
-    """From the last leaf down: running sums of the leaves, and the sum of those, in which leaf x counts x times."""
-    n, top = leaves.shape[2], leaves.shape[0] - 1
-    s0, s1 = np.empty(STRETCH, np.uint64), np.empty(STRETCH, np.uint64)
-    v0, v1 = np.empty(STRETCH, np.uint64), np.empty(STRETCH, np.uint64)
-    for i in range(0, n, STRETCH):
-        for j in range(STRETCH):
-            s0[j], s1[j] = leaves[top, 0, i + j], leaves[top, 1, i + j]
-            v0[j], v1[j] = s0[j], s1[j]
-        for down in range(1, top):
-            _ring_step(s0, s1, leaves, top - down, i)
-            for j in range(STRETCH):
-                low = v0[j] + s0[j]
-                v1[j] += s1[j] + np.uint64(low < s0[j])
-                v0[j] = low
-        _ring_step(s0, s1, leaves, 0, i)
-        for j in range(STRETCH):
-            out_sum[0, i + j], out_sum[1, i + j] = s0[j], s1[j]
-            out_weighted[0, i + j], out_weighted[1, i + j] = v0[j], v1[j]
+@device
+def _weighted(sums: tuple[Any, ...]) -> Lanes:
+    _, _, ones, twos, fours, eights = sums
+    first = _simd.add(ones, _simd.shift_left(twos, np.uint64(1)))
+    return _simd.add(first, _simd.add(_simd.shift_left(fours, np.uint64(2)), _simd.shift_left(eights, np.uint64(3))))
 
 
 @device
-def _ring_step(s0: Words, s1: Words, leaves: Words, x: int, i: int) -> None:
-    for j in range(STRETCH):
-        leaf = leaves[x, 0, i + j]
-        low = s0[j] + leaf
-        s1[j] += leaves[x, 1, i + j] + np.uint64(low < leaf)
-        s0[j] = low
+def _put(out: Words, i: int, low: Lanes, middle: Lanes, high: Lanes) -> None:
+    """low + 2^32 middle + 2^64 high, low and middle below 2^63, as rows of `out`."""
+    add = _simd.add
+    middle = add(middle, _simd.shift_right(low, _HALF))
+    rest = _simd.bit_and(low, _simd.splat(_LOW))
+    _simd.store(out, i, add(rest, _simd.shift_left(middle, _HALF)))
+    _simd.store(out, out.shape[1] + i, add(high, _simd.shift_right(middle, _HALF)))
+
+
+@kernel(dtype=np.uint64)
+def _ring_leaves(out_sum: Words, out_weighted: Words, leaves: Words) -> None:
+    """In three parts, so that no sum carries over: the halves of the low word, and the high word."""
+    n, add = leaves.shape[2], _simd.add
+    word, half = _simd.splat(~np.uint64(0)), _simd.splat(_LOW)
+    for i in range(0, n, _simd.WIDTH):
+        low = _sixteen(leaves, i, 2 * n, np.uint64(0), half)
+        middle = _sixteen(leaves, i, 2 * n, _HALF, half)
+        high = _sixteen(leaves, n + i, 2 * n, np.uint64(0), word)
+        _put(out_sum, i, add(low[0], low[1]), add(middle[0], middle[1]), add(high[0], high[1]))
+        _put(out_weighted, i, _weighted(low), _weighted(middle), _weighted(high))
 
 
 @kernel(dtype=np.uint64)

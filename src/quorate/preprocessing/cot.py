@@ -20,7 +20,7 @@ from quorate.preprocessing.softspoken import CotBatch, SoftSpokenCot, bytes_sent
 __all__ = ["Cot", "CotBatch"]
 
 Array = npt.NDArray[Any]
-_SOFT_NS, _SILENT_NS = 22, 75  # measured per OT: the slower role, one core
+_SOFT_NS, _SILENT_NS = 20, 65  # measured per OT: the slower role, one core
 _SILENT_BYTES = TREES * (DEPTH * 32 + 16)
 
 

@@ -51,7 +51,7 @@ __all__ = ["SoftSpokenFieldVole", "SoftSpokenRingVole", "SoftSpokenVole", "VoleB
 Array = npt.NDArray[Any]
 DIGIT = 4
 DIGITS = 16
-TILE = 1 << 12  # elements at a time
+TILE = 4160  # elements at a time
 DIGEST = 32
 
 
@@ -191,11 +191,9 @@ class SoftSpokenVole(ABC):
     def _owned(self, name: Name, width: int) -> tuple[Array, Array, Array]:
         """The receiver's u, m (..., width) and corrections (digits - 1, ..., width)."""
         chunks = self._chunks
-        leaves = np.empty((1 << chunks.bits, *self._planar(width)), np.uint64)
-        sums, weighted = (
-            np.empty((chunks.count, *self._planar(width)), np.uint64),
-            np.empty(self._planar(width), np.uint64),
-        )
+        leaves = self._session.scratch(0, (1 << chunks.bits, *self._planar(width)))
+        sums = self._session.scratch(1, (chunks.count, *self._planar(width)))
+        weighted = self._session.scratch(2, self._planar(width))
         m = np.zeros(self._planar(width), np.uint64)
         for chunk in reversed(range(chunks.count)):
             chunks.fill(name, chunk, leaves)
@@ -206,8 +204,8 @@ class SoftSpokenVole(ABC):
     def _pointed(self, name: Name, width: int, corrections: Array) -> Array:
         """The sender's k (..., width)."""
         chunks = self._chunks
-        leaves = np.empty((1 << chunks.bits, *self._planar(width)), np.uint64)
-        summed, weighted = np.empty(self._planar(width), np.uint64), np.empty(self._planar(width), np.uint64)
+        leaves = self._session.scratch(0, (1 << chunks.bits, *self._planar(width)))
+        summed, weighted = self._session.scratch(1, self._planar(width)), self._session.scratch(2, self._planar(width))
         k, correction = np.zeros(self._planar(width), np.uint64), np.zeros(self._planar(width), np.uint64)
         for chunk in reversed(range(chunks.count)):
             chunks.fill(name, chunk, leaves)
