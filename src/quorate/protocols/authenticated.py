@@ -24,7 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from itertools import combinations
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -61,28 +61,6 @@ __all__ = ["Authenticated"]
 Array = npt.NDArray[Any]
 
 
-class _Beside:
-    """Checks, or tuples, of the counting instance of an outsider: the same rounds without messages."""
-
-    def __init__(self, inner: Any, silent: Callable[[Step[Any]], Step[Any]]) -> None:
-        self._inner, self._silent = inner, silent
-
-    def open(self, at: Scope) -> None:
-        """The counting instance has its own place."""
-
-    def note(self, name: Name, note: Any, size: int) -> None:
-        """See `Deferred.note`."""
-        self._inner.note(name, note, size)
-
-    def settle(self) -> Step[None]:
-        """See `Deferred.settle`."""
-        yield from self._silent(self._inner.settle())
-
-    def take(self, at: Scope, kind: str, count: int) -> Step[Any]:
-        """See `Supply.take`."""
-        return (yield from self._silent(self._inner.take(at, kind, count)))
-
-
 class Authenticated(BooleanLocal):
     """Numbers; for Boolean words see `quorate.protocols.authenticated_bits`, which comes first among the bases."""
 
@@ -104,13 +82,13 @@ class Authenticated(BooleanLocal):
             own(session, self.domain) if session.dealer is None else DealtTuples(session, self.domain)
         )
         makers = {**self.tuples.makers, **(self.bit_makers() if session.dealer is None else self.dealt_bit_makers())}
-        self.supply = self._stocked = Supply(makers, {**BATCH, **self.bit_batches()}, self.tuples.families)
+        self.supply = Supply(makers, {**BATCH, **self.bit_batches()}, self.tuples.families)
         self.deferred: Deferred[Any] = Deferred(self._check)
 
-    def follow(self, ghost: Authenticated, silent: Callable[[Step[Any]], Step[Any]]) -> None:
-        """For an outsider: have checks and tuples run through by the counting instance that does everything else."""
-        self.deferred = _Beside(ghost.deferred, silent)  # type: ignore[assignment]
-        self._stocked = _Beside(ghost.supply, silent)  # type: ignore[assignment]
+    @property
+    def _stocked(self) -> Supply:
+        """Where tuples come from; an outsider's is that of the counting instance, see `quorate.protocols.bystander`."""
+        return cast(Supply, self.supply)
 
     def setup(self, at: Scope) -> Step[None]:
         """Keys, MAC keys, and whatever the production of tuples needs."""

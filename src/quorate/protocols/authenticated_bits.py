@@ -29,7 +29,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -58,7 +58,7 @@ from quorate.preprocessing.dealt_bits import DealtBits
 from quorate.preprocessing.private_bits import PrivateWords
 from quorate.preprocessing.random_words import RandomWords
 from quorate.preprocessing.stock import Parts
-from quorate.preprocessing.supply import Maker, Supply
+from quorate.preprocessing.supply import Maker
 from quorate.protocols import network_shuffle
 from quorate.protocols.authenticated import Authenticated
 from quorate.protocols.base import Bilinear, through_ands
@@ -168,7 +168,7 @@ class AuthenticatedBits(Authenticated):
 
     def _take(self, at: Scope, kind: str, count: int) -> Step[tuple[Array, ...]]:
         self.session.dealt(kind, count)
-        return (yield from cast(Supply, self.supply).take(at, kind, count))
+        return (yield from self._stocked.take(at, kind, count))
 
     # -- local ---------------------------------------------------------------------------------------------------------
 
@@ -299,7 +299,7 @@ class AuthenticatedBits(Authenticated):
         """Uniform words that party i knows, for every i: as bits that are numbers (*shape, width), lowest first, and as
         Boolean words of that shape and width. `width` is 8, 16, 32 or 64, for protocols modulo p 61."""
         size = int(np.prod(shape, dtype=np.int64))
-        whole = width if width != FIELD_BITS else 64
+        width, whole = (width, width) if self.modulus_bits == 64 else (FIELD_BITS, 64)
         _, columns = yield from self._columns(at, -(-size * whole // 64))
         found = []
         for number, parts in columns:
