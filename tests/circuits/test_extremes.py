@@ -11,7 +11,7 @@ from quorate.engine.exchange import parallel
 from quorate.engine.network import LAN, Network
 from quorate.engine.session import Session
 from quorate.errors import UserError
-from quorate.protocols.registry import make
+from quorate.protocols.registry import make, protocol_class
 from quorate.testing.circuit_conformance import check_circuit
 from quorate.testing.world import CONFIGURATIONS, World
 
@@ -41,7 +41,7 @@ def test_extremes_and_first_positions(configuration, n):
 
 @pytest.mark.parametrize("configuration", CONFIGURATIONS, ids=str)
 def test_values_at_the_ends_of_the_range(configuration):
-    edge = 2 ** ((59 if configuration[0] == "shamir" else 62) - 1) - 1
+    edge = 2 ** (protocol_class(configuration[0]).capacity - 1) - 1
     x = np.array([[edge, -edge, 0, 1], [-edge, -edge, 0, 0], [edge - 1, edge, -1, 1], [-edge, edge, 0, 0]])
     check_circuit(configuration, all_four(None), [x], expected(x))
 

@@ -7,6 +7,7 @@ import pytest
 
 from quorate.circuits import divide, root
 from quorate.errors import UserError
+from quorate.protocols.registry import protocol_class
 from quorate.testing.world import World
 
 SECRET = [("rep3", 3, 1), ("shamir", 3, 1), ("semi2k", 2, 1)]
@@ -134,7 +135,7 @@ def test_sqrt_refuses_what_does_not_fit():
 @pytest.mark.parametrize("shift", [1, 16, 45])
 def test_truncation_never_fails_near_the_capacity(configuration, shift):
     """A method that is wrong with probability |x| / 2**63 would fail half of these."""
-    capacity = 59 if configuration[0] == "shamir" else 62
+    capacity = protocol_class(configuration[0]).capacity
     near = np.arange(100_000, dtype=np.int64) % 5000 + 1
     x = np.where(np.arange(100_000) % 2, 2**capacity - near, near - 2**capacity)
     got, unit, _ = run(configuration, lambda p, at, x: p.truncate(at, x, shift), x)

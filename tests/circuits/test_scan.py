@@ -7,6 +7,7 @@ from quorate.circuits import scan, strips
 from quorate.circuits.scan import OPERATIONS, running_extreme, segmented_scan
 from quorate.engine.exchange import parallel
 from quorate.engine.network import LAN, Network
+from quorate.protocols.registry import protocol_class
 from quorate.testing.circuit_conformance import check_circuit
 from quorate.testing.world import CONFIGURATIONS, World
 
@@ -79,7 +80,7 @@ def test_large_ones_go_in_strips(monkeypatch):
 
 @pytest.mark.parametrize("configuration", CONFIGURATIONS, ids=str)
 def test_values_at_the_ends_of_the_range(configuration):
-    edge = 2 ** ((59 if configuration[0] == "shamir" else 62) - 1) - 1
+    edge = 2 ** (protocol_class(configuration[0]).capacity - 1) - 1
     x = np.array([[edge, -edge, 0, -1], [-edge, edge, -1, 0], [0, -edge, 1, edge]]).T
     starts = np.array([True, False, False, True])
     check_circuit(configuration, everything(None), [x, starts], expected(x, starts))
