@@ -188,8 +188,8 @@ class Protocol(ABC):
 
     @abstractmethod
     def truncate(self, at: Scope, x: Arithmetic, shift: int) -> Step[Arithmetic]:
-        """x / 2**shift with an error of at most `truncation_error` units; never wrong by more for |x| < 2**capacity, and
-        for x = -2**capacity.
+        """x / 2**shift with an error of at most `truncation_error` units; never wrong by more for |x| < 2**capacity,
+        and for x = -2**capacity.
 
         1 <= shift <= capacity. Which of the neighbouring results comes out is random, also where the division is exact.
         """
