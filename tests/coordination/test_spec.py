@@ -122,7 +122,7 @@ def test_bad_wire_form(data: bytes) -> None:
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        (protocol("clear"), "protocol.name: 'clear' is not a protocol; use one of rep3, semi2k, shamir"),
+        (protocol("clear"), "protocol.name: 'clear' is not a protocol; use one of rep3, rep3_malicious, semi2k"),
         (protocol("rep4"), "did you mean 'rep3'?"),
         (("abort: {on", "network: {rtt: 40}\nabort: {on"), "network.rtt: expected text, got 40; put it in quotes"),
         (("abort: {on", "network: {rtt: '40'}\nabort: {on"), "network.rtt: '40' is not a round-trip time"),
