@@ -83,7 +83,7 @@ def _seed_permutation(label: int) -> _Permutation:
 
 @cache
 def _hash_keys() -> Blocks:
-    return fixed_aes.round_keys(_fixed_key("hash"))
+    return fixed_aes.round_keys(np.frombuffer(_fixed_key("hash"), np.uint64).reshape(1, 2)).reshape(-1)
 
 
 def robust_hash(blocks: Blocks, first_index: int, flip: Blocks | None = None) -> Blocks:

@@ -1,8 +1,8 @@
-"""AES-128 under a fixed, public key with the processor's own instructions, and the hash that is made of it.
+"""AES-128 with the processor's own instructions, and the hash that is made of it under a fixed, public key.
 
 Four blocks at a time where the processor has AES instructions on vectors of 512 bits, else one after the other; with no
-AES instructions at all `available` is False and nothing here may be called. The key is no secret, and the instructions
-take the same time for all data.
+AES instructions at all `available` is False and nothing here may be called. The instructions take the same time for
+all data.
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ from typing import Any, cast
 
 import numpy as np
 from llvmlite import binding, ir
+from numba import types
 from numba.extending import intrinsic
 
+from quorate.errors import InternalError
 from quorate.kernels import _simd
 from quorate.kernels._jit import Words, kernel
 
-__all__ = ["available", "encrypt", "round_keys", "tweaked_hash"]
+__all__ = ["SCHEDULE", "available", "encrypt", "round_keys", "tweaked_hash"]
 
 _FEATURES = binding.get_host_cpu_features()
 _WIDE = bool(_FEATURES.get("vaes")) and bool(_FEATURES.get("avx512f"))
@@ -25,42 +27,20 @@ available = bool(_FEATURES.get("aes"))
 """Whether this processor has AES instructions."""
 
 _ROUNDS = 10
+SCHEDULE = _simd.WIDTH * (_ROUNDS + 1)
+"""uint64 words of a key schedule."""
 _BLOCK = ir.VectorType(ir.IntType(64), 2)
 _FOUR = ir.VectorType(ir.IntType(64), _simd.WIDTH)
 _INDEX = ir.IntType(32)
 
 
-def round_keys(key: bytes) -> Words:
-    """The key schedule of FIPS 197 for a public 16-byte key, each round key four times in a row: (88,) uint64."""
-    box = _substitutes()
-    words = [list(key[4 * k : 4 * k + 4]) for k in range(4)]
-    constant = 1
-    for k in range(4, 4 * (_ROUNDS + 1)):
-        word = words[-1]
-        if k % 4 == 0:
-            word = [box[octet] for octet in (*word[1:], word[0])]
-            word[0] ^= constant
-            constant = _doubled(constant)
-        words.append([a ^ b for a, b in zip(words[k - 4], word, strict=True)])
-    flat = np.array(words, np.uint8).reshape(_ROUNDS + 1, 16)
-    return np.tile(flat, (1, 4)).reshape(-1).view(np.uint64)
-
-
-def _doubled(octet: int) -> int:
-    return (octet << 1) ^ (0x11B if octet & 0x80 else 0)
-
-
-def _substitutes() -> list[int]:
-    """The S-box: the affine map of the inverse in GF(256)."""
-    powers = [1]
-    for _ in range(254):
-        powers.append(powers[-1] ^ _doubled(powers[-1]))  # 3 generates the group
-    box = [0x63] * 256
-    for k, octet in enumerate(powers):
-        inverse = powers[-k % 255]
-        turned = inverse | inverse << 8
-        box[octet] = (inverse ^ turned >> 7 ^ turned >> 6 ^ turned >> 5 ^ turned >> 4) & 0xFF ^ 0x63
-    return box
+def round_keys(keys: Words) -> Words:
+    """The key schedules of FIPS 197 for (n, 2) keys, each round key four times in a row: (n, 88) uint64."""
+    if keys.ndim != 2 or keys.shape[1] != 2:
+        raise InternalError(f"an array of shape {keys.shape} does not hold keys")
+    out = np.empty((keys.shape[0], SCHEDULE), np.uint64)
+    _round_keys(out, keys)
+    return out
 
 
 def _round(builder: Any, name: str, state: Any, key: Any) -> Any:
@@ -87,12 +67,12 @@ def _joined(builder: Any, low: Any, high: Any, size: int) -> Any:
     return builder.shuffle_vector(low, high, ir.Constant(ir.VectorType(_INDEX, size), list(range(size))))
 
 
-def _encrypted(typing: Any, state: Any, keys: Any) -> Any:
+def _encrypted(typing: Any, state: Any, keys: Any, start: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         data = context.make_array(signature.args[1])(context, builder, args[1]).data
         value = args[0]
         for number in range(_ROUNDS + 1):
-            place = builder.gep(data, [ir.Constant(ir.IntType(64), _simd.WIDTH * number)])
+            place = builder.gep(data, [builder.add(args[2], ir.Constant(ir.IntType(64), _simd.WIDTH * number))])
             key = builder.load(builder.bitcast(place, _FOUR.as_pointer()))
             key.align = 1
             if number == 0:
@@ -101,11 +81,43 @@ def _encrypted(typing: Any, state: Any, keys: Any) -> Any:
                 value = _round(builder, "aesenclast" if number == _ROUNDS else "aesenc", value, key)
         return value
 
-    return state(state, keys), generate
+    return state(state, keys, types.intp), generate
 
 
-encrypt = cast(Callable[[Any, Words], Any], intrinsic(_encrypted))
-"""``encrypt(lanes, keys)``: four blocks, with what `round_keys` gives; for kernels."""
+encrypt = cast(Callable[[Any, Words, int], Any], intrinsic(_encrypted))
+"""``encrypt(lanes, keys, start)``: four blocks, with what `round_keys` gives, from that element on; for kernels."""
+
+
+def _substituted(typing: Any, state: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return _round(builder, "aesenclast", args[0], ir.Constant(_FOUR, None))
+
+    return state(state), generate
+
+
+_substitute = cast(Callable[[Any], Any], intrinsic(_substituted))
+"""``_substitute(lanes)``: the S-box of all bytes. All words of 32 bits must be alike, as the rows are shifted too."""
+
+
+@kernel(dtype=np.uint64)
+def _round_keys(out: Words, keys: Words) -> None:
+    words, scratch = np.empty(4 * (_ROUNDS + 1), np.uint64), np.empty(_simd.WIDTH, np.uint64)
+    low, half, octet = np.uint64(0xFFFFFFFF), np.uint64(32), np.uint64(8)
+    for n in range(keys.shape[0]):
+        for k in range(4):
+            words[k] = (keys[n, k // 2] >> (half * np.uint64(k % 2))) & low
+        constant = np.uint64(1)
+        for k in range(4, words.size):
+            word = words[k - 1]
+            if k % 4 == 0:
+                word = (word >> octet) | (word << np.uint64(24)) & low
+                _simd.store(scratch, 0, _substitute(_simd.splat(word | word << half)))
+                word = (scratch[0] & low) ^ constant
+                constant = (constant << np.uint64(1)) ^ (np.uint64(0x11B) * (constant >> np.uint64(7)))
+            words[k] = words[k - 4] ^ word
+        for k in range(0, words.size, 2):
+            for place in range(k // 4 * _simd.WIDTH + k // 2 % 2, k // 4 * _simd.WIDTH + _simd.WIDTH, 2):
+                out[n, place] = words[k] | words[k + 1] << half
 
 
 @kernel(dtype=np.uint64)
@@ -119,13 +131,13 @@ def tweaked_hash(out: Words, blocks: Words, flip: Words, keys: Words, first: Any
     change, tweak, more = _simd.load(flip, 0), _simd.load(index, 0), _simd.load(step, 0)
     for start in range(0, blocks.size, _simd.WIDTH):
         if start + _simd.WIDTH <= blocks.size:
-            once = encrypt(_simd.bit_xor(_simd.load(blocks, start), change), keys)
-            _simd.store(out, start, _simd.bit_xor(encrypt(_simd.bit_xor(once, tweak), keys), once))
+            once = encrypt(_simd.bit_xor(_simd.load(blocks, start), change), keys, 0)
+            _simd.store(out, start, _simd.bit_xor(encrypt(_simd.bit_xor(once, tweak), keys, 0), once))
         else:
             for k in range(blocks.size - start):
                 last[k] = blocks[start + k]
-            once = encrypt(_simd.bit_xor(_simd.load(last, 0), change), keys)
-            _simd.store(last, 0, _simd.bit_xor(encrypt(_simd.bit_xor(once, tweak), keys), once))
+            once = encrypt(_simd.bit_xor(_simd.load(last, 0), change), keys, 0)
+            _simd.store(last, 0, _simd.bit_xor(encrypt(_simd.bit_xor(once, tweak), keys, 0), once))
             for k in range(blocks.size - start):
                 out[start + k] = last[k]
         tweak = _simd.add(tweak, more)

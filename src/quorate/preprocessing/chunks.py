@@ -7,8 +7,10 @@ puncturable tree of 2^k seeds for every digit; the sender knows all seeds but nu
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from quorate.crypto.stream import Stream
@@ -16,6 +18,7 @@ from quorate.engine.exchange import Step
 from quorate.engine.names import Name, Scope
 from quorate.engine.session import Session
 from quorate.errors import InternalError
+from quorate.kernels import fixed_aes, leaves, oblivious
 from quorate.preprocessing.trees import own, puncture, stand_by
 
 __all__ = ["Chunks"]
@@ -41,7 +44,7 @@ class Chunks:
         self.sender, self.receiver = sender, receiver
         self.bits, self.count = bits, count
         self.digits: list[int] = [0] * count
-        self._streams: list[list[Stream | None]] = []
+        self._keys: Array | None = None
 
     @property
     def sends(self) -> bool:
@@ -64,7 +67,7 @@ class Chunks:
         Raises:
             IntegrityError: the other one cheated.
         """
-        if self._streams:
+        if self._keys is not None:
             raise InternalError("these oblivious transfers are set up already")
         if self.sends:
             mask = (1 << self.bits) - 1
@@ -75,11 +78,45 @@ class Chunks:
         else:
             yield from stand_by(at)
             return
-        if self.works:
-            self._streams = [[self._stream(c, x, keys[c, x]) for x in range(1 << self.bits)] for c in range(self.count)]
+        self._keys = keys
 
-    def _stream(self, chunk: int, leaf: int, key: Array) -> Stream | None:
-        return None if self.sends and leaf == self.digits[chunk] else Stream(key.tobytes())
+    @cached_property
+    def _streams(self) -> list[list[Stream | None]]:
+        return [[self._stream(chunk, leaf) for leaf in range(1 << self.bits)] for chunk in range(self.count)]
+
+    def _stream(self, chunk: int, leaf: int) -> Stream | None:
+        return None if self.sends and leaf == self.digits[chunk] else Stream(self._known_keys[chunk, leaf].tobytes())
+
+    @property
+    def _known_keys(self) -> Array:
+        if self._keys is None:
+            raise InternalError("these oblivious transfers are not set up yet")
+        return self._keys
+
+    @cached_property
+    def _schedules(self) -> Array:
+        """Key schedules (count, 2^k, 88), leaf x in row x ^ digit."""
+        rows = np.arange(1 << self.bits) ^ np.array(self.digits)[:, None]
+        keys = np.take_along_axis(self._known_keys, rows[:, :, None], axis=1)
+        return fixed_aes.round_keys(keys.reshape(-1, 2)).reshape(*rows.shape, fixed_aes.SCHEDULE)
+
+    def fold(self, name: Name, sums: Array, planes: Array, scratch: Array) -> None:
+        """For every chunk the sum of its leaves, and for every bit that of the leaves x whose x ^ digit has it.
+
+        Args:
+            sums: (count, width), overwritten; without the one that the sender lacks.
+            planes: (count k, width), overwritten.
+            scratch: (2^k, width), overwritten.
+        """
+        fused = fixed_aes.available and 1 << self.bits == leaves.LEAVES
+        blocks = leaves.counters(name, sums.shape[1]) if fused else None
+        for chunk, digit in enumerate(self.digits):
+            out = planes[self.bits * chunk : self.bits * (chunk + 1)]
+            if blocks is not None:
+                leaves.fold_streams(blocks, self._schedules[chunk], self.sends, sums[chunk], out)
+            else:
+                self.fill(name, chunk, scratch, digit)
+                oblivious.fold_leaves(scratch, sums[chunk], out)
 
     def fill(self, name: Name, chunk: int, out: Array, turn: int = 0) -> None:
         """Leaf x of this chunk into row x ^ turn of `out` (2^k, ...); zeros for the one that the sender lacks."""

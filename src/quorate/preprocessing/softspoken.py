@@ -50,6 +50,7 @@ BITS = 128
 DIGIT = 4  # bits: a few bytes per OT, without much more to expand
 TILE = 6136  # words at a time: the leaves of a digit fit into the cache, and columns do not share its lines
 DIGEST = 32
+_TOUCHED = 130  # bytes per OT that take as long to touch as the computation does
 _LANES = 8
 
 
@@ -159,6 +160,7 @@ class SoftSpokenCot:
             held = slice(start, start + width)
             np.bitwise_xor(summed[1:, : words - start], summed[0, : words - start], out=corrections[:, held])
             tiles.append((summed[:1].copy(), planes))
+        self._session.touched(_TOUCHED * count)
         yield Exchange(names[0], {self._chunks.sender: [corrections]})
         if self._masks:
             yield from self._prove(names, tiles, words)
@@ -172,6 +174,7 @@ class SoftSpokenCot:
         corrections = self._session.tuple_blank((self._chunks.count - 1, words))
         work = _tiles(words) if self._chunks.works else []
         tiles = [self._expand(at.step(), width)[1] for _, width in work]
+        self._session.touched(_TOUCHED * count)
         yield Exchange(names[0], None, {self._chunks.receiver: [corrections]})
         for (start, width), planes in zip(work, tiles, strict=True):
             self._correct(planes[:, : words - start], corrections[:, start : start + width])
@@ -216,9 +219,7 @@ class SoftSpokenCot:
         chunks, digit = self._chunks.count, self._chunks.bits
         leaves = self._session.scratch(0, (1 << digit, width))
         sums, planes = np.empty((chunks, width), np.uint64), self._session.blank((BITS, width))
-        for chunk in range(chunks):
-            self._chunks.fill(name, chunk, leaves, self._chunks.digits[chunk])
-            oblivious.fold_leaves(leaves, sums[chunk], planes[digit * chunk : digit * chunk + digit])
+        self._chunks.fold(name, sums, planes, leaves)
         return sums, planes
 
     def _correct(self, planes: Array, corrections: Array) -> None:
