@@ -28,6 +28,7 @@ P = 2**61 - 1
 SETUP = Scope.root().child("setup").ident
 COALITIONS = [
     *(("rep3", 3, 1, (k,)) for k in range(3)),
+    *(("rep3_malicious", 3, 1, (k,)) for k in range(3)),
     *(("shamir", 3, 1, (k,)) for k in range(3)),
     *(("shamir", 5, 2, pair) for pair in ((0, 1), (0, 4), (1, 3), (2, 4), (3, 4))),
     *(("semi2k", 2, 1, (k,)) for k in range(2)),
@@ -35,7 +36,18 @@ COALITIONS = [
 ]
 PUBLIC = 0x1234567
 BOTH = Bilinear(np.bitwise_and, lambda a, b: (a, b), lambda both: both)
+
+
+def checked_product(p, at, x, y, b):
+    """Also what a check opens."""
+    product = yield from p.mul(at.child("product"), x, y)
+    both = yield from p.and_(at.child("and"), b, b)
+    yield from p.checked()
+    return product, both
+
+
 OPERATIONS = {
+    "checked product": checked_product,
     "mul": lambda p, at, x, y, b: p.mul(at, x, y),
     "mul with shift": lambda p, at, x, y, b: p.mul(at, x, y, 9),
     "dot": lambda p, at, x, y, b: p.dot(at, *(s.map(lambda part: part.reshape(-1, 2)) for s in (x, y))),
@@ -73,7 +85,7 @@ def place(p, coalition, secret):
         word = field.add(field.scale(field.encode_signed(values), weight), field.encode_signed(other))
         bits = tuple((values if group == tuple(honest) else other).view(np.uint64) & np.uint64(P) for group in p.mine)
         return Arithmetic(p.name, (word,)), Boolean(p.name, bits, 61)
-    if p.name == "rep3":
+    if p.name in ("rep3", "rep3_malicious"):
         hidden = (coalition[0] + 2) % 3
         parts = tuple((values if index % 3 == hidden else other).view(np.uint64) for index in (p.me, p.me + 1))
     else:
