@@ -83,5 +83,5 @@ class Cot:
         rounds = (3, 6) if self._soft.checked else (1, 2)
         soft = self._network.nanoseconds(rounds[0], bytes_sent(count)) + _SOFT_NS * count
         once = self._network.nanoseconds(rounds[1], _SILENT_BYTES) + _SILENT_NS * OUTPUTS
-        start = 0 if self._silent.left else self._network.nanoseconds(rounds[0], bytes_sent(self._silent.seeds))
+        start = 0 if self._silent.started else self._network.nanoseconds(rounds[0], bytes_sent(self._silent.seeds))
         return start + iterations * once < soft

@@ -52,6 +52,7 @@ TREES, DEPTH = 1024, 10
 INPUTS, OUTPUTS = 90112, TREES << DEPTH
 ROWS = BESIDE << DEPTH
 _WORD = 64
+_TOUCHED = 400  # bytes per output that take as long to touch as the computation does
 _TWEAKS = 1 << 63  # hash indices from here on are not used for anything else
 
 
@@ -69,14 +70,19 @@ class SilentCot:
         self._iterations = 0
 
     @property
+    def started(self) -> bool:
+        """Whether there was an iteration, so that the next one needs nothing of the base."""
+        return self._iterations > 0
+
+    @property
     def seeds(self) -> int:
         """How many OTs an iteration uses up."""
         return INPUTS + TREES * DEPTH + _WORD * self._masks
 
     @property
     def left(self) -> int:
-        """How many OTs have been made and not handed out."""
-        return self._reserve.left
+        """How many OTs can be handed out; the next iteration's are kept back."""
+        return self._reserve.left - self.seeds if self._iterations else 0
 
     def iterations(self, count: int) -> int:
         """How many iterations it takes to hand out `count` OTs."""
@@ -116,6 +122,7 @@ class SilentCot:
         peer, session = self._base.receiver, self._session
         flips = session.tuple_blank((TREES * DEPTH // 8,), np.uint8)
         yield Exchange(names[0], None, {peer: [flips]})
+        session.touched(_TOUCHED * OUTPUTS)
         sealed, ends = session.tuple_blank((TREES, DEPTH, 2, 2)), session.tuple_blank((TREES, 2))
         leaves = session.blank((OUTPUTS // ROWS, ROWS, 2))
         if self._base.works:
@@ -148,6 +155,7 @@ class SilentCot:
             bits = seeds.bits[INPUTS : INPUTS + TREES * DEPTH]
             flips = np.packbits(bits ^ 1 ^ turns.reshape(-1), bitorder="little")
         yield Exchange(names[0], {peer: [flips]})
+        session.touched(_TOUCHED * OUTPUTS)
         sealed, ends = session.tuple_blank((TREES, DEPTH, 2, 2)), session.tuple_blank((TREES, 2))
         yield Exchange(names[1], None, {peer: [sealed, ends]})
         leaves = session.blank((OUTPUTS // ROWS, ROWS, 2))

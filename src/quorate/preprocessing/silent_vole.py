@@ -22,6 +22,7 @@ Costs of an iteration, which gives 2^20 - k - t - checks = 957438 elements over 
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from typing import Any
 
@@ -45,6 +46,7 @@ __all__ = ["SilentFieldVole", "SilentRingVole", "SilentVole"]
 
 Array = npt.NDArray[Any]
 _GROUPS = OUTPUTS // ROWS
+_TOUCHED = 400  # bytes per word of output that take as long to touch as the computation does
 
 
 class SilentVole(ABC):
@@ -61,8 +63,13 @@ class SilentVole(ABC):
 
     @property
     def left(self) -> int:
-        """How many elements have been made and not handed out."""
-        return self._reserve.left
+        """How many elements can be handed out; the next iteration's are kept back."""
+        return self._reserve.left - self.seeds if self._iterations else 0
+
+    @property
+    def started(self) -> bool:
+        """Whether there was an iteration, so that the next one needs nothing of the base."""
+        return self._iterations > 0
 
     @property
     def seeds(self) -> int:
@@ -108,6 +115,7 @@ class SilentVole(ABC):
         session, base, peer = self._session, self._base, self._base.receiver
         flips = session.tuple_blank((TREES * DEPTH // 8,), np.uint8)
         yield Exchange(names[0], None, {peer: [flips]})
+        session.touched(_TOUCHED * math.prod(base.shape(OUTPUTS)))
         sealed, ends = session.tuple_blank((TREES, DEPTH, 2, 2)), session.tuple_blank(base.shape(TREES))
         values = session.blank(base.shape(OUTPUTS + base.checks))
         if base.works:
@@ -139,6 +147,7 @@ class SilentVole(ABC):
             turns = np.unpackbits(drawn).reshape(TREES, DEPTH)
             flips = np.packbits(cots.bits ^ 1 ^ turns.reshape(-1), bitorder="little")
         yield Exchange(names[0], {peer: [flips]})
+        session.touched(_TOUCHED * math.prod(base.shape(OUTPUTS)))
         sealed, ends = session.tuple_blank((TREES, DEPTH, 2, 2)), session.tuple_blank(base.shape(TREES))
         yield Exchange(names[1], None, {peer: [sealed, ends]})
         size = base.shape(OUTPUTS + base.checks)

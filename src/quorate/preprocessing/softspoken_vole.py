@@ -29,6 +29,7 @@ Setup: 2 rounds, 64 base OTs.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
@@ -53,6 +54,7 @@ DIGIT = 4
 DIGITS = 16
 TILE = 4160  # elements at a time
 DIGEST = 32
+_TOUCHED = 2000  # bytes per word of output that take as long to touch as the computation does
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +156,7 @@ class SoftSpokenVole(ABC):
             held = slice(start, start + min(width, size - start))
             u[..., held], m[..., held] = u_[..., : size - start], m_[..., : size - start]
             corrections[..., held] = corrections_[..., : size - start]
+        self._session.touched(_TOUCHED * math.prod(self.shape(size)))
         yield Exchange(names[0], {peer: [corrections]})
         seed = np.zeros(KEY_BYTES, np.uint8)
         yield Exchange(names[1], None, {peer: [seed]})
@@ -170,6 +173,7 @@ class SoftSpokenVole(ABC):
         size = count + checks
         corrections = self._session.tuple_blank((self._chunks.count - 1, *self._planar(size)))
         k = self._session.tuple_blank(self._planar(size))
+        self._session.touched(_TOUCHED * math.prod(self.shape(size)))
         yield Exchange(names[0], None, {peer: [corrections]})
         for start, width in _tiles(size) if self._chunks.works else ():
             held = slice(start, start + min(width, size - start))

@@ -80,7 +80,7 @@ class _Vole:
         if not iterations:
             return count > 0
         once = self._network.nanoseconds(9, _SILENT_BYTES) + self._silent_ns * OUTPUTS
-        start = 0 if self._silent.left else self._soft_time(self._silent.seeds, 5)
+        start = 0 if self._silent.started else self._soft_time(self._silent.seeds, 5)
         return start + iterations * once < self._soft_time(count, 3)
 
     def _soft_time(self, count: int, rounds: int) -> int:
