@@ -1,4 +1,4 @@
-"""Oblivious transfers and linear evaluations from thin air: for tests of what is made of them, in particular by cheaters.
+"""Oblivious transfers and linear evaluations from thin air: for tests of what is made of them, also by cheaters.
 
     patches = thin_air()
     for place, attribute, double in patches:
@@ -41,7 +41,7 @@ def thin_air() -> list[tuple[ModuleType, str, type]]:
 
 
 class _Thin:
-    """One end of a pair: secrets of senders are kept here, and numbers come from the pair and how often it was asked."""
+    """One end of a pair: secrets of senders are kept here; numbers come from the pair and how often it was asked."""
 
     secrets: ClassVar[dict[Any, Array]] = {}
     words: ClassVar[int]
