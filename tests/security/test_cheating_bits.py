@@ -1,4 +1,4 @@
-"""Parties that cheat where authenticated bits are made, opened and converted: honest parties abort or get what is right.
+"""Parties that cheat where authenticated bits are made, opened and converted: the honest abort or get what is right.
 
 Transfers and linear evaluations come from thin air here (their own checks are tested elsewhere), so that runs are short
 and every message that is altered belongs to what is made from them.
@@ -24,7 +24,7 @@ EVERYBODY = (0, 1, 2)
 
 
 class Dealt:
-    """One participant's end of a pair: the keys of senders are known here, and numbers come from the pair and a count."""
+    """One end of a pair: the keys of senders are known to both, and numbers come from the pair and a count."""
 
     keys: ClassVar[dict] = {}
 
@@ -71,7 +71,7 @@ class DealtVole(Dealt):
     def extend(self, at, count):
         yield Exchange(at.step())
         words = self.words(2 * self.domain.limbs, count)
-        k, u = (self.domain.uniform(tuple(words[side :: 2])) for side in range(2))
+        k, u = (self.domain.uniform(tuple(words[side::2])) for side in range(2))
         nothing = ghost(self._array(k).shape, np.uint64)
         if self.sends:
             return VoleBatch(self._array(k), nothing, nothing)
@@ -136,7 +136,13 @@ def halves(p, at):
 
 
 PROGRAMS = {"ands": ands, "numbers": numbers, "halves": halves}
-CASES = [("spdz", 2, "ands"), ("spdz", 3, "ands"), ("spdz2k", 2, "numbers"), ("spdz", 3, "numbers"), ("spdz2k", 2, "halves")]
+CASES = [
+    ("spdz", 2, "ands"),
+    ("spdz", 3, "ands"),
+    ("spdz2k", 2, "numbers"),
+    ("spdz", 3, "numbers"),
+    ("spdz2k", 2, "halves"),
+]
 
 
 def runs(protocol, parties, program):
