@@ -15,13 +15,14 @@ from quorate.kernels import _simd
 from quorate.kernels._jit import Words, device, kernel
 from quorate.kernels.fixed_aes import SCHEDULE, encrypt
 
-__all__ = ["LEAVES", "counters", "fold_streams"]
+__all__ = ["LEAVES", "counters", "fill_streams", "fold_streams"]
 
 LEAVES = 16
 
 
 def counters(name: tuple[int, int], width: int) -> Words:
-    """The counter blocks of the first `width` words of the streams' draw under `name`: (width,), an even number."""
+    """The counter blocks of the first `width` words of the streams' draw under `name`: whole vectors of them."""
+    width = -(-width // _simd.WIDTH) * _simd.WIDTH
     blocks = np.empty((width // 2, 2), np.uint64)
     blocks[:, 0] = np.uint64(name[0])
     blocks[:, 1] = np.arange(width // 2, dtype=np.uint64) | np.uint64(name[1] << 32)
@@ -41,6 +42,35 @@ def fold_streams(blocks: Words, keys: Words, lacks_first: bool, out_sum: Words, 
     if width % _simd.WIDTH:
         raise InternalError(f"{width} words are no whole vectors")
     _fold_streams(out_sum, out_planes, blocks, keys, np.uint64(0 if lacks_first else 0xFFFFFFFFFFFFFFFF))
+
+
+def fill_streams(blocks: Words, keys: Words, turn: int, lacks: int, out: Words) -> None:
+    """Row x of `out` (16, width) from the key schedule in row x ^ `turn` of `keys` (16, 88); row `lacks` is zero.
+
+    `blocks` are `counters` for this width, any number.
+    """
+    width = out.shape[1]
+    if keys.shape != (LEAVES, SCHEDULE) or out.shape[0] != LEAVES or not 0 <= blocks.shape[0] - width < _simd.WIDTH:
+        raise InternalError(f"streams of {blocks.shape[0]} words into {out.shape}")
+    _fill_streams(out, blocks, keys, turn, lacks)
+
+
+@kernel(dtype=np.uint64)
+def _fill_streams(out: Words, blocks: Words, keys: Words, turn: int, lacks: int) -> None:
+    rows, n = out.shape
+    whole, last = n - n % _simd.WIDTH, np.empty(_simd.WIDTH, np.uint64)
+    for x in range(rows):
+        start = (x ^ turn) * SCHEDULE
+        if x == lacks:
+            for i in range(n):
+                out[x, i] = np.uint64(0)
+            continue
+        for i in range(0, whole, _simd.WIDTH):
+            _simd.store(out, x * n + i, encrypt(_simd.load(blocks, i), keys, start))
+        if whole < n:
+            _simd.store(last, 0, encrypt(_simd.load(blocks, whole), keys, start))
+            for i in range(whole, n):
+                out[x, i] = last[i - whole]
 
 
 @device

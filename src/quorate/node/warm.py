@@ -16,7 +16,7 @@ from quorate.protocols.registry import make
 __all__ = ["warm"]
 
 _MODULES = ("quorate.coordination.program", "quorate.node.worker", "quorate.transport.mesh")
-_PROTOCOLS = (("rep3", 3, None), ("shamir", 3, None), ("semi2k", 2, 2))
+_PROTOCOLS = (("rep3", 3, None), ("shamir", 3, None), ("semi2k", 2, None))
 """(protocol, parties, dealer)."""
 
 

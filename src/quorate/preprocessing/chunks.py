@@ -88,6 +88,10 @@ class Chunks:
         return None if self.sends and leaf == self.digits[chunk] else Stream(self._known_keys[chunk, leaf].tobytes())
 
     @property
+    def _fused(self) -> bool:
+        return fixed_aes.available and 1 << self.bits == leaves.LEAVES
+
+    @property
     def _known_keys(self) -> Array:
         if self._keys is None:
             raise InternalError("these oblivious transfers are not set up yet")
@@ -108,8 +112,7 @@ class Chunks:
             planes: (count k, width), overwritten.
             scratch: (2^k, width), overwritten.
         """
-        fused = fixed_aes.available and 1 << self.bits == leaves.LEAVES
-        blocks = leaves.counters(name, sums.shape[1]) if fused else None
+        blocks = leaves.counters(name, sums.shape[1]) if self._fused else None
         for chunk, digit in enumerate(self.digits):
             out = planes[self.bits * chunk : self.bits * (chunk + 1)]
             if blocks is not None:
@@ -119,7 +122,12 @@ class Chunks:
                 oblivious.fold_leaves(scratch, sums[chunk], out)
 
     def fill(self, name: Name, chunk: int, out: Array, turn: int = 0) -> None:
-        """Leaf x of this chunk into row x ^ turn of `out` (2^k, ...); zeros for the one that the sender lacks."""
+        """Leaf x of this chunk into row x ^ turn of `out` (2^k, ...), C-contiguous; zeros for what the sender lacks."""
+        if self._fused:
+            rows, digit = out.reshape(1 << self.bits, -1), self.digits[chunk]
+            blocks = leaves.counters(name, rows.shape[1])
+            leaves.fill_streams(blocks, self._schedules[chunk], turn ^ digit, turn ^ digit if self.sends else -1, rows)
+            return
         for leaf, stream in enumerate(self._streams[chunk]):
             if stream is None:
                 out[leaf ^ turn] = 0

@@ -1,22 +1,33 @@
-"""Additive sharing among n >= 2 parties, semi-honest, any n - 1 may be corrupted, with a trusted dealer.
+"""Additive sharing among n >= 2 parties, semi-honest, any n - 1 may be corrupted.
 
-x = x_1 + ... + x_n modulo 2**64; Boolean words likewise with exclusive or. The dealer is a participant of its own: it
-sees no share, only sends correlated randomness, and must not collude with any party. It shares a key with every
-party, so all parts but the last party's come from keys and the dealer sends one correction to the last party.
+x = x_1 + ... + x_n modulo 2**64; Boolean words likewise with exclusive or. Operations use up correlated randomness
+("tuples"). The parties make it themselves by oblivious transfer, beforehand or while the operation waits; or a trusted
+dealer deals it, see `quorate.protocols.semi2k_sources`. The dealer is a participant of its own: it sees no share, only
+sends correlated randomness, and must not collude with any party. It shares a key with every party, so all parts but
+the last party's come from keys and the dealer sends one correction to the last party.
 
 Sources
     Products: Beaver, "Efficient Multiparty Protocols Using Circuit Randomization", CRYPTO 1991; for matrices as in
-    Mohassel, Zhang, "SecureML", IEEE S&P 2017, section 3.
+    Mohassel, Zhang, "SecureML", IEEE S&P 2017, section 3. Tuples: `quorate.preprocessing.semi_honest`.
     Bits to integers: doubly shared bits, Rotaru, Wood, "MArBled Circuits", INDOCRYPT 2019.
-    Truncation: Dalskov, Escudero, Keller, "Fantastic Four", USENIX Security 2021, section 5.2, masks from the dealer.
+    Truncation with a dealer: Dalskov, Escudero, Keller, "Fantastic Four", USENIX Security 2021, section 5.2, masks from
+    the dealer. Without: each party rounds its summand and what remains is how often the sum wraps, see
+    `quorate.protocols.summed_truncation`; for two parties from the product of two known bits, as in Rathee et al.,
+    "SIRNN", IEEE S&P 2021, section III-B (there for known signs), with a pair of random bits of known product.
     Parts are refreshed with a pseudorandom sharing of zero before they are opened. Deviation from plain opening, so
     that a recipient sees a uniform sharing of the result and nothing else.
 
-Bytes per element sent by each party and by the dealer
-    product 16 (n - 1) and 8; and of w-bit words 2 w / 8 (n - 1) and w / 8; truncation by f bits 8 (n - 1) and 8 + s,
-    where s bytes hold f + 1 bits; product with truncation 24 (n - 1) and 16 + s; bit to integer (n - 1) / 8 and 8;
-    input of a party 0; reveal 8 per recipient; shuffle 8 (n - 1) and 8 n.
-Rounds: product, and, truncation, bit to integer, reveal 1; product with truncation 2; input of a party 0; shuffle n.
+Bytes per element sent by each party: product 16 (n - 1); and of w-bit words 2 w / 8 (n - 1); bit to integer
+(n - 1) / 8; input of a party 0; reveal 8 per recipient.
+    With a dealer: truncation by f bits 8 (n - 1), product with truncation 24 (n - 1), shuffle 8 (n - 1). The dealer
+    sends 8, w / 8, 8, and for truncation 8 + s, where s bytes hold f + 1 bits; for shuffles 8 n.
+    Without: truncation 1 / 8 for n = 2, else `summed_truncation.cost(n)` products; shuffles `semi2k_switches`; products
+    of words in small fields by ands. For tuples in addition, with t bytes per transfer (3.9 or, far apart, 0.4):
+    product, inner product per element (260 + 64 t) (n - 1), of which 508 for n = 2 and t = 3.9; and 64 t (n - 1) per
+    word of 64 bits (n > 2: and 16 (n - 2)); bit to integer, and truncation for n = 2, about (4 + t / 2) (n - 1).
+Rounds: product, and, bit to integer, reveal 1; input of a party 0. Truncation 1 with a dealer or n = 2, product with
+truncation one more; shuffle n with a dealer. Tuples that are not in stock cost the rounds of their production, once for
+all operations that wait at the same time, and are made at least `semi_honest.BATCH` at a time.
 """
 
 from __future__ import annotations
