@@ -97,6 +97,8 @@ class FieldLocal(BooleanLocal):
         return x.with_parts(tuple(field.sub(*same_shape(p, q)) for p, q in zip(x.parts, y.parts, strict=True)))
 
     def scale(self, x: Arithmetic, by: Integers | int) -> Arithmetic:
+        if isinstance(by, int):
+            return x.map(lambda part: field.scale(part, by))
         factor = field.encode_signed(as_int64(by))
         return x.map(lambda part: field.mul(*same_shape(part, factor)))
 
