@@ -41,7 +41,8 @@ class Claim(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Products of blocks (2**nu, m) of items. `z` are blocks too, or the (rows,) sums of `repeat` positions each."""
+    """Products of blocks (2**nu, m) of items. `z` are blocks too, or the (rows,) sums of `repeat` positions each, which
+    may be followed by positions of zeros."""
 
     x: Parts
     y: Parts
@@ -56,7 +57,7 @@ class Batch(NamedTuple):
     @property
     def weights(self) -> int:
         """Weights to draw for them."""
-        return self.items // self.repeat if self.repeat else self.items
+        return len(self.z[0]) if self.repeat else self.items
 
 
 class Group(NamedTuple):
@@ -108,8 +109,11 @@ class Gathered:
         for note in notes:
             rows, length = note.x[0].shape
             nu = min(self.domain.variables(rows * length, first=True), max(1, length.bit_length() - 1))
-            x, y = (tuple(_row_blocks(part, nu) for part in side) for side in (note.x, note.y))
-            groups.setdefault(nu, []).append(Batch(x, y, note.z, repeat=x[0].shape[1] // rows))
+            piece, step = -(-length >> nu), max(1, PIECE // length)
+            for start in range(0, rows, step):
+                x, y, z = _cut((note.x, note.y, note.z), start, start + step)
+                x, y = (tuple(_row_blocks(part, nu, piece) for part in side) for side in (x, y))
+                groups.setdefault(nu, []).append(Batch(x, y, z, repeat=piece))
         return [Group(nu, groups[nu], alike=True) for nu in sorted(groups)]
 
 
@@ -131,15 +135,24 @@ def _batch(entry: Sides, nu: int) -> Batch:
     return Batch(x, y, z, repeat=0)
 
 
-def _row_blocks(part: Array, nu: int) -> Array:
-    """Rows (m, k) as blocks (2**nu, m * k'), where every row is cut into 2**nu pieces of length k', a multiple of 8."""
+def _row_blocks(part: Array, nu: int, piece: int) -> Array:
+    """Rows (m, k) as blocks (2**nu, m * piece), where every row is cut into 2**nu pieces; filled up with zeros."""
     rows, length = part.shape
-    piece = -(-length // (MULTIPLE << nu)) * MULTIPLE
     missing = (piece << nu) - length
     if missing:
         part = np.concatenate([part, np.zeros_like(part, shape=(rows, missing))], axis=1)
     pieces = np.moveaxis(part.reshape(rows, 1 << nu, piece), 1, 0)
-    return contiguous(pieces).reshape(1 << nu, rows * piece)  # type: ignore[no-any-return]
+    blocks: Array = contiguous(pieces).reshape(1 << nu, rows * piece)
+    return _filled_up(blocks, 1)
+
+
+def _filled_up(array: Array, axis: int) -> Array:
+    """With zeros at the end, so that the length along `axis` is a multiple of `MULTIPLE`."""
+    missing = -array.shape[axis] % MULTIPLE
+    if not missing:
+        return array
+    shape = (*array.shape[:axis], missing, *array.shape[axis + 1 :])
+    return np.concatenate([array, np.zeros_like(array, shape=shape)], axis=axis)
 
 
 class _Vectors:
@@ -286,7 +299,7 @@ class First:
 
 def _positions(sigma: Array, batch: Batch) -> Array:
     """The weights of the positions of a batch, where all positions of a row have one."""
-    return np.repeat(sigma, batch.repeat, axis=0) if batch.repeat else sigma
+    return _filled_up(np.repeat(sigma, batch.repeat, axis=0), 0) if batch.repeat else sigma
 
 
 def _joined(arrays: tuple[Array, ...]) -> Array:
