@@ -7,10 +7,14 @@ from functools import partial
 import numpy as np
 import pytest
 
+from quorate.engine.count import count
+from quorate.engine.names import Scope
 from quorate.engine.network import LAN, Network
+from quorate.engine.session import Session
 from quorate.errors import IntegrityError, InternalError
 from quorate.kernels.ghost import is_ghost
 from quorate.preprocessing.cot import Cot
+from quorate.preprocessing.thrift import Thrift
 from quorate.preprocessing.vole import FieldVole, RingVole
 from quorate.testing.correlation_conformance import check_cots, check_voles, integers, run_source
 
@@ -60,12 +64,12 @@ def test_unchecked_silent_ots() -> None:
 
 
 def test_the_network_decides_what_is_used() -> None:
-    def sent(network, count):
+    def sent(network, size):
         def source(session, sender, receiver):
             session.network = network
             return one_way(Cot, session, sender, receiver)
 
-        return run_source(source, (count,))[1].sent[0]
+        return run_source(source, (size,))[1].sent[0]
 
     slow = Network.parse("40ms", "100Mbit")
     assert sent(LAN, 800_000) > 3.5 * 800_000
@@ -86,6 +90,28 @@ def test_ring_vole(security: int) -> None:
 @pytest.mark.parametrize(("source", "modulus"), [(FieldVole, P), (RingVole, 2**128)])
 def test_vole_across_tiles(source, modulus) -> None:
     check_voles(source, modulus, (4095, 4097, 9000), seed=3)
+
+
+def test_many_small_wants_are_served_silently_in_the_end() -> None:
+    """Each alone would not pay for the start; correlations hold and costs are as counted on both sides of it."""
+
+    def program(times):
+        session, root = Session(1, 2, ("a", "b"), counting=True), Scope.root()
+        pair = RingVole(session, 0, 1)
+        yield from pair.setup(root.child("setup"))
+        for turn in range(times):
+            yield from pair.extend(root.child(f"extend {turn}"), 30_000)
+
+    assert count(program(1)).sent[0] > 30_000 * 240
+    assert count(program(100)).sent[0] < 20 * 30_000 * 240
+    check_voles(RingVole, 2**128, [30_000] * 12)
+
+
+def test_thrift() -> None:
+    thrift = Thrift()
+    assert [thrift.buys(1, 50, 50, 1000, 40) for _ in range(3)] == [False, False, True]
+    assert thrift.buys(0, 50, 50, 1000, 40)
+    assert not any(thrift.buys(1, 0, 50, 50, 100) for _ in range(10))
 
 
 def test_delta_is_kept() -> None:

@@ -16,6 +16,7 @@ from quorate.engine.names import Scope
 from quorate.engine.session import Session
 from quorate.preprocessing.silent import DEPTH, OUTPUTS, TREES, SilentCot
 from quorate.preprocessing.softspoken import CotBatch, SoftSpokenCot, bytes_sent
+from quorate.preprocessing.thrift import Thrift
 
 __all__ = ["Cot", "CotBatch"]
 
@@ -52,6 +53,7 @@ class Cot:
         self._soft = SoftSpokenCot(session, sender, receiver, delta, checked=checked)
         self._silent = SilentCot(session, self._soft)
         self._always = silent
+        self._thrift = Thrift()
 
     @property
     def delta(self) -> Array:
@@ -76,12 +78,13 @@ class Cot:
         return (yield from (self._silent if silent else self._soft).extend(at, count))
 
     def _better(self, count: int) -> bool:
-        """Whether silent OTs are faster, by the model of the session's network, the same at all participants."""
+        """Whether to use silent OTs, by the model of the session's network, the same at all participants."""
+        seeds, rounds = self._silent.seeds, 6 if self._soft.checked else 2
+        once = self._network.nanoseconds(rounds, _SILENT_BYTES) + _SILENT_NS * OUTPUTS
+        start = 0 if self._silent.started else self._plain(seeds)
         iterations = self._silent.iterations(count)
-        if not iterations:
-            return count > 0
-        rounds = (3, 6) if self._soft.checked else (1, 2)
-        soft = self._network.nanoseconds(rounds[0], bytes_sent(count)) + _SOFT_NS * count
-        once = self._network.nanoseconds(rounds[1], _SILENT_BYTES) + _SILENT_NS * OUTPUTS
-        start = 0 if self._silent.started else self._network.nanoseconds(rounds[0], bytes_sent(self._silent.seeds))
-        return start + iterations * once < soft
+        return self._thrift.buys(iterations, start, once, self._plain(OUTPUTS - seeds), self._plain(count))
+
+    def _plain(self, count: int) -> int:
+        rounds = 3 if self._soft.checked else 1
+        return self._network.nanoseconds(rounds, bytes_sent(count)) + _SOFT_NS * count

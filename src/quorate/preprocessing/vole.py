@@ -18,6 +18,7 @@ from quorate.engine.session import Session
 from quorate.preprocessing.silent import DEPTH, OUTPUTS, TREES
 from quorate.preprocessing.silent_vole import SilentFieldVole, SilentRingVole, SilentVole
 from quorate.preprocessing.softspoken_vole import SoftSpokenFieldVole, SoftSpokenRingVole, SoftSpokenVole, VoleBatch
+from quorate.preprocessing.thrift import Thrift
 
 __all__ = ["FieldVole", "RingVole", "VoleBatch"]
 
@@ -51,6 +52,7 @@ class _Vole:
         self._soft = self._soft_kind(session, sender, receiver, delta)
         self._silent = self._silent_kind(session, self._soft)
         self._always = silent
+        self._thrift = Thrift()
 
     @property
     def delta(self) -> Array:
@@ -75,15 +77,14 @@ class _Vole:
         return (yield from (self._silent if silent else self._soft).extend(at, count))
 
     def _better(self, count: int) -> bool:
-        """Whether silent VOLE is faster, by the model of the session's network, the same at all participants."""
-        iterations = self._silent.iterations(count)
-        if not iterations:
-            return count > 0
+        """Whether to use silent VOLE, by the model of the session's network, the same at all participants."""
+        seeds = self._silent.seeds
         once = self._network.nanoseconds(9, _SILENT_BYTES) + self._silent_ns * OUTPUTS
-        start = 0 if self._silent.started else self._soft_time(self._silent.seeds, 5)
-        return start + iterations * once < self._soft_time(count, 3)
+        start = 0 if self._silent.started else self._plain(seeds, 5)
+        iterations = self._silent.iterations(count)
+        return self._thrift.buys(iterations, start, once, self._plain(OUTPUTS - seeds, 3), self._plain(count, 3))
 
-    def _soft_time(self, count: int, rounds: int) -> int:
+    def _plain(self, count: int, rounds: int) -> int:
         return self._network.nanoseconds(rounds, self._soft_bytes * count) + self._soft_ns * count
 
 
