@@ -190,3 +190,15 @@ def test_injected_half(shape):
     assert type(ring.injected_half(bit, ghost(shape, np.uint64), factor, x, rest)) is Ghost
     with pytest.raises(InternalError):
         ring.injected_half(np.zeros((*shape, 1), np.uint8), product, factor, x, rest)
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (1,), (7,), (8,), (3, 13)])
+@pytest.mark.parametrize("whole", [False, True])
+def test_beaver(shape, whole):
+    rng = np.random.default_rng(6)
+    c, d, e, a, b = (rng.integers(0, 2**64, shape, dtype=np.uint64) for _ in range(5))
+    expected = c + d * b + a * e + (d * e if whole else np.uint64(0))
+    out = np.empty(shape, np.uint64)
+    assert typed.beaver(c, d, e, a, b, whole, out) is out
+    np.testing.assert_array_equal(out, expected)
+    np.testing.assert_array_equal(typed.beaver(c, d, e, a, b, whole), expected)

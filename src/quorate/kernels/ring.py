@@ -19,6 +19,7 @@ from quorate.kernels.ghost import ghost, is_ghost
 __all__ = [
     "add",
     "arith_shift",
+    "beaver",
     "dot",
     "injected_half",
     "matmul",
@@ -81,6 +82,14 @@ def replicated_product(
     All arrays have one shape; nothing broadcasts.
     """
     return elementwise(_replicated_product, out, xa, xb, ya, yb, r0, r1)
+
+
+def beaver(c: Words, d: Words, e: Words, a: Words, b: Words, whole: bool, out: Words | None = None) -> Words:
+    """c + d*b + a*e, and with `whole` also + d*e: one party's part of a product with opened d, e and tuple a, b, c.
+
+    All arrays have one shape; nothing broadcasts.
+    """
+    return elementwise(_beaver, out, c, d, e, a, b, constants=(np.uint64(0xFFFFFFFFFFFFFFFF if whole else 0),))
 
 
 def dot(x: Words, y: Words, out: Words | None = None) -> Words:
@@ -184,6 +193,18 @@ def _replicated_product(out: Words, xa: Words, xb: Words, ya: Words, yb: Words, 
         _simd.store(out, i, _simd.add(_simd.add(left, _simd.mul(_simd.load(xb, i), c)), mask))
     for i in range(whole, n):
         out[i] = xa[i] * (ya[i] + yb[i]) + xb[i] * ya[i] + r0[i] - r1[i]
+
+
+@kernel(dtype=np.uint64)
+def _beaver(out: Words, c: Words, d: Words, e: Words, a: Words, b: Words, whole: Any) -> None:
+    n = out.size
+    end, mask = n - n % _simd.WIDTH, _simd.splat(whole)
+    for i in range(0, end, _simd.WIDTH):
+        left, right = _simd.load(d, i), _simd.load(e, i)
+        both = _simd.mul(left, _simd.add(_simd.load(b, i), _simd.bit_and(right, mask)))
+        _simd.store(out, i, _simd.add(_simd.add(_simd.load(c, i), both), _simd.mul(_simd.load(a, i), right)))
+    for i in range(end, n):
+        out[i] = c[i] + d[i] * (b[i] + (e[i] & whole)) + a[i] * e[i]
 
 
 @kernel

@@ -187,13 +187,18 @@ class Semi2k(RingLocal):
     ) -> Step[Arithmetic]:
         check_shapes(x, y)
         triple = yield from self.source.products(at, x.shape)
-        z = yield from self._product(at, x.parts[0], y.parts[0], np.multiply, triple)
-        if shift:
-            return (yield from self.truncate(at.child("shift"), Arithmetic(self.name, (z,)), shift))
-        if out is None:
-            return Arithmetic(self.name, (z,))
-        out.parts[0][...] = z
-        return out
+        into = out.parts[0] if out is not None and not shift else None
+        z = Arithmetic(self.name, ((yield from self._elementwise(at, x.parts[0], y.parts[0], triple, into)),))
+        return (yield from self.truncate(at.child("shift"), z, shift)) if shift else z
+
+    def _elementwise(self, at: Scope, x: Array, y: Array, triple: Triple, out: Array | None) -> Step[Array]:
+        """As `_product`, in one pass and into `out`."""
+        a, b, c, mail = triple
+        if self._is_dealer:
+            yield from self._open(at, [x, y], SUM, mail)
+            return c if out is None else out
+        d, e = yield from self._open(at, [x - a, y - b], SUM, mail)
+        return ring.beaver(c, d, e, a, b, self.me == 0, out)
 
     def dot(self, at: Scope, x: Arithmetic, y: Arithmetic, shift: int = 0) -> Step[Arithmetic]:
         check_shapes(x, y)
