@@ -41,13 +41,13 @@ class Claim(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Products of blocks (2**nu, m) of items. `z` are blocks too, or the (rows,) sums of `repeat` positions each, which
-    may be followed by positions of zeros."""
+    """Products of blocks (2**nu, m) of items. `z` are blocks too; or blocks (2**(nu - inner), k) of sums, each of which
+    stands for `repeat` positions next to each other in 2**inner blocks. Positions of zeros may follow."""
 
     x: Parts
     y: Parts
     z: Parts
-    repeat: int
+    repeat: int = 1
 
     @property
     def items(self) -> int:
@@ -57,15 +57,16 @@ class Batch(NamedTuple):
     @property
     def weights(self) -> int:
         """Weights to draw for them."""
-        return len(self.z[0]) if self.repeat else self.items
+        return int(self.z[0].shape[1])
 
 
 class Group(NamedTuple):
-    """Batches that share one polynomial H: blocks for nu variables, corners with weights of their own or all alike."""
+    """Batches that share one polynomial H: blocks for nu variables. The first `inner` of them are within an inner
+    product; the others have weights of their own."""
 
     nu: int
+    inner: int
     batches: list[Batch]
-    alike: bool
 
 
 class Gathered:
@@ -83,7 +84,7 @@ class Gathered:
         self.coins += [size for note in self.matrices for size in (note.z[0].shape[0], note.z[0].shape[1])]
         self.coins += [size for note in self.permuted for size in note.x[0].shape]
         for group in self.groups:
-            self.coins += [*([] if group.alike else [1 << group.nu]), *(batch.weights for batch in group.batches)]
+            self.coins += [1 << (group.nu - group.inner), *(batch.weights for batch in group.batches)]
 
     def _products(self, products: list[Sides]) -> Group:
         """Large notes are cut without copying them; what is left of them goes with the small ones."""
@@ -102,19 +103,33 @@ class Gathered:
             rest = [tuple(map(_joined, zip(*side, strict=True))) for side in zip(*rests, strict=True)]
             for start in range(0, len(rest[0][0]), piece):
                 batches.append(_batch(_cut((rest[0], rest[1], rest[2]), start, start + piece), nu))
-        return Group(nu, batches, alike=False)
+        return Group(nu, 0, batches)
 
     def _rows(self, notes: list[Inner]) -> list[Group]:
+        """Rows are cut into pieces, or if they are short, several of them make up the blocks."""
+        nu = self.domain.variables(sum(note.x[0].size for note in notes), first=True)
         groups: dict[int, list[Batch]] = {}
-        for note in notes:
-            rows, length = note.x[0].shape
-            nu = min(self.domain.variables(rows * length, first=True), max(1, length.bit_length() - 1))
-            piece, step = -(-length >> nu), max(1, PIECE // length)
+        for x, y, z in _by_length(notes):
+            rows, length = x[0].shape
+            inner, step = min(nu, (length - 1).bit_length()), max(1, PIECE // length)
             for start in range(0, rows, step):
-                x, y, z = _cut((note.x, note.y, note.z), start, start + step)
-                x, y = (tuple(_row_blocks(part, nu, piece) for part in side) for side in (x, y))
-                groups.setdefault(nu, []).append(Batch(x, y, z, repeat=piece))
-        return [Group(nu, groups[nu], alike=True) for nu in sorted(groups)]
+                groups.setdefault(inner, []).append(_row_batch(_cut((x, y, z), start, start + step), nu, inner))
+        return [Group(nu, inner, groups[inner]) for inner in sorted(groups)]
+
+
+def _by_length(notes: list[Inner]) -> list[Sides]:
+    """Rows of all notes, those of small ones of one length together."""
+    found, small = list[Sides](), dict[int, list[Sides]]()
+    for note in notes:
+        entry = (note.x, note.y, note.z)
+        if note.x[0].size < SMALL:
+            small.setdefault(note.x[0].shape[1], []).append(entry)
+        else:
+            found.append(entry)
+    for length in sorted(small):
+        x, y, z = (tuple(map(_joined, zip(*side, strict=True))) for side in zip(*small[length], strict=True))
+        found.append((x, y, z))
+    return found
 
 
 def _of(domain: Domain, parts: Parts, width: int) -> Parts:
@@ -132,27 +147,38 @@ def _cut(entry: Sides, start: int, stop: int) -> Sides:
 
 def _batch(entry: Sides, nu: int) -> Batch:
     x, y, z = (tuple(cube.blocks_of(part, nu, MULTIPLE) for part in side) for side in entry)
-    return Batch(x, y, z, repeat=0)
+    return Batch(x, y, z)
 
 
-def _row_blocks(part: Array, nu: int, piece: int) -> Array:
-    """Rows (m, k) as blocks (2**nu, m * piece), where every row is cut into 2**nu pieces; filled up with zeros."""
-    rows, length = part.shape
-    missing = (piece << nu) - length
-    if missing:
-        part = np.concatenate([part, np.zeros_like(part, shape=(rows, missing))], axis=1)
-    pieces = np.moveaxis(part.reshape(rows, 1 << nu, piece), 1, 0)
-    blocks: Array = contiguous(pieces).reshape(1 << nu, rows * piece)
-    return _filled_up(blocks, 1)
+def _row_batch(entry: Sides, nu: int, inner: int) -> Batch:
+    """Inner products of rows (rows, length), z (rows,): see `Batch`."""
+    rows, length = entry[0][0].shape
+    piece, outer = -(-length >> inner), -(-rows >> (nu - inner))
+    x, y = (tuple(_row_blocks(part, nu, inner, (outer, piece)) for part in side) for side in entry[:2])
+    z = tuple(_padded(part, 0, outer << (nu - inner)).reshape(-1, outer) for part in entry[2])
+    return Batch(x, y, z, repeat=piece)
 
 
-def _filled_up(array: Array, axis: int) -> Array:
-    """With zeros at the end, so that the length along `axis` is a multiple of `MULTIPLE`."""
-    missing = -array.shape[axis] % MULTIPLE
+def _row_blocks(part: Array, nu: int, inner: int, sizes: tuple[int, int]) -> Array:
+    """Rows as blocks: `sizes` are how many rows go into a block, and how many elements of each."""
+    outer, piece = sizes
+    part = _padded(_padded(part, 0, outer << (nu - inner)), 1, piece << inner)
+    blocks = contiguous(np.moveaxis(part.reshape(1 << (nu - inner), outer, 1 << inner, piece), 1, 2))
+    return _filled_up(blocks.reshape(1 << nu, outer * piece), 1)
+
+
+def _padded(array: Array, axis: int, length: int) -> Array:
+    """With zeros at the end, so many along `axis` in all."""
+    missing = length - array.shape[axis]
     if not missing:
         return array
     shape = (*array.shape[:axis], missing, *array.shape[axis + 1 :])
     return np.concatenate([array, np.zeros_like(array, shape=shape)], axis=axis)
+
+
+def _filled_up(array: Array, axis: int) -> Array:
+    """With zeros at the end, so that the length along `axis` is a multiple of `MULTIPLE`."""
+    return _padded(array, axis, -(-array.shape[axis] // MULTIPLE) * MULTIPLE)
 
 
 class _Vectors:
@@ -182,10 +208,10 @@ class First:
         self.matrices = [self._matrix(note, next(weights), next(weights)) for note in gathered.matrices]
         for note in gathered.permuted:
             self.matrices.append(Claim(*permuted.claim(scheme, note, next(weights), next(weights))))
-        self.rho: list[Array | None] = []
+        self.rho: list[Array] = []
         self.sigma: list[list[Array]] = []
         for group in self.groups:
-            self.rho.append(None if group.alike else next(weights))
+            self.rho.append(next(weights))
             self.sigma.append([next(weights) for _ in group.batches])
 
     @property
@@ -227,26 +253,21 @@ class First:
         """For every group the claimed sum less the weighted sum of H over the corners: sharings of zero."""
         found = []
         for k, place in enumerate(self._slices() if self.groups else []):
-            corners = [cube.corner_number(a, self.groups[k].nu) for a in range(1 << self.groups[k].nu)]
+            group = self.groups[k]
+            corners = [cube.corner_number(a, group.nu) for a in range(1 << group.nu)]
             values = tuple(part[place][corners] for part in shared)
-            rho = self.rho[k]
-            if rho is None:
-                sums = tuple(cube.total(self.domain, value) for value in values)
-            else:
-                sums = cube.weighed(self.domain, values, rho)
+            sums = cube.weighed(self.domain, values, np.repeat(self.rho[k], 1 << group.inner, axis=0))
             found.append(tuple(map(self.domain.sub, self._claimed(k), sums)))
         return found
 
     def _claimed(self, k: int) -> Parts:
         """The weighted sum of the noted results of a group."""
-        rho, found = self.rho[k], list[Parts]()
-        for batch, sigma in zip(self.groups[k].batches, self.sigma[k], strict=True):
-            if rho is None:
-                found.append(self._weighed(batch.z, sigma))
-            else:
-                found.append(tuple(self.domain.weigh(part, sigma) for part in batch.z))
+        found = [
+            tuple(self.domain.weigh(part, sigma) for part in batch.z)
+            for batch, sigma in zip(self.groups[k].batches, self.sigma[k], strict=True)
+        ]
         sums = tuple(reduce(self.domain.add, parts) for parts in zip(*found, strict=True))
-        return sums if rho is None else cube.weighed(self.domain, sums, rho)
+        return cube.weighed(self.domain, sums, self.rho[k])
 
     # -- the next claim ------------------------------------------------------------------------------------------------
 
@@ -299,7 +320,9 @@ class First:
 
 def _positions(sigma: Array, batch: Batch) -> Array:
     """The weights of the positions of a batch, where all positions of a row have one."""
-    return _filled_up(np.repeat(sigma, batch.repeat, axis=0), 0) if batch.repeat else sigma
+    if batch.items == batch.weights:
+        return sigma
+    return _padded(np.repeat(sigma, batch.repeat, axis=0), 0, batch.items)
 
 
 def _joined(arrays: tuple[Array, ...]) -> Array:
