@@ -46,6 +46,17 @@ def test_chosen_words():
     assert np.array_equal(planes.chosen(bits, 77, out.copy()), np.where(bits, out ^ np.uint64(77), out))
 
 
+def test_merged_rows():
+    x, z, from_x, from_z = (words(k, 40) for k in range(4))
+    order, flips = np.random.default_rng(5).permutation(40), (words(6, 40) & np.uint64(1)).astype(np.uint8)
+    got_x, got_z = x.copy(), z.copy()
+    planes.merge(got_x, got_z, from_x, from_z, order, flips)
+    assert np.array_equal(got_x, x ^ from_x[order])
+    assert np.array_equal(got_z, z ^ from_z[order] ^ np.where(flips, from_x[order], np.uint64(0)))
+    with pytest.raises(InternalError):
+        planes.merge(x, z, from_x, from_z[:39], order, flips)
+
+
 @pytest.mark.parametrize("rows", [0, 1, 2, 3, 7])
 @pytest.mark.parametrize("width", [1, 8, 61, 64])
 def test_numbers_from_bits(rows, width):
@@ -66,8 +77,8 @@ def test_numbers_from_bits(rows, width):
 
 def bad_lot_of_ands(count, size):
     """How likely a cheater gets a bucket of its own past the check, by the formula of `and_triples`."""
-    guesses = max(Fraction(comb(c, size), 2**c) for c in range(size, 12 * size))
-    return count * guesses / comb(count * size, size)
+    in_each = max(Fraction(c, 2**c) for c in range(1, 50))
+    return in_each**size / Fraction(count) ** (size - 1)
 
 
 def bad_lot_of_bits(count, size):

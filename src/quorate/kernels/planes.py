@@ -15,7 +15,7 @@ from quorate.errors import InternalError
 from quorate.kernels._jit import Array, Words, device, elementwise, kernel
 from quorate.kernels.ghost import ghost, is_ghost
 
-__all__ = ["beaver", "chosen", "from_rows"]
+__all__ = ["beaver", "chosen", "from_rows", "merge"]
 
 
 def from_rows(rows: Words, planes: int) -> Words:
@@ -51,6 +51,27 @@ def chosen(bits: Array, by: Words | int, out: Words) -> Words:
     else:
         _chosen(out, bits, by)
     return out
+
+
+def merge(x: Words, z: Words, from_x: Words, from_z: Words, order: Array, flips: Array) -> None:
+    """With j = order[i]: x[i] ^= from_x[j], and z[i] ^= from_z[j], and from_x[j] too if flips[i] (0 or 1). In place.
+
+    `order` is a permutation; all arrays are equally long.
+    """
+    arrays = (x, z, from_x, from_z, order, flips)
+    if any(array.shape != (x.size,) for array in arrays):
+        raise InternalError(f"arrays of shapes {[array.shape for array in arrays]} cannot be merged")
+    if not is_ghost(*arrays):
+        _merge(x, z, from_x, from_z, order, flips)
+
+
+@kernel
+def _merge(out_x: Words, out_z: Words, from_x: Words, from_z: Words, order: Array, flips: Array) -> None:
+    for i in range(out_x.size):
+        j = order[i]
+        a = from_x[j]
+        out_x[i] ^= a
+        out_z[i] ^= from_z[j] ^ ((np.uint64(0) - np.uint64(flips[i])) & a)
 
 
 @kernel

@@ -8,36 +8,34 @@ key at j,
     i sends u = H(q) ^ H(q ^ key) ^ phi_i and keeps H(q);    j takes H(t) ^ (x_j u).
 
 A cheating i may send u ^ e; then the rows are wrong by x_j e. To pass the check it has to guess x_j, or a sum of such
-bits. So whoever passes may know the x of c ands with probability 2^-c. All leaky ands are put in random order, and into
-buckets of B. From each comes one and whose x is the sum of theirs: with opened d_k = y_1 ^ y_k,
+bits. So whoever passes may know the x of c ands with probability 2^-c. The leaky ands are made in B groups; all groups
+but the first are put in random order, and the k-th ands of all of them make a bucket. From each bucket comes one and
+whose x is the sum of theirs: with opened d_g = y_1 ^ y_g,
 
-    x = x_1 ^ ... ^ x_B,    y = y_1,    z = z_1 ^ (z_k ^ d_k x_k for k > 1).
+    x = x_1 ^ ... ^ x_B,    y = y_1,    z = z_1 ^ (z_g ^ d_g x_g for g > 1).
 
 Sources: Wang, Ranellucci, Katz, "Global-Scale Secure Multiparty Computation", CCS 2017, sections 5 and 6 (leaky ands,
-bucketing); the value as bit 0 of its MAC, which makes a product of y also one of its MAC, as in Katz, Ranellucci,
-Rosulek, Wang, "Optimizing Authenticated Garbling", CRYPTO 2018. Deviations: as the product of y and of its MAC are one,
-z needs no random bit to authenticate it, and there is no word beside u; the rows of all ands of a lot are checked by
-one random linear combination over GF(2^64) (x, y and z together) instead of by an equality test for each.
+bucketing); groups in random order, but for the first, as in Araki, Barak, Furukawa, Lichter, Lindell, Nof, Ohara,
+Watzman, Weinstein, "Optimized Honest-Majority MPC for Malicious Adversaries", IEEE S&P 2017; the value as bit 0 of its
+MAC, which makes a product of y also one of its MAC, as in Katz, Ranellucci, Rosulek, Wang, "Optimizing Authenticated
+Garbling", CRYPTO 2018. Deviations: as the product of y and of its MAC are one, z needs no random bit to authenticate
+it, and there is no word beside u; the rows of all ands of a lot are checked by one random linear combination over
+GF(2^64) (x, y and z together) instead of by an equality test for each.
 
-Accounting, for a lot of N ands. Let c leaky ands be wrong. With combined rows the check passes with probability
-2^-c + 2^-64: two independent x give the same combination with that probability. A bucket of wrong ones only is in one
-of N buckets with probability N C(c, B) / C(N B, B) at most. So a lot is bad with probability
-
-    N / C(N B, B) * max over c of C(c, B) 2^-c, plus 2^-64,
-
-and `bucket_size` is the least B for which the first term is at most 2^-(security + 1). Attempts in several lots add up
-to 8/7 of that, as each is found out with probability 7/8 (c >= 3). Sizes from which B will do, for 40 bits: 3 from 391
-k ands, 4 from 3.9 k, 5 from 390.
+Accounting, for a lot of N ands. Let c_g ands of group g be wrong, c of all groups. With combined rows the check passes
+with probability 2^-c + 2^-64: two independent x give the same combination with that probability. There are c_1 ... c_B
+/ N^(B - 1) buckets of nothing but wrong ones to be expected. c_g 2^-c_g is 1/2 at most, so a lot is bad with
+probability 2^-B / N^(B - 1) plus 2^-64, and `bucket_size` is the least B for which the first term is at most
+2^-(security + 1). Attempts in several lots add up to 2^B / (2^B - 1) times that, since each has c >= B and is found out
+but for 2^-B. For 40 bits B = 3 will do from 2^19 ands, 4 from 5200, 5 from 512.
 
 Bytes to each other party, per and of 1 bit: 8 B + (B - 1) / 8 beside 2 B bits of every party from transfers (for n > 2,
-B / 4 for their correction). Rounds: 8 and those of private bits, for a lot of up to 2^15 leaky ands; more for more.
+B / 4 for their correction). Rounds: those of private bits and 1 for every 2^18 leaky ands, and 4 for each lot.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
-from math import comb
 from typing import Any
 
 import numpy as np
@@ -61,15 +59,12 @@ PIECE = 1 << 18
 """Leaky ands made together."""
 
 
-@lru_cache(maxsize=256)
 def bucket_size(count: int, security: int) -> int:
     """The least size of buckets that makes a lot of `count` ands good but with probability 2^-(security + 1)."""
     size = 2
-    while True:
-        most = max(comb(c, size) << (8 * size - c) for c in range(size, 8 * size))  # scaled by 2^(8 size)
-        if (most * count) << (security + 1) <= comb(count * size, size) << (8 * size):
-            return size
+    while count ** (size - 1) << size < 1 << (security + 1):
         size += 1
+    return size
 
 
 class AndWords:
@@ -98,15 +93,13 @@ class AndWords:
             stop = min(total, start + PIECE)
             place = at.child(f"leaky {start}")
             mask = yield from self._leaky(place, [some[start:stop] for some in rows], mask if start else None)
-        order = yield from self._checked_order(at.child("check"), rows, mask)
-        x, y, z = (permutation.apply(some, order).reshape(size, buckets) for some in rows)
-        flips = yield from self.checks.open_rows(at.child("buckets"), contiguous(y[1:] ^ y[0]).reshape(-1))
-        flips = flips.reshape(size - 1, buckets)
-        product = contiguous(np.bitwise_xor.reduce(z, axis=0))
-        for k in range(1, size):
-            planes.chosen(flips[k - 1], x[k], product)
-        whole = [contiguous(np.bitwise_xor.reduce(x, axis=0)), contiguous(y[0]), product]
-        return np.concatenate([planes.from_rows(some, self._planes) for some in whole])
+        orders = yield from self._checked_orders(at.child("check"), rows, mask, size)
+        x, y, z = (some.reshape(size, buckets) for some in rows)
+        moved = [permutation.apply_xor(y[k], order, y[0]) for k, order in enumerate(orders, 1)]
+        flips = yield from self.checks.open_rows(at.child("buckets"), np.concatenate(moved))
+        for k, order in enumerate(orders, 1):
+            planes.merge(x[0], z[0], x[k], z[k], order, flips[(k - 1) * buckets : k * buckets])
+        return np.concatenate([planes.from_rows(some[0], self._planes) for some in (x, y, z)])
 
     def _leaky(self, at: Scope, out: Sequence[Words], mask: Words | None) -> Step[Words]:
         """Fill the rows of x, y and z; returns rows of 64 bits more, the mask, if there is none yet."""
@@ -141,14 +134,15 @@ class AndWords:
             planes.chosen(x[me].bits, receives[other][0], z)
         return z
 
-    def _checked_order(self, at: Scope, rows: Sequence[Words], mask: Words) -> Step[Array]:
-        """Open a random combination of all rows; returns a random order, which nobody knew before."""
+    def _checked_orders(self, at: Scope, rows: Sequence[Words], mask: Words, size: int) -> Step[list[Array]]:
+        """Open a random combination of all rows; returns random orders of all groups but the first, which nobody could
+        know before."""
         coin = yield from toss(self.session, at.child("coin"))
         factors = [self.session.blank(some.shape) for some in rows]
-        words = self.session.blank((rows[0].size + permutation.SPARE,))
-        coin.fill(*factors, words)
+        words = [self.session.blank((rows[0].size // size + permutation.SPARE,)) for _ in range(size - 1)]
+        coin.fill(*factors, *words)
         yield from self.checks.open_combination(at, factors, rows, mask)
-        return permutation.from_random_words(words)
+        return [permutation.from_random_words(some) for some in words]
 
 
 def _part(one: Private, start: int, stop: int) -> Private:

@@ -149,7 +149,9 @@ class BitSource:
 
     def shared(self, private: Sequence[Private]) -> Words:
         """Our rows of the exclusive or of the bits of all parties."""
-        rows: Words = contiguous(np.bitwise_xor.reduce([one.rows for one in private]))
+        rows = private[0].rows ^ private[1].rows
+        for one in private[2:]:
+            rows ^= one.rows
         return rows
 
     def hashes(self, count: int) -> int:
