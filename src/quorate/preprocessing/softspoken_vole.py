@@ -1,7 +1,8 @@
 """Vector oblivious linear evaluation (VOLE) between two parties, against malicious ones: m = k + u delta.
 
-The sender holds delta and gets k, the receiver gets random u, and m. `SoftSpokenFieldVole` is over
-p = 2^61 - 1, `SoftSpokenRingVole` modulo 2^128 with delta below 2^64.
+The sender holds delta and gets k, the receiver gets random u, and m. This is what
+`quorate.preprocessing.softspoken_field` and `quorate.preprocessing.softspoken_ring` have in common: over p = 2^61 - 1,
+and modulo 2^128 with delta below 2^64.
 
 Source: Roy, "SoftSpokenOT", CRYPTO 2022, section 3.1, with integers in place of the small field: for the leaves r_x of
 digit c the receiver has U_c, the sum of all, and V_c, that of x r_x; the sender has delta_c U_c - V_c. The receiver
@@ -38,16 +39,16 @@ import numpy as np
 import numpy.typing as npt
 
 from quorate.crypto.hashing import digest_parts
-from quorate.crypto.stream import KEY_BYTES, Stream
+from quorate.crypto.stream import KEY_BYTES
 from quorate.engine.exchange import Exchange, Step
 from quorate.engine.names import Name, Scope
 from quorate.engine.session import Session
 from quorate.errors import IntegrityError, InternalError
-from quorate.kernels import field, vole
+from quorate.kernels import vole
 from quorate.kernels.ghost import ghost
 from quorate.preprocessing.chunks import Chunks
 
-__all__ = ["SoftSpokenFieldVole", "SoftSpokenRingVole", "SoftSpokenVole", "VoleBatch"]
+__all__ = ["DIGIT", "SoftSpokenVole", "VoleBatch", "tiles"]
 
 Array = npt.NDArray[Any]
 DIGIT = 4
@@ -151,7 +152,7 @@ class SoftSpokenVole(ABC):
         size = count + checks
         corrections = self._session.tuple_blank((self._chunks.count - 1, *self._planar(size)))
         u, m = self._session.tuple_blank(self._planar(size)), self._session.tuple_blank(self._planar(size))
-        for start, width in _tiles(size) if self._chunks.works else ():
+        for start, width in tiles(size) if self._chunks.works else ():
             u_, m_, corrections_ = self._owned(at.step(), width)
             held = slice(start, start + min(width, size - start))
             u[..., held], m[..., held] = u_[..., : size - start], m_[..., : size - start]
@@ -175,7 +176,7 @@ class SoftSpokenVole(ABC):
         k = self._session.tuple_blank(self._planar(size))
         self._session.touched(_TOUCHED * math.prod(self.shape(size)))
         yield Exchange(names[0], None, {peer: [corrections]})
-        for start, width in _tiles(size) if self._chunks.works else ():
+        for start, width in tiles(size) if self._chunks.works else ():
             held = slice(start, start + min(width, size - start))
             k[..., held] = self._pointed(at.step(), width, corrections[..., held])[..., : size - start]
         seed = np.zeros(KEY_BYTES, np.uint8)
@@ -286,131 +287,7 @@ class SoftSpokenVole(ABC):
         return _digest(self.plus(own, self.times_delta(combined)))
 
 
-class SoftSpokenFieldVole(SoftSpokenVole):
-    """VOLE over p = 2^61 - 1: see the module."""
-
-    _bits = 61
-
-    @property
-    def checks(self) -> int:
-        return -(-2 * self._session.security // 61)
-
-    def _valid(self, secret: int) -> bool:
-        return 0 <= secret < field.P
-
-    def _draw_delta(self) -> int:
-        while (secret := int.from_bytes(self._session.entropy.bytes(8), "big") >> 3) == field.P:
-            pass
-        return secret
-
-    def _planar(self, count: int) -> tuple[int, ...]:
-        return (count,)
-
-    shape = _planar
-
-    def _rows(self, planar: Array) -> Array:
-        return planar
-
-    def _leaves(self, leaves: Array, out_sum: Array, out_weighted: Array) -> None:
-        vole.field_leaves(leaves, out_sum, out_weighted)
-
-    def _differences(self, sums: Array) -> Array:
-        return np.stack([field.sub(sums[0], other) for other in sums[1:]])
-
-    def canonical(self, correction: Array) -> Array:
-        return field.reduce(correction)
-
-    def _add_received(self, total: Array, weighted: Array) -> None:
-        vole.field_receive(total, weighted, DIGIT)
-
-    def _add_sent(self, total: Array, summed: Array, weighted: Array, correction: Array, digit: int) -> None:
-        vole.field_send(total, summed, weighted, correction, digit, DIGIT)
-
-    def combined(self, values: list[Array], seed: Array, count: int) -> list[Array]:
-        stream, results = Stream(seed.tobytes()), [value[count:].copy() for value in values]
-        for number, (start, width) in enumerate(_tiles(count), 1):
-            width = min(width, count - start)
-            coefficients = np.empty((self.checks, width), np.uint64)
-            stream.fill((0, number), coefficients)
-            field.from_random_words(coefficients, coefficients)
-            for value, result in zip(values, results, strict=True):
-                for check in range(self.checks):
-                    part = field.dot(coefficients[check : check + 1], value[None, start : start + width])
-                    result[check : check + 1] = field.add(result[check : check + 1], part)
-        return results
-
-    def plus(self, x: Array, y: Array) -> Array:
-        return field.add(x, y)
-
-    def minus(self, x: Array, y: Array) -> Array:
-        return field.sub(x, y)
-
-    def times_delta(self, x: Array) -> Array:
-        return field.scale(field.reduce(x), self._secret or 0)
-
-
-class SoftSpokenRingVole(SoftSpokenVole):
-    """VOLE modulo 2^128, with delta below 2^64: see the module."""
-
-    _bits = 64
-
-    @property
-    def checks(self) -> int:
-        return -(-2 * self._session.security // 8) * 8
-
-    def _valid(self, secret: int) -> bool:
-        return secret >= 0
-
-    def _draw_delta(self) -> int:
-        return int.from_bytes(self._session.entropy.bytes(8), "big")
-
-    def _planar(self, count: int) -> tuple[int, ...]:
-        return (2, count)
-
-    def shape(self, count: int) -> tuple[int, ...]:
-        return (count, 2)
-
-    def _rows(self, planar: Array) -> Array:
-        return planar.T.copy()
-
-    def _leaves(self, leaves: Array, out_sum: Array, out_weighted: Array) -> None:
-        vole.ring_leaves(leaves, out_sum, out_weighted)
-
-    def _differences(self, sums: Array) -> Array:
-        borrow = (sums[:1, 0] < sums[1:, 0]).astype(np.uint64)
-        return np.stack([sums[:1, 0] - sums[1:, 0], sums[:1, 1] - sums[1:, 1] - borrow], axis=1)
-
-    def canonical(self, correction: Array) -> Array:
-        return correction
-
-    def _add_received(self, total: Array, weighted: Array) -> None:
-        vole.ring_receive(total, weighted, DIGIT)
-
-    def _add_sent(self, total: Array, summed: Array, weighted: Array, correction: Array, digit: int) -> None:
-        vole.ring_send(total, summed, weighted, correction, digit, DIGIT)
-
-    def combined(self, values: list[Array], seed: Array, count: int) -> list[Array]:
-        stream, results = Stream(seed.tobytes()), [value[count:].copy() for value in values]
-        for number, (start, width) in enumerate(_tiles(count), 1):
-            width = min(width, count - start)
-            choice = np.empty((self.checks // 8, width), np.uint8)
-            stream.fill((0, number), choice)
-            for value, result in zip(values, results, strict=True):
-                vole.combine_bits(value[start : start + width], choice, result)
-        return results
-
-    def plus(self, x: Array, y: Array) -> Array:
-        low = x[..., 0] + y[..., 0]
-        return np.stack([low, x[..., 1] + y[..., 1] + (low < y[..., 0])], axis=-1)
-
-    def minus(self, x: Array, y: Array) -> Array:
-        return np.stack([x[..., 0] - y[..., 0], x[..., 1] - y[..., 1] - (x[..., 0] < y[..., 0])], axis=-1)
-
-    def times_delta(self, x: Array) -> Array:
-        return vole.ring_multiply(x, self._secret or 0)
-
-
-def _tiles(size: int) -> list[tuple[int, int]]:
+def tiles(size: int) -> list[tuple[int, int]]:
     """(start, width) of the pieces of so many elements; the last width may reach beyond the end."""
     return [(start, min(TILE, -(-(size - start) // vole.STRETCH) * vole.STRETCH)) for start in range(0, size, TILE)]
 

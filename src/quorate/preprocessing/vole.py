@@ -17,7 +17,9 @@ from quorate.engine.names import Scope
 from quorate.engine.session import Session
 from quorate.preprocessing.silent import DEPTH, OUTPUTS, TREES
 from quorate.preprocessing.silent_vole import SilentFieldVole, SilentRingVole, SilentVole
-from quorate.preprocessing.softspoken_vole import SoftSpokenFieldVole, SoftSpokenRingVole, SoftSpokenVole, VoleBatch
+from quorate.preprocessing.softspoken_field import SoftSpokenFieldVole
+from quorate.preprocessing.softspoken_ring import SoftSpokenRingVole
+from quorate.preprocessing.softspoken_vole import SoftSpokenVole, VoleBatch
 from quorate.preprocessing.thrift import Thrift
 
 __all__ = ["FieldVole", "RingVole", "VoleBatch"]
