@@ -65,7 +65,7 @@ Note = Opened | Said
 
 
 def check(session: Session, domain: Domain, alpha: Element, at: Scope, notes: Sequence[Note]) -> Step[None]:
-    """Check all of this; see the module. Four rounds; 128 + 24 bytes per limb to each other party.
+    """Check all of this; see the module. Four rounds; 224 bytes and 24 per limb to each other party.
 
     Raises:
         IntegrityError: somebody cheated.

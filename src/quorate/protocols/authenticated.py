@@ -15,7 +15,7 @@ Sources
 
 Bytes each party sends to each other one, online, with L = 8 (spdz) or 16 (spdz2k)
     product, per element 2 L; dot the same per term; matmul L per entry of both matrices; input of a party 8 (from it);
-    input of an outsider 3 L to it and 8 from it; reveal L; check 128 + 3 L.
+    input of an outsider 3 L to it and 8 from it; reveal L; check 224 + 3 L.
 Rounds: product 1, input 1 (outside 2), reveal 1 + 4 for the check (+ 4 if something is to be checked before; + 1 for
 outsiders).
 """
