@@ -42,8 +42,8 @@ __all__ = ["Numbers", "PrivateWords", "bucket_size"]
 
 Array = npt.NDArray[Any]
 Words = npt.NDArray[np.uint64]
-LOT = 1 << 14
-"""Words of every party made together."""
+LOT = 3 << 12
+"""Words of every party made together: enough for buckets of three."""
 
 
 class Numbers(Protocol):
@@ -130,8 +130,9 @@ class PrivateWords:
         self, at: Scope, one: Private, number: Arithmetic, order: Array, size: int
     ) -> Step[tuple[Arithmetic, Words]]:
         """The firsts of all buckets, as numbers and as rows."""
-        rows = permutation.apply(contiguous(one.rows[: order.size]), order)
-        number = number.map(lambda part: permutation.apply(part, order))
+        together = permutation.apply(np.stack([one.rows[: order.size], *number.parts], axis=1), order)
+        rows, *parts = (contiguous(together[:, k]) for k in range(1 + len(number.parts)))
+        number = number.with_parts(tuple(parts))
         kept = (order.size - size) // size
         tested = contiguous(rows[kept:])
         against = contiguous(tested.copy())
