@@ -28,11 +28,8 @@ from quorate.circuits.strips import strip_width, strips
 from quorate.circuits.tiles import tiled, tiled_product
 from quorate.engine.exchange import Step, parallel
 from quorate.engine.names import Scope
-from quorate.kernels.field import P
 from quorate.kernels.ghost import contiguous, ghost
-from quorate.kernels.order import running_sums
 from quorate.kernels.permutation import apply, invert
-from quorate.protocols.adder import FIELD_BITS
 from quorate.protocols.base import Protocol
 from quorate.sharing.share import Arithmetic, Boolean, Share, concatenate
 
@@ -86,8 +83,7 @@ def as_numbers(p: Protocol, at: Scope, flags: Boolean) -> Step[Arithmetic]:
 
 def prefix_sums(p: Protocol, x: Arithmetic) -> Arithmetic:
     """Sums of the rows, (n, ...), up to each, itself included; local."""
-    modulus = P if p.modulus_bits == FIELD_BITS else 0
-    return x.map(lambda part: running_sums(part, modulus))
+    return p.running_sums(x)
 
 
 def _values(p: Protocol, at: Scope, digit: Boolean) -> Step[Boolean]:

@@ -179,9 +179,10 @@ def matmul(a: Words, b: Words, out: Words | None = None) -> Words:
 def _pairwise(loop: Kernel[..., Any], x: Words, y: Words, out: Words | None) -> Words:
     if x.shape != y.shape:
         try:
-            x, y = np.broadcast_arrays(x, y)
+            shape = np.broadcast_shapes(x.shape, y.shape)
         except ValueError as error:
             raise InternalError(f"field {loop.__name__}: shapes {x.shape} and {y.shape} do not fit") from error
+        x, y = np.broadcast_to(x, shape), np.broadcast_to(y, shape)
     return elementwise(loop, out, x, y)
 
 

@@ -115,10 +115,10 @@ def _elementwise(loop: Any, *arrays: Array) -> Pair:
     shape = arrays[0].shape
     if any(array.shape != shape for array in arrays):
         try:
-            arrays = np.broadcast_arrays(*arrays)
+            shape = np.broadcast_shapes(*(array.shape for array in arrays))
         except ValueError as error:
             raise InternalError(f"ring128 {loop.__name__}: shapes do not fit: {error}") from error
-        shape = arrays[0].shape
+        arrays = tuple(np.broadcast_to(array, shape) for array in arrays)
     if is_ghost(*arrays):
         return ghost(shape, np.uint64), ghost(shape, np.uint64)
     out = np.empty((2, *shape), np.uint64)

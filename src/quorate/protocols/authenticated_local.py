@@ -239,6 +239,9 @@ class AuthenticatedLocal(BooleanLocal):
     def sum(self, x: Arithmetic, axis: int) -> Arithmetic:
         return self._each(lambda part: self.domain.sum(part, axis), x)
 
+    def running_sums(self, x: Arithmetic) -> Arithmetic:
+        return self._each(self.domain.running_sums, x)
+
     def add_public(self, x: Arithmetic, values: Integers) -> Arithmetic:
         public = self.domain.encode(as_int64(values))
         if public[0].shape == x.shape:

@@ -20,11 +20,14 @@ from quorate.engine.exchange import Step
 from quorate.engine.names import Scope
 from quorate.engine.session import Session
 from quorate.errors import InternalError
+from quorate.kernels.field import P
+from quorate.kernels.order import running_sums
 from quorate.preprocessing.supply import Supply
 from quorate.sharing.share import Arithmetic, Boolean, Share
 
 __all__ = ["Bilinear", "Function", "Integers", "Protocol", "Times", "through_ands"]
 
+FIELD_BITS = 61
 Integers = npt.NDArray[np.int64]
 Function = Callable[[npt.NDArray[np.uint64], int], Integers]
 """(summand, its number) -> int64 of shape (count, *summand.shape): for `known`. It works on integers alone, because
@@ -145,6 +148,12 @@ class Protocol(ABC):
     @abstractmethod
     def sum(self, x: Arithmetic, axis: int) -> Arithmetic:
         """Sum over one axis."""
+
+    def running_sums(self, x: Arithmetic) -> Arithmetic:
+        """Sums of the rows, (n, ...), up to each, itself included. To be overridden where a part is not an element
+        modulo 2**64 or 2**61 - 1 by itself."""
+        modulus = P if self.modulus_bits == FIELD_BITS else 0
+        return x.map(lambda part: running_sums(part, modulus))
 
     def neg(self, x: Arithmetic) -> Arithmetic:
         """-x."""

@@ -118,8 +118,8 @@ def same_shape(x: Array, y: Array) -> tuple[Array, Array]:
     """Both arrays broadcast against each other."""
     if x.shape == y.shape:
         return x, y
-    first, second = np.broadcast_arrays(x, y)
-    return contiguous(first), contiguous(second)
+    shape = np.broadcast_shapes(x.shape, y.shape)
+    return contiguous(np.broadcast_to(x, shape)), contiguous(np.broadcast_to(y, shape))
 
 
 def check_shapes(x: Share, y: Share) -> None:

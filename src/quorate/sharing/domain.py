@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from quorate.kernels import field, ring128
 from quorate.kernels.ghost import contiguous
+from quorate.kernels.order import running_sums
 
 __all__ = ["FIELD", "RING", "Domain", "Element", "Field61", "Ring128"]
 
@@ -50,6 +51,10 @@ class Domain(ABC):
     @abstractmethod
     def sum(self, x: Element, axis: int) -> Element:
         """Sum over one axis."""
+
+    @abstractmethod
+    def running_sums(self, x: Element) -> Element:
+        """Sums of the rows up to each, itself included."""
 
     @abstractmethod
     def dot(self, x: Element, y: Element) -> Element:
@@ -138,6 +143,9 @@ class Field61(Domain):
         total: Array = field.linear_combination([1, 1 << 32], [field.reduce(low), field.reduce(high)])
         return (total.squeeze(axis),)
 
+    def running_sums(self, x: Element) -> Element:
+        return (running_sums(x[0], field.P),)
+
     def dot(self, x: Element, y: Element) -> Element:
         return (field.dot(x[0], y[0]),)
 
@@ -197,6 +205,12 @@ class Ring128(Domain):
     def sum(self, x: Element, axis: int) -> Element:
         return ring128.sum_axis(_pair(x), axis)
 
+    def running_sums(self, x: Element) -> Element:
+        low, high = _pair(x)
+        total = running_sums(low, 0)
+        carries = (total < low).astype(np.uint64)  # adding a row to the sum of those before it wrapped
+        return total, running_sums(contiguous(high + carries), 0)
+
     def dot(self, x: Element, y: Element) -> Element:
         return ring128.dot(_pair(x), _pair(y))
 
@@ -248,5 +262,5 @@ def _whole(x: Array, y: Array) -> tuple[Array, Array]:
     """Both broadcast against each other."""
     if x.shape == y.shape:
         return x, y
-    first, second = np.broadcast_arrays(x, y)
-    return contiguous(first), contiguous(second)
+    shape = np.broadcast_shapes(x.shape, y.shape)
+    return contiguous(np.broadcast_to(x, shape)), contiguous(np.broadcast_to(y, shape))

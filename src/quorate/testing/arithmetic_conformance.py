@@ -113,12 +113,13 @@ class ArithmeticConformance(ProtocolChecks):
         self.elementwise(configuration, operation, lambda x, y: 5 * (x + y) - 3 * y + 4, [bits, bits])
 
     def test_sum(self, configuration: Configuration) -> None:
-        """Sums over each axis, empty ones included."""
+        """Sums over each axis, empty ones included, and running sums of rows."""
         for shape, axis in (((5,), 0), ((4, 3), 0), ((4, 3), 1), ((4, 3), -1), ((0, 3), 0), ((3, 0), 0)):
             world = self.world(configuration)
             x = integers(world.seed, "x", shape, self.capacity(configuration) - 4)
-            got = self.run(world, lambda p, at, x, axis=axis: done(p.sum(x, axis)), x)
+            got, running = self.run(world, lambda p, at, x, axis=axis: done([p.sum(x, axis), p.running_sums(x)]), x)
             same(got, x.sum(axis=axis))
+            same(running, x.cumsum(axis=0))
 
     # -- interactive primitives ---------------------------------------------------------------------------------------
 
