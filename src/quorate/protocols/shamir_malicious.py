@@ -31,28 +31,28 @@ A batch of products that a cheater spoiled is accepted with probability 2**-secu
 exact but for collisions of SHA-256 and the pseudorandom functions (AES-128).
 
 Costs besides those of checks, for c = binomial(n, t) groups of n - t parties
-    input 8 (n - t - 1) bytes from the owner, 1 round; from outside 8 (n - t) and a seed of 16 bytes for every other
-    group and member; product, and, inner and matrix products as in `shamir`; masked opening 8 t bytes from every party,
-    1 round: summands and known functions cost one; truncation one and `summed_truncation.cost(c)` products;
-    bit to integer c - 1 products in ceil(log2 c) rounds; shuffle c rounds, see `shamir_malicious_shuffle`.
+    input 8 (n - t - 1) bytes from the owner, 1 round; from outside 8 (n - t), and a seed of 16 bytes for every other
+    group and member; product, and, inner and matrix products as in `shamir`, with a shift instead 8 (n - 1) bytes from
+    each of 2t + 1 parties, 1 round, and the products of a truncation; masked opening 8 t bytes from every party, 1
+    round: summands and known functions cost one; truncation one, and `summed_truncation.cost(c)` products; bit to
+    integer c - 1 products in ceil(log2 c) rounds; shuffle c rounds, see `shamir_malicious_shuffle`.
 A check: `verification.argument`, about 15 rounds and 40 kB per party for 10**6 products.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from itertools import combinations
 from typing import ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from quorate.engine.exchange import Exchange, Step, parallel
-from quorate.engine.names import Name, Scope
+from quorate.engine.exchange import Step, parallel
+from quorate.engine.names import Scope
 from quorate.engine.session import Session
 from quorate.errors import InternalError
 from quorate.kernels import field
-from quorate.kernels.ghost import contiguous
 from quorate.protocols import (
     shamir_heard,
     shamir_input,
@@ -64,13 +64,12 @@ from quorate.protocols.base import Bilinear, Function, Integers, through_ands
 from quorate.protocols.deferred import Deferred
 from quorate.protocols.known import values_of
 from quorate.protocols.local import as_int64, check_full_words, check_shapes, rows_of
-from quorate.protocols.shamir import Shamir
+from quorate.protocols.shamir_divided import ShamirDivided
 from quorate.protocols.shamir_heard import Heard
-from quorate.protocols.shamir_parts import BITS, Array, Group
+from quorate.protocols.shamir_parts import BITS, Array
 from quorate.protocols.shamir_schemes import NumberScheme, WordScheme
 from quorate.protocols.verification import argument
 from quorate.protocols.verification.scheme import Inner, Matrix, Note, Permuted, Products, Zeros
-from quorate.sharing import shamir
 from quorate.sharing.share import Arithmetic, Boolean, Share, concatenate
 
 __all__ = ["ShamirMalicious"]
@@ -79,7 +78,7 @@ LIMIT = 1 << 21
 """Noted numbers at which a check is made at the next opportunity: 50 MB of references."""
 
 
-class ShamirMalicious(Shamir):
+class ShamirMalicious(ShamirDivided):
     """One participant of Shamir's protocol, with threshold t, among parties that may cheat."""
 
     name: ClassVar[str] = "shamir_malicious"
@@ -87,9 +86,7 @@ class ShamirMalicious(Shamir):
 
     def __init__(self, session: Session, threshold: int) -> None:
         super().__init__(session, threshold)
-        self.deferred: Deferred[Note | Heard] = Deferred(self._check, LIMIT)
-        self.heard_in_check: list[Heard] = []
-        self._checking = False
+        self.deferred = Deferred(self._check, LIMIT)
         self._numbers, self._words = NumberScheme(self), WordScheme(self)
 
     def setup(self, at: Scope) -> Step[None]:
@@ -117,16 +114,6 @@ class ShamirMalicious(Shamir):
         )
         self.heard_in_check, self._checking = [], False
 
-    def heard(self, name: Name, alike: Mapping[Group, Array | None]) -> None:
-        where = [name[0].to_bytes(8, "big"), name[1].to_bytes(4, "big")]
-        known = {group: content for group, content in alike.items() if content is not None and self.me in group}
-        counting = self.session.counting
-        heard = Heard({g: b"" if counting else shamir_heard.digest_of(where, [c]) for g, c in known.items()})
-        if self._checking:
-            self.heard_in_check.append(heard)
-        else:
-            self.deferred.note(name, heard, 1)
-
     # -- input and output ----------------------------------------------------------------------------------------------
 
     def input(self, at: Scope, owner: int, shape: tuple[int, ...], values: Integers | None = None) -> Step[Arithmetic]:
@@ -149,11 +136,11 @@ class ShamirMalicious(Shamir):
     ) -> Step[Arithmetic]:
         check_shapes(x, y)
         yield from self.deferred.relieve(x.size)
-        name = at.step()
+        name, product = at.step(), field.mul(x.parts[0], y.parts[0])
         target = None if shift or out is None else out.parts[0]
-        z = yield from self._reshare(at, field.mul(x.parts[0], y.parts[0]), target)
-        self.deferred.note(name, Products(x.parts, y.parts, z.parts), x.size)
-        return (yield from self.truncate(at.child("shift"), z, shift)) if shift else z
+        z, parts = yield from self._multiplied(at, product, shift, target)
+        self.deferred.note(name, Products(x.parts, y.parts, (z,)), x.size)
+        return (yield from self._quotient(at, parts, shift)) if shift else Arithmetic(self.name, (z,))
 
     def dot(self, at: Scope, x: Arithmetic, y: Arithmetic, shift: int = 0) -> Step[Arithmetic]:
         check_shapes(x, y)
@@ -161,22 +148,22 @@ class ShamirMalicious(Shamir):
         name = at.step()
         rows = [rows_of(share.parts[0]) for share in (x, y)]
         self.session.multiplied(x.size)
-        z = yield from self._reshare(at, field.dot(*rows).reshape(x.shape[:-1]))
-        flat = z.parts[0].reshape(-1)
+        z, parts = yield from self._multiplied(at, field.dot(*rows).reshape(x.shape[:-1]), shift)
+        flat = z.reshape(-1)
         self.deferred.note(name, Inner((rows[0],), (rows[1],), (flat,)) if x.size else Zeros((flat,)), x.size or z.size)
-        return (yield from self.truncate(at.child("shift"), z, shift)) if shift else z
+        return (yield from self._quotient(at, parts, shift)) if shift else Arithmetic(self.name, (z,))
 
     def matmul(self, at: Scope, x: Arithmetic, y: Arithmetic, shift: int = 0) -> Step[Arithmetic]:
         size = x.size + y.size + x.shape[0] * y.shape[1]
         yield from self.deferred.relieve(size)
         name = at.step()
         self.session.multiplied(x.size * y.shape[1])
-        z = yield from self._reshare(at, field.matmul(x.parts[0], y.parts[0]))
+        z, parts = yield from self._multiplied(at, field.matmul(x.parts[0], y.parts[0]), shift)
         if x.size and y.size:
-            self.deferred.note(name, Matrix(x.parts, y.parts, z.parts), size)
+            self.deferred.note(name, Matrix(x.parts, y.parts, (z,)), size)
         else:
-            self.deferred.note(name, Zeros(z.parts), z.size)
-        return (yield from self.truncate(at.child("shift"), z, shift)) if shift else z
+            self.deferred.note(name, Zeros((z,)), z.size)
+        return (yield from self._quotient(at, parts, shift)) if shift else Arithmetic(self.name, (z,))
 
     def and_(self, at: Scope, a: Boolean, b: Boolean) -> Step[Boolean]:
         check_shapes(a, b)
@@ -191,66 +178,11 @@ class ShamirMalicious(Shamir):
         check_full_words(a, b)
         return (yield from through_ands(self, at, a, b, times, shape))
 
-    # -- summands ------------------------------------------------------------------------------------------------------
-
-    def random_share(self, at: Scope, shape: tuple[int, ...]) -> Array:
-        """Our share of uniform field elements that nobody knows. No communication."""
-        return self._assembled_share(self._random_parts(at, shape))
+    # -- randomness and summands ---------------------------------------------------------------------------------------
 
     def random(self, at: Scope, shape: tuple[int, ...]) -> Step[Arithmetic]:
         yield from ()
         return Arithmetic(self.name, (self.random_share(at, shape),))
-
-    def _random_parts(self, at: Scope, shape: tuple[int, ...]) -> list[Array]:
-        name = at.step()
-        return [self.elements(group, name, self.session.blank(shape)) for group in self.mine]
-
-    def _assembled_share(self, parts: Sequence[Array]) -> Array:
-        """Our share of the sum of parts, one for each of our groups."""
-        return np.asanyarray(field.linear_combination(np.array(self.weights, np.uint64), list(parts)))
-
-    def _divided(self, at: Scope, x: Arithmetic) -> Step[list[Array]]:
-        """x as a sum of field elements each known to one of the groups: those of our groups. One round."""
-        parts = self._random_parts(at, x.shape)
-        masked = field.sub(x.parts[0], self._assembled_share(parts))
-        opened = yield from self._open_to_check(at, masked)
-        if self.collector in self.mine:
-            place = self.mine.index(self.collector)
-            parts[place] = field.add(parts[place], opened)
-        return parts
-
-    def _open_to_check(self, at: Scope, share: Array) -> Step[Array]:
-        """Open to all parties what may be known, wrong or not; that it is right is noted. 8 t bytes from each party."""
-        name, same, zero = at.step(), at.step(), at.step()
-        share = contiguous(share)
-        sends: dict[int, list[Array]] = {}
-        arrived: dict[int, list[Array]] = {}
-        for step in range(1, self.threshold + 1) if self.me < self.parties else ():
-            sends[(self.me - step) % self.parties] = [share]
-            arrived[(self.me + step) % self.parties] = [self.session.blank(share.shape)]
-        yield Exchange(name, sends, arrived)
-        opened = self._interpolated({self.me: share, **{peer: buffers[0] for peer, buffers in arrived.items()}})
-        if opened.size:
-            self.heard(same, {tuple(range(self.parties)): opened})
-        self.deferred.note(zero, Zeros((field.sub(opened, share),)), share.size)
-        return opened
-
-    def _interpolated(self, shares: Mapping[int, Array]) -> Array:
-        return shamir.combine(list(shares.values()), list(shares), self.threshold)
-
-    def place(self, group: Group, values: Array) -> Arithmetic:
-        """Numbers that all members of a group know, `values` at them, shared."""
-        if group not in self.mine:
-            return Arithmetic(self.name, (np.zeros_like(values),))
-        return Arithmetic(self.name, (field.scale(values, self.weights[self.mine.index(group)]),))
-
-    def place_words(self, group: Group, words: Array, width: int) -> Boolean:
-        return self.boolean({group: words} if group in self.mine else {(): np.zeros_like(words)}, width)
-
-    def _by_group(self, known: Sequence[Array]) -> list[Array]:
-        """What our groups know, for all groups: elsewhere an array of that shape."""
-        ours = dict(zip(self.mine, known, strict=True))
-        return [ours.get(group, known[0]) for group in self.groups]
 
     def summands(self, at: Scope, x: Arithmetic, negate_last: bool = False, width: int = 64) -> Step[list[Boolean]]:
         known = self._by_group((yield from self._divided(at, x)))
@@ -288,7 +220,20 @@ class ShamirMalicious(Shamir):
         return summed_truncation.offsets(self.summand_count)
 
     def truncate(self, at: Scope, x: Arithmetic, shift: int) -> Step[Arithmetic]:
-        return (yield from summed_truncation.truncate(self, at, x, shift))
+        return (yield from self._quotient(at, (yield from self._divided(at, x)), shift))
+
+    def _quotient(self, at: Scope, parts: list[Array], shift: int) -> Step[Arithmetic]:
+        """From the parts of a value that our groups know to its quotient, as in `summed_truncation.truncate`."""
+        parts = list(parts)
+        self._add_to_first(parts, field.encode_signed(np.asarray(1 << self.capacity, np.int64)))
+        k = self.summand_count
+        known = [
+            np.stack([summed_truncation.rounded(part, shift), *summed_truncation.tops(part, k, BITS)]) for part in parts
+        ]
+        placed = [self.place(group, rows) for group, rows in zip(self.groups, self._by_group(known), strict=True)]
+        rows = [[share.map(lambda part, j=j: part[j]) for j in range(len(known[0]))] for share in placed]  # type: ignore[misc]
+        wraps = yield from summed_truncation.count_wraps(self, at.child("wraps"), [row[1:] for row in rows])
+        return summed_truncation.assembled(self, [row[0] for row in rows], wraps, shift)
 
     # -- conversions and shuffles --------------------------------------------------------------------------------------
 

@@ -1,0 +1,151 @@
+"""What the operations of `quorate.protocols.shamir_malicious` are made of: values divided into parts known to groups.
+
+A value is divided by opening it less a pseudorandom value whose parts are known to the groups. What is opened may be
+wrong, or differ between parties, until the next check: both are noted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+
+import numpy as np
+
+from quorate.engine.exchange import Exchange, Step
+from quorate.engine.names import Name, Scope
+from quorate.engine.session import Session
+from quorate.kernels import field
+from quorate.kernels.ghost import contiguous
+from quorate.protocols import shamir_heard
+from quorate.protocols.deferred import Deferred
+from quorate.protocols.local import same_shape
+from quorate.protocols.shamir import Shamir
+from quorate.protocols.shamir_heard import Heard
+from quorate.protocols.shamir_parts import Array, Group
+from quorate.protocols.verification.scheme import Note, Zeros
+from quorate.sharing import shamir
+from quorate.sharing.share import Arithmetic, Boolean
+
+__all__ = ["ShamirDivided"]
+
+
+class ShamirDivided(Shamir):
+    """The part of `ShamirMalicious` that divides values, places what groups know, and notes what is to be compared."""
+
+    deferred: Deferred[Note | Heard]
+
+    def __init__(self, session: Session, threshold: int) -> None:
+        super().__init__(session, threshold)
+        self.heard_in_check: list[Heard] = []
+        self._checking = False
+
+    def heard(self, name: Name, alike: Mapping[Group, Array | None]) -> None:
+        where = [name[0].to_bytes(8, "big"), name[1].to_bytes(4, "big")]
+        known = {group: content for group, content in alike.items() if content is not None and self.me in group}
+        counting = self.session.counting
+        heard = Heard({g: b"" if counting else shamir_heard.digest_of(where, [c]) for g, c in known.items()})
+        if self._checking:
+            self.heard_in_check.append(heard)
+        else:
+            self.deferred.note(name, heard, 1)
+
+    # -- dividing values -----------------------------------------------------------------------------------------------
+
+    def random_share(self, at: Scope, shape: tuple[int, ...]) -> Array:
+        """Our share of uniform field elements that nobody knows. No communication."""
+        return self._assembled_share(self._random_parts(at, shape))
+
+    def _random_parts(self, at: Scope, shape: tuple[int, ...]) -> list[Array]:
+        name = at.step()
+        return [self.elements(group, name, self.session.blank(shape)) for group in self.mine]
+
+    def _assembled_share(self, parts: Sequence[Array]) -> Array:
+        """Our share of the sum of parts, one for each of our groups."""
+        return np.asanyarray(field.linear_combination(np.array(self.weights, np.uint64), list(parts)))
+
+    def _divided(self, at: Scope, x: Arithmetic) -> Step[list[Array]]:
+        """x as a sum of field elements each known to one of the groups: those of our groups. One round."""
+        parts = self._random_parts(at, x.shape)
+        masked = field.sub(x.parts[0], self._assembled_share(parts))
+        opened = yield from self._open_to_check(at, masked)
+        self._add_to_first(parts, opened)
+        return parts
+
+    def _open_to_check(self, at: Scope, share: Array) -> Step[Array]:
+        """Open to all parties what may be known, wrong or not; that it is right is noted. 8 t bytes from each party."""
+        name, same, zero = at.step(), at.step(), at.step()
+        share = contiguous(share)
+        sends: dict[int, list[Array]] = {}
+        arrived: dict[int, list[Array]] = {}
+        for step in range(1, self.threshold + 1) if self.me < self.parties else ():
+            sends[(self.me - step) % self.parties] = [share]
+            arrived[(self.me + step) % self.parties] = [self.session.blank(share.shape)]
+        yield Exchange(name, sends, arrived)
+        opened = self._interpolated({self.me: share, **{peer: buffers[0] for peer, buffers in arrived.items()}})
+        if opened.size:
+            self.heard(same, {tuple(range(self.parties)): opened})
+        self.deferred.note(zero, Zeros((field.sub(opened, share),)), share.size)
+        return opened
+
+    def _interpolated(self, shares: Mapping[int, Array]) -> Array:
+        return shamir.combine(list(shares.values()), list(shares), self.threshold)
+
+    def place(self, group: Group, values: Array) -> Arithmetic:
+        """Numbers that all members of a group know, `values` at them, shared."""
+        if group not in self.mine:
+            return Arithmetic(self.name, (np.zeros_like(values),))
+        return Arithmetic(self.name, (field.scale(values, self.weights[self.mine.index(group)]),))
+
+    def place_words(self, group: Group, words: Array, width: int) -> Boolean:
+        return self.boolean({group: words} if group in self.mine else {(): np.zeros_like(words)}, width)
+
+    def _by_group(self, known: Sequence[Array]) -> list[Array]:
+        """What our groups know, for all groups: elsewhere an array of that shape."""
+        ours = dict(zip(self.mine, known, strict=True))
+        return [ours.get(group, known[0]) for group in self.groups]
+
+    def _multiplied(
+        self, at: Scope, product: Array, shift: int, out: Array | None = None
+    ) -> Step[tuple[Array, list[Array]]]:
+        """From shares on a polynomial of degree 2t to fresh ones of degree t; with a shift also the parts that our
+        groups know of them. One round."""
+        if not shift:
+            return (yield from self._reshare(at, product, out)).parts[0], []
+        parts = yield from self._divided_product(at, product)
+        return self._assembled_share(parts), parts
+
+    def _divided_product(self, at: Scope, product: Array) -> Step[list[Array]]:
+        """`_divided` from shares of degree 2t: the masked value is opened at once, and is noted with the product.
+
+        8 (n - 1) bytes from each of the first 2t + 1 parties.
+        """
+        parts = self._random_parts(at, product.shape)
+        zero, name, same = at.step(), at.step(), at.step()
+        holders = tuple(range(self.multipliers))
+        arrived = {party: self.session.blank(product.shape) for party in holders if self.me < self.parties}
+        sends: dict[int, list[Array]] = {}
+        if self.me in holders:
+            mine = arrived[self.me] = self._masked_product(zero, product, parts, holders)
+            sends = {party: [mine] for party in range(self.parties) if party != self.me}
+        yield Exchange(name, sends, {party: [part] for party, part in arrived.items() if party != self.me})
+        opened = field.linear_combination(np.ones(len(arrived), np.uint64), list(arrived.values()))
+        if opened.size:
+            self.heard(same, {tuple(range(self.parties)): opened})
+        self._add_to_first(parts, opened)
+        return parts
+
+    def _masked_product(self, zero: Name, product: Array, parts: list[Array], holders: Group) -> Array:
+        """Our additive part of the product, less parts that we take for their groups, plus a sharing of zero."""
+        pairs = [pair for pair in combinations(holders, 2) if self.me in pair]
+        masks = [self.elements(pair, zero, self.session.blank(product.shape)) for pair in pairs]
+        signs = [1 if pair[0] == self.me else field.P - 1 for pair in pairs]
+        groups = zip(self.mine, parts, strict=True)
+        taken = [part for group, part in groups if self.first_holder(group, holders) == self.me]
+        weights = [self.product_weights[self.me], *signs, *[field.P - 1] * len(taken)]
+        return field.linear_combination(np.array(weights, np.uint64), [product, *masks, *taken])
+
+    def _add_to_first(self, parts: list[Array], opened: Array) -> None:
+        """Let the collecting group's part take in what everybody knows."""
+        if self.collector in self.mine:
+            place = self.mine.index(self.collector)
+            parts[place] = field.add(*same_shape(parts[place], opened))
