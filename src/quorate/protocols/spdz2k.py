@@ -4,9 +4,9 @@ Source: Cramer, Damgard, Escudero, Scholl, Xing, "SPDZ2k: Efficient MPC mod 2^k 
 with k = 64, s = 64. Of a secret the low 64 bits count; whatever is opened has its upper 64 bits masked.
 
 Security: malicious, abort, any n - 1 of n >= 2 parties. A wrong opening passes with probability below 2^-59
-(`quorate.preprocessing.mac_check`), a wrong product that the parties made with 2^-50, and what is known of such products
-is off from uniform by at most 2^-s for s = `session.security`, 40 at least (`quorate.preprocessing.ring_triples`). So up
-to 50 bits can be asked for.
+(`quorate.preprocessing.mac_check`), a wrong product that the parties made with 2^-50, and what is known of such
+products is off from uniform by at most 2^-s for s = `session.security`, 40 at least
+(`quorate.preprocessing.ring_triples`). So up to 50 bits can be asked for.
 """
 
 from __future__ import annotations
