@@ -94,8 +94,11 @@ def test_robust_hash_of_no_blocks_and_of_ghosts() -> None:
         robust_hash(np.zeros(2, np.uint64), 0)
 
 
-def test_doubling_is_expansion_side_by_side() -> None:
-    nodes, sums = np.frombuffer(ENTROPY.bytes(16 * 12), np.uint64).reshape(3, 4, 2), np.empty((2, 4, 2), np.uint64)
+@pytest.mark.parametrize("trees", [3, 4, 8])
+def test_doubling_is_expansion_side_by_side(trees: int) -> None:
+    """With the processor's instructions for multiples of 4 trees, with the library for others."""
+    nodes = np.frombuffer(ENTROPY.bytes(16 * 3 * trees), np.uint64).reshape(3, trees, 2)
+    sums = np.empty((2, trees, 2), np.uint64)
     children = double(nodes, sums)
     assert np.array_equal(children[:3], expand(nodes, 0))
     assert np.array_equal(children[3:], expand(nodes, 1))

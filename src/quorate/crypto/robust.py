@@ -19,7 +19,7 @@ from quorate.crypto.hashing import digest
 from quorate.errors import InternalError
 from quorate.kernels import fixed_aes
 from quorate.kernels.ghost import ghost, is_ghost
-from quorate.kernels.lpn import finish_level
+from quorate.kernels.lpn import finish_level, grow_level
 
 __all__ = ["double", "expand", "robust_hash"]
 
@@ -60,25 +60,36 @@ def expand(seeds: Blocks, label: int) -> Blocks:
     return _seed_permutation(label)(seeds) ^ seeds
 
 
-def double(nodes: Blocks, sums: Blocks) -> Blocks:
+def double(nodes: Blocks, sums: Blocks, out: Blocks | None = None) -> Blocks:
     """A level of many trees side by side, (w, trees, 2), contiguous, to the next one: (2 w, trees, 2).
 
     Row x has the children x, `expand` with label 0, and w + x, label 1. `sums` (2, trees, 2) becomes the sums of both
-    kinds.
+    kinds; the result is `out`, if that is given, contiguous.
     """
+    if out is None:
+        out = np.empty((2 * nodes.shape[0], *nodes.shape[1:]), np.uint64)
+    if fixed_aes.available and nodes.shape[1] % 4 == 0:
+        grow_level(nodes, _seed_keys(), out, sums)
+        return out
     size = nodes.size
-    out = np.empty(2 * size + 2, np.uint64)
-    _seed_permutation(0).into(nodes, out[: size + 2])
-    _seed_permutation(1).into(nodes, out[size:])
-    children: Blocks = out[: 2 * size].reshape(-1, *nodes.shape[1:])
-    finish_level(children, nodes, sums)
-    return children
+    flat = np.empty(2 * size + 2, np.uint64)
+    _seed_permutation(0).into(nodes, flat[: size + 2])
+    _seed_permutation(1).into(nodes, flat[size:])
+    out[...] = flat[: 2 * size].reshape(out.shape)
+    finish_level(out, nodes, sums)
+    return out
 
 
 def _seed_permutation(label: int) -> _Permutation:
     if label not in _SEEDS:
         _SEEDS[label] = _Permutation(f"seed {label}")
     return _SEEDS[label]
+
+
+@cache
+def _seed_keys() -> Blocks:
+    keys = [np.frombuffer(_fixed_key(f"seed {label}"), np.uint64) for label in (0, 1)]
+    return fixed_aes.round_keys(np.stack(keys))
 
 
 @cache

@@ -13,6 +13,7 @@ from quorate.errors import InternalError
 from quorate.kernels import _clmul, _simd
 from quorate.kernels._jit import Words, kernel
 from quorate.kernels.field import P, canonical, remainder
+from quorate.kernels.fixed_aes import SCHEDULE, encrypt
 
 __all__ = [
     "WEIGHT",
@@ -22,6 +23,7 @@ __all__ = [
     "encode_ring",
     "field_values",
     "finish_level",
+    "grow_level",
     "hash_places",
     "hash_rows",
     "ring_sums",
@@ -42,6 +44,18 @@ def finish_level(children: Words, parents: Words, sums: Words) -> None:
     if children.shape != (2 * w, trees, 2) or sums.shape != (2, trees, 2):
         raise InternalError(f"finish_level: {children.shape}, {parents.shape}, {sums.shape} do not fit")
     _finish_level(children.reshape(2, w, 2 * trees), sums.reshape(2, 2 * trees), parents.reshape(w, 2 * trees))
+
+
+def grow_level(parents: Words, keys: Words, children: Words, sums: Words) -> None:
+    """children (2 w, trees, 2) of parents (w, trees, 2), and sums (2, trees, 2) of each side, trees a multiple of 4.
+
+    The left child of x is AES(x) ^ x under keys[0], the right one under keys[1], of the (2, 88) that
+    `quorate.kernels.fixed_aes.round_keys` gives. Only where the processor has AES instructions.
+    """
+    w, trees, _ = parents.shape
+    if children.shape != (2 * w, trees, 2) or sums.shape != (2, trees, 2) or trees % 4 or keys.shape != (2, SCHEDULE):
+        raise InternalError(f"grow_level: {children.shape}, {parents.shape}, {sums.shape}, {keys.shape} do not fit")
+    _grow_level(children.reshape(2, w, 2 * trees), sums.reshape(2, 2 * trees), parents.reshape(w, 2 * trees), keys)
 
 
 def hash_rows(rows: Words, coefficients: Words, out: Words) -> None:
@@ -113,6 +127,22 @@ def _finish_level(out_children: Words, out_sums: Words, parents: Words) -> None:
                 value = out_children[side, x, i] ^ parents[x, i]
                 out_children[side, x, i] = value
                 out_sums[side, i] ^= value
+
+
+@kernel(dtype=np.uint64)
+def _grow_level(out_children: Words, out_sums: Words, parents: Words, keys: Words) -> None:
+    w, n = parents.shape
+    xor, side = _simd.bit_xor, w * n
+    for i in range(0, n, _simd.WIDTH):
+        left, right = _simd.zero(), _simd.zero()
+        for x in range(w):
+            parent = _simd.load(parents, x * n + i)
+            one, other = xor(encrypt(parent, keys, 0), parent), xor(encrypt(parent, keys, SCHEDULE), parent)
+            _simd.store(out_children, x * n + i, one)
+            _simd.store(out_children, side + x * n + i, other)
+            left, right = xor(left, one), xor(right, other)
+        _simd.store(out_sums, i, left)
+        _simd.store(out_sums, n + i, right)
 
 
 @kernel(dtype=np.uint64)

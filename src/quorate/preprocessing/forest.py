@@ -31,13 +31,12 @@ def plant(roots: Blocks, leaves: Blocks, depth: int) -> Blocks:
     for group in range(groups):
         nodes = roots[group * BESIDE : (group + 1) * BESIDE].reshape(1, BESIDE, 2)
         for level in range(depth):
-            nodes = double(nodes, sums[group, level])
-        leaves[group] = nodes
+            nodes = double(nodes, sums[group, level], leaves[group] if level == depth - 1 else None)
     flat: Blocks = sums.transpose(0, 3, 1, 2, 4).reshape(len(roots), depth, 2, 2)
     return flat
 
 
-def regrow(known: Blocks, hidden: Numbers, leaves: Blocks, depth: int) -> Blocks:
+def regrow(known: Blocks, hidden: Numbers, leaves: Blocks) -> Blocks:
     """Fill `leaves`, but number hidden[j] of tree j becomes 0; returns the sums (trees, 2) of the leaves of every tree.
 
     known (trees, depth, 2) are the sums of the side that the path does not take.
@@ -46,17 +45,17 @@ def regrow(known: Blocks, hidden: Numbers, leaves: Blocks, depth: int) -> Blocks
     totals = np.empty((groups, BESIDE, 2), np.uint64)
     for group in range(groups):
         part = slice(group * BESIDE, (group + 1) * BESIDE)
-        leaves[group], totals[group] = _regrow(known[part], hidden[part], depth)
+        totals[group] = _regrow(known[part], hidden[part], leaves[group])
     return totals.reshape(-1, 2)
 
 
-def _regrow(known: Blocks, hidden: Numbers, depth: int) -> tuple[Blocks, Blocks]:
+def _regrow(known: Blocks, hidden: Numbers, leaves: Blocks) -> Blocks:
     """One group. What lies on the path is set to 0 at every level, so sums hold its children too until these go."""
     nodes, sums, trees = np.zeros((1, BESIDE, 2), np.uint64), np.zeros((2, BESIDE, 2), np.uint64), np.arange(BESIDE)
     path = np.zeros(BESIDE, np.int64)
-    for level in range(depth):
+    for level in range(known.shape[1]):
         width = len(nodes)
-        nodes = double(nodes, sums)
+        nodes = double(nodes, sums, leaves if 2 * width == len(leaves) else None)
         turn = hidden >> level & 1
         beside, path = path + width * (1 - turn), path + width * turn
         sums[1 - turn, trees] ^= nodes[beside, trees]
@@ -64,7 +63,8 @@ def _regrow(known: Blocks, hidden: Numbers, depth: int) -> tuple[Blocks, Blocks]
         nodes[path, trees] = 0
         nodes[beside, trees] = sums[1 - turn, trees] ^ known[:, level]
         sums[1 - turn, trees] = known[:, level]
-    return nodes, sums[0] ^ sums[1]
+    totals: Blocks = sums[0] ^ sums[1]
+    return totals
 
 
 def places(hidden: Numbers) -> tuple[Numbers, Numbers]:

@@ -163,7 +163,7 @@ class SilentCot:
         if self._base.works:
             known = open_sums(sealed, seeds.t[INPUTS : INPUTS + TREES * DEPTH], turns, tweak)
             hidden = turns.astype(np.int64) @ (1 << np.arange(DEPTH))
-            totals = regrow(known, hidden, leaves.reshape(-1, 1 << DEPTH, BESIDE, 2), DEPTH)
+            totals = regrow(known, hidden, leaves.reshape(-1, 1 << DEPTH, BESIDE, 2))
             group, row = places(hidden)
             leaves[group, row] = totals ^ ends
         if self._masks:

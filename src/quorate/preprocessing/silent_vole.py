@@ -155,7 +155,7 @@ class SilentVole(ABC):
         if base.works:
             leaves = session.blank((_GROUPS, 1 << DEPTH, BESIDE, 2))
             hidden = turns.astype(np.int64) @ (1 << np.arange(DEPTH))
-            regrow(open_sums(sealed, cots.t, turns, tweak), hidden, leaves, DEPTH)
+            regrow(open_sums(sealed, cots.t, turns, tweak), hidden, leaves)
             totals = self._numbers(leaves, m[:OUTPUTS])
             group, row = places(hidden)
             noise, product = self._noise(seeds, slice(INPUTS, INPUTS + TREES))
