@@ -46,6 +46,8 @@ __all__ = ["AuthenticatedWords", "cut"]
 
 Array = npt.NDArray[Any]
 FULL = (1 << 64) - 1
+WEIGHT = 8
+"""What is noted of a word takes about as much memory as what is noted of so many numbers."""
 
 
 class AuthenticatedWords(Authenticated):
@@ -130,7 +132,7 @@ class AuthenticatedWords(Authenticated):
         return (yield from PrivateWords(self._source, self._bit_checks, self, self.bit_planes).make(at, count))
 
     def _note_bits(self, name: tuple[int, int], note: Any, size: int) -> None:
-        self.deferred.note(name, note, size)
+        self.deferred.note(name, note, WEIGHT * size)
 
     def check_bits(self, at: Scope, notes: Sequence[Any]) -> Step[None]:
         """The check of everything that was noted here.
@@ -175,7 +177,7 @@ class AuthenticatedWords(Authenticated):
             return a
         left, right = ([wire.pack(part, a.width).reshape(-1) for part in words.parts] for words in (a, b))
         count = -(-left[0].nbytes // 8)
-        yield from self.deferred.relieve(count)
+        yield from self.deferred.relieve(WEIGHT * count)
         tuples = yield from self._take(at.child("tuples"), AND_WORDS, count)
         tuples = tuple(cut(part, left[0]) for part in tuples)
         x, y, c = (tuples[k * self.bit_planes : (k + 1) * self.bit_planes] for k in range(3))
