@@ -12,6 +12,7 @@ from quorate.engine.names import Scope
 from quorate.engine.network import LAN, Network
 from quorate.engine.session import Session
 from quorate.errors import IntegrityError, InternalError
+from quorate.kernels import fixed_aes
 from quorate.kernels.ghost import is_ghost
 from quorate.preprocessing.cot import Cot
 from quorate.preprocessing.thrift import Thrift
@@ -105,6 +106,24 @@ def test_many_small_wants_are_served_silently_in_the_end() -> None:
     assert count(program(1)).sent[0] > 30_000 * 240
     assert count(program(100)).sent[0] < 20 * 30_000 * 240
     check_voles(RingVole, 2**128, [30_000] * 12)
+
+
+@pytest.mark.parametrize(
+    "source", [Cot, partial(Cot, silent=True), FieldVole, RingVole], ids=["cot", "silent", "field", "ring"]
+)
+def test_processors_without_aes_instructions_compute_the_same(source, monkeypatch) -> None:
+    """Else two parties with different processors could not work together."""
+
+    def outcome():
+        made = run_source(partial(one_way, source), (300,), seed=9)
+        batches = [made[me].result.batches[0][0] for me in (0, 1)]
+        slots = batches[0].__slots__
+        return [getattr(batch, slot) for batch in batches for slot in slots if not is_ghost(getattr(batch, slot))]
+
+    with_instructions = outcome()
+    monkeypatch.setattr(fixed_aes, "available", False)
+    assert len(with_instructions) == 3
+    assert all(np.array_equal(x, y) for x, y in zip(with_instructions, outcome(), strict=True))
 
 
 def test_thrift() -> None:
