@@ -4,97 +4,24 @@ Transfers and linear evaluations come from thin air here (their own checks are t
 and every message that is altered belongs to what is made from them.
 """
 
-from typing import ClassVar
-
 import numpy as np
 import pytest
 
-from quorate.engine.exchange import Exchange
-from quorate.kernels.ghost import ghost
-from quorate.preprocessing import authenticated_bits, authenticated_values, bit_products
-from quorate.preprocessing.cot import CotBatch
-from quorate.preprocessing.vole import VoleBatch
-from quorate.sharing.domain import FIELD, RING
+from quorate.errors import IntegrityError, PeerError
+from quorate.preprocessing import and_triples, authenticated_bits
+from quorate.protocols.authenticated_bits import AuthenticatedBits
 from quorate.testing.cheating import Cheating
+from quorate.testing.thin_air import thin_air
 from quorate.testing.world import World
 
 A, B = np.array([0x0123456789ABCDEF, 2**64 - 1, 5], np.uint64), np.array([0xF0F0F0F0F0F0F0F0, 2**63 + 1, 3], np.uint64)
 BITS = np.array([1, 0, 1, 1, 0], np.uint8)
-EVERYBODY = (0, 1, 2)
-
-
-class Dealt:
-    """One end of a pair: the keys of senders are known to both, and numbers come from the pair and a count."""
-
-    keys: ClassVar[dict] = {}
-
-    def __init__(self, session, sender, receiver, delta=None, **_):
-        self.pair, self.uses = (sender, receiver), 0
-        self.sends = session.me == sender and not session.counting
-        self.receives = session.me == receiver and not session.counting
-        if self.sends:
-            drawn = np.frombuffer(session.entropy.bytes(16), np.uint64)
-            self.keys[type(self), *self.pair] = drawn if delta is None else np.array(delta, np.uint64)
-
-    @property
-    def delta(self):
-        return self.keys[type(self), *self.pair] if self.sends else ghost((2,), np.uint64)
-
-    def setup(self, at):
-        """The receiver waits until the sender is there."""
-        sender, receiver = self.pair
-        here = [np.zeros(1, np.uint8)]
-        yield Exchange(at.step(), {receiver: here} if self.sends else None, {sender: here} if self.receives else None)
-
-    def words(self, *shape):
-        self.uses += 1
-        return np.random.default_rng([*self.pair, self.uses]).integers(0, 2**64, shape, np.uint64)
-
-
-class DealtCot(Dealt):
-    def extend(self, at, count):
-        yield Exchange(at.step())
-        words = self.words(count, 3)
-        q, bits = words[:, :2].copy(), (words[:, 2] & np.uint64(1)).astype(np.uint8)
-        nothing, no_bits = ghost((count, 2), np.uint64), ghost((count,), np.uint8)
-        if self.sends:
-            return CotBatch(q, no_bits, nothing)
-        if not self.receives:
-            return CotBatch(nothing, no_bits, nothing)
-        chosen = np.uint64(0) - bits.astype(np.uint64)
-        return CotBatch(nothing, bits, q ^ (chosen[:, None] & self.keys[type(self), *self.pair]))
-
-
-class DealtVole(Dealt):
-    domain = FIELD
-
-    def extend(self, at, count):
-        yield Exchange(at.step())
-        words = self.words(2 * self.domain.limbs, count)
-        k, u = (self.domain.uniform(tuple(words[side::2])) for side in range(2))
-        nothing = ghost(self._array(k).shape, np.uint64)
-        if self.sends:
-            return VoleBatch(self._array(k), nothing, nothing)
-        if not self.receives:
-            return VoleBatch(nothing, nothing, nothing)
-        delta = self.domain.from_words(np.array(self.keys[type(self), *self.pair], np.uint64).reshape(1))
-        m = self.domain.add(k, self.domain.mul(u, tuple(np.repeat(limb, count) for limb in delta)))
-        return VoleBatch(nothing, self._array(u), self._array(m))
-
-    def _array(self, x):
-        return x[0] if self.domain.limbs == 1 else np.stack(x, axis=1)
-
-
-class DealtRingVole(DealtVole):
-    domain = RING
 
 
 @pytest.fixture(autouse=True)
-def thin_air(monkeypatch):
-    monkeypatch.setattr(authenticated_bits, "Cot", DealtCot)
-    monkeypatch.setattr(bit_products, "Cot", DealtCot)
-    monkeypatch.setattr(authenticated_values, "FieldVole", DealtVole)
-    monkeypatch.setattr(authenticated_values, "RingVole", DealtRingVole)
+def from_thin_air(monkeypatch):
+    for place, attribute, double in thin_air():
+        monkeypatch.setattr(place, attribute, double)
     for kind in authenticated_bits.BIT_BATCH:
         monkeypatch.setitem(authenticated_bits.BIT_BATCH, kind, 1)
 
@@ -166,3 +93,79 @@ def test_every_way_to_cheat(protocol, parties, program):
     for attempt in tried.attempts():
         tried.check(attempt)
     assert tried.outcomes
+
+
+def ends_of(protocol, parties, program):
+    """What becomes of the honest parties, 1 and up, in a run in which party 0 was made to cheat."""
+    return World(protocol, parties, dealer=False, seed=11).play(program)[1:]
+
+
+def alone(p, at):
+    """Random bits, opened: nothing but the check of bits and of openings stands against cheaters."""
+    bits = yield from p.random_bits(at.child("bits"), (64,))
+    return (yield from p.reveal_bits(at.child("open"), bits, range(p.session.parties)))
+
+
+@pytest.mark.parametrize("program", [alone, ands, numbers])
+def test_another_key_towards_one_party(monkeypatch, program):
+    """Honest bits are then not authenticated under one key, which must not depend on what they are."""
+    make = authenticated_bits.Cot
+
+    def cot(session, sender, receiver, delta=None):
+        if session.me == sender == 0 and receiver == 2:
+            delta = delta ^ np.array([1 << 13, 0], np.uint64)
+        return make(session, sender, receiver, delta)
+
+    monkeypatch.setattr(authenticated_bits, "Cot", cot)
+    for end in ends_of("spdz", 3, program):
+        assert isinstance(end, PeerError)
+
+
+@pytest.mark.parametrize("program", [alone, ands])
+def test_another_own_key(monkeypatch, program):
+    """What a party adds to its own rows is its own affair until something is opened."""
+    of = authenticated_bits.BitSource._of
+
+    def altered(source, owner, batches, count):
+        found = of(source, owner, batches, count)
+        if source.session.me == owner == 0:
+            found.rows[:] ^= (found.bits.astype(np.uint64)) << np.uint64(5)
+        return found
+
+    monkeypatch.setattr(authenticated_bits.BitSource, "_of", altered)
+    for end in ends_of("spdz", 2, program):
+        assert isinstance(end, IntegrityError)
+
+
+@pytest.mark.parametrize("protocol", ["spdz", "spdz2k"])
+@pytest.mark.parametrize("wrong", [lambda bit: 1 - bit, lambda bit: bit + np.uint64(2)], ids=["flipped", "no bit"])
+@pytest.mark.parametrize("share", [1, 7, 1 << 30], ids=["all", "a seventh", "one"])
+def test_a_number_that_is_not_its_bit(monkeypatch, protocol, wrong, share):
+    enter = AuthenticatedBits.enter
+
+    def altered(p, at, owner, values):
+        if p.me == owner == 0:
+            values = values.copy()
+            values[::share] = wrong(values[::share])
+        return enter(p, at, owner, values)
+
+    monkeypatch.setattr(AuthenticatedBits, "enter", altered)
+    for end in ends_of(protocol, 2, numbers):
+        assert isinstance(end, IntegrityError)
+
+
+@pytest.mark.parametrize("many", [12, 200])
+def test_many_leaky_ands_at_once(monkeypatch, many):
+    """Of so many wrong ands a cheater cannot guess all bits."""
+    product = and_triples.AndWords._product
+
+    def altered(maker, at, x, phi):
+        if maker.session.me == 0:
+            sent = np.zeros_like(phi)
+            sent[:many] = 1 << 9
+            phi = phi ^ sent
+        return product(maker, at, x, phi)
+
+    monkeypatch.setattr(and_triples.AndWords, "_product", altered)
+    for end in ends_of("spdz", 2, ands):
+        assert isinstance(end, IntegrityError)

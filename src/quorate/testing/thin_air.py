@@ -21,7 +21,7 @@ from quorate.engine.exchange import Exchange, Step
 from quorate.engine.names import Scope
 from quorate.engine.session import Session
 from quorate.kernels.ghost import ghost
-from quorate.preprocessing import authenticated_values, bit_products
+from quorate.preprocessing import authenticated_bits, authenticated_values, bit_products
 from quorate.preprocessing.cot import CotBatch
 from quorate.preprocessing.vole import VoleBatch
 from quorate.sharing.domain import FIELD, RING, Domain, Element
@@ -32,8 +32,9 @@ Array = npt.NDArray[Any]
 
 
 def thin_air() -> list[tuple[ModuleType, str, type]]:
-    """(module, attribute, double) for authenticated numbers."""
+    """(module, attribute, double) for authenticated numbers and bits."""
     return [
+        (authenticated_bits, "Cot", ThinCot),
         (bit_products, "Cot", ThinCot),
         (authenticated_values, "FieldVole", ThinFieldVole),
         (authenticated_values, "RingVole", ThinRingVole),
