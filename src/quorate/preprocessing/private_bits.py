@@ -42,8 +42,8 @@ __all__ = ["Numbers", "PrivateWords", "bucket_size"]
 
 Array = npt.NDArray[Any]
 Words = npt.NDArray[np.uint64]
-LOT = 3 << 12
-"""Words of every party made together: enough for buckets of three."""
+LOT, MANY = 3 << 12, 1 << 12
+"""Words of every party made together: for two parties enough for buckets of three, for more what memory allows."""
 
 
 class Numbers(Protocol):
@@ -87,7 +87,8 @@ class PrivateWords:
     def make(self, at: Scope, count: int) -> Step[tuple[Array, ...]]:
         """`count` words of every party: our own words (count,) uint64; then for each party its numbers, the parts of an
         arithmetic share of shape (count, 64), and the planes of its words, each (count,) uint64."""
-        steps = [self._lot(at.child(f"lot {start}"), min(LOT, count - start)) for start in range(0, count, LOT)]
+        most = LOT if self.session.parties == 2 else MANY
+        steps = [self._lot(at.child(f"lot {start}"), min(most, count - start)) for start in range(0, count, most)]
         lots = yield from in_turn(steps)
         if len(lots) == 1:
             return lots[0]
