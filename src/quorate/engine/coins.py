@@ -62,7 +62,7 @@ class Coin:
 
 
 def toss(session: Session, at: Scope, members: Sequence[int] | None = None) -> Step[Coin]:
-    """A coin of all parties, or of `members`. Two rounds, 96 bytes to every other member.
+    """A coin of all parties, or of `members`. Two rounds, 128 bytes to every other member.
 
     Toss only when everything that the coin is to check is fixed. Whoever is no member gets a coin without content.
 
