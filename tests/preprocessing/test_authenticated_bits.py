@@ -94,6 +94,15 @@ def test_buckets_are_as_large_as_they_must_be(module, bad, count, security):
     assert bad(count, size) <= allowed < bad(count, size - 1) or size == 2
 
 
+@pytest.mark.parametrize("count", [1, 5, 20, 60])
+@pytest.mark.parametrize("size", [2, 3, 4])
+def test_wrong_bits_fill_one_bucket_or_all(count, size):
+    """That these are the best numbers for a cheater is what the formula for private bits relies on."""
+    total = count * size + size
+    chances = [Fraction(comb(count, m), comb(total, m * size)) for m in range(1, count + 1)]
+    assert max(chances) == max(chances[0], chances[-1]) <= bad_lot_of_bits(count, size)
+
+
 def made(parties, dealer, kind, count, protocol="spdz"):
     """Tuples of a kind at every party, the keys, and what was checked."""
 

@@ -13,7 +13,7 @@ a bucket shows both, modulo 2^64 and modulo p alike, and hides perfectly.
 Accounting, for N kept pairs of an owner and C opened ones. c wrong pairs get through only if none is opened and they
 fill whole buckets; m buckets are filled with probability C(N, m) / C(N B + C, m B), which is largest for m = 1 or m =
 N. `bucket_size` is the least B for which both are at most 2^-(security + 1), with C = B. What the MACs let through
-comes on top. Sizes from which B will do, for 40 bits: 3 from 0.7 M bits, 4 from 6.1 k, 5 from 570.
+comes on top. Sizes from which B will do, for 40 bits: 3 from 0.7 M bits, 4 from 5.9 k, 5 from 539.
 
 Bytes to each other party, per kept bit of each owner: B inputs of numbers, (B - 1) / 8 for comparisons, beside B bits
 from transfers. Rounds: those of private bits and of inputs, and 4.
