@@ -34,6 +34,7 @@ __all__ = ["BitProducts", "Products"]
 
 Array = npt.NDArray[Any]
 TILE = 1 << 12  # transfers at a time, so that pads stay in the cache
+_SENT, _TAKEN = 100, 80  # work per transfer, hashing and later sums included, in bytes; see `Effort.touched`
 
 
 class _Kernels(NamedTuple):
@@ -134,6 +135,7 @@ class BitProducts:
         yield Exchange(name, sends, receives)
         for other in others:
             for offers, place in zip(receives[other], products.received, strict=True):
+                session.touched(_TAKEN * offers.size)
                 if session.holds_shares:
                     self._take((other, me), batches[other, me], bits, offers, products.count)
                 place.append(offers)
@@ -160,6 +162,7 @@ class BitProducts:
         """(numbers of pads 0, offers) at the sender."""
         transfers, shape = batch.q.shape[0], batch.q.shape[: self.domain.limbs]
         kept, offers = self.session.blank(shape), self.session.blank(shape)
+        self.session.touched(_SENT * self.domain.limbs * transfers)
         if not self.session.holds_shares:
             return kept, offers
         delta, count, start = self._cots[pair].delta, b[0].shape[0], self._advance(pair, transfers)

@@ -70,7 +70,7 @@ class Domain(ABC):
 
     @abstractmethod
     def weights(self, words: Array) -> Array:
-        """Weights from uniform words: 64 bits for the ring, uniform elements for the field."""
+        """Weights from uniform words, in their place: 64 bits for the ring, uniform elements for the field."""
 
     @abstractmethod
     def beaver(self, d: Element, e: Element, a: Element, b: Element, c: Element, whole: Element) -> Element:
@@ -156,7 +156,7 @@ class Field61(Domain):
         return (field.weigh(weights, x[0]),)
 
     def weights(self, words: Array) -> Array:
-        return field.from_random_words(words)
+        return field.from_random_words(words, out=words)
 
     def beaver(self, d: Element, e: Element, a: Element, b: Element, c: Element, whole: Element) -> Element:
         return (field.beaver(d[0], e[0], a[0], b[0], c[0], whole[0]),)
