@@ -214,12 +214,11 @@ class SemiHonestTuples:
             Link(session, sender, receiver) for sender in range(n) for receiver in range(n) if sender != receiver
         ]
         makers = {PRODUCTS: self.products, AND_WORDS: self.words, CONVERSIONS: self.conversions}
-        self.supply = Supply(makers, BATCH, {MATRICES: self._matrices, TRANSFERS: self._transfers})
+        self.supply = Supply(makers, BATCH, {MATRICES: self._matrices, TRANSFERS: self._transfers}, self._prepare)
 
-    def setup(self, at: Scope) -> Step[None]:
+    def _prepare(self, at: Scope) -> Step[None]:
         """Base transfers between all pairs, in parallel."""
         yield from parallel([link.cot.setup(at.child(link.label)) for link in self.links])
-        self.supply.open(at.child("supply"))
 
     def products(self, at: Scope, count: int) -> Step[Parts]:
         """Kind `PRODUCTS`."""

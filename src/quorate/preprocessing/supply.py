@@ -30,6 +30,7 @@ class Supply:
         makers: how each kind is produced.
         batch: tuples of a kind that are produced at least, where a kind is produced inline; 1 if not given.
         families: kinds with parameters, by what their names begin with; the rest of the name gives the maker.
+        prepare: what has to be done once before anything can be produced; not done where everything is in stock.
     """
 
     def __init__(
@@ -37,11 +38,13 @@ class Supply:
         makers: Mapping[str, Maker],
         batch: Mapping[str, int] | None = None,
         families: Mapping[str, Callable[[str], Maker]] | None = None,
+        prepare: Callable[[Scope], Step[None]] | None = None,
     ) -> None:
         self.stock = Stock()
         self.used: dict[str, int] = {}
         self._makers = dict(makers)
         self._families = dict(families or {})
+        self._prepare = prepare
         self._batch = dict(batch or {})
         self._wanted: dict[Name, tuple[str, int]] = {}
         self._given: dict[Name, Parts] = {}
@@ -58,16 +61,29 @@ class Supply:
         self._scope = at
 
     def produce(self, at: Scope, kind: str, count: int) -> Step[Parts]:
-        """`count` fresh tuples, past the stock.
+        """`count` fresh tuples, past the stock. Such steps must not run side by side.
 
         Raises:
             UserError: there is no such kind.
         """
+        return self._made(self._maker(kind), at, count)
+
+    def ready(self) -> Step[None]:
+        """Do what has to be done before anything can be produced, unless it was done before."""
+        if self._prepare is not None:
+            prepare, self._prepare = self._prepare, None
+            yield from prepare(self._opened.child("ready"))
+
+    def _made(self, maker: Maker, at: Scope, count: int) -> Step[Parts]:
+        yield from self.ready()
+        return (yield from maker(at, count))
+
+    def _maker(self, kind: str) -> Maker:
         if kind in self._makers:
-            return self._makers[kind](at, count)
+            return self._makers[kind]
         for family, maker in self._families.items():
             if kind.startswith(family):
-                return maker(kind.removeprefix(family))(at, count)
+                return maker(kind.removeprefix(family))
         raise UserError(f"there are no tuples {kind!r}; choose from {', '.join(self._makers)}")
 
     def take(self, at: Scope, kind: str, count: int) -> Step[Parts]:
@@ -77,6 +93,12 @@ class Supply:
         self.used[kind] = self.used.get(kind, 0) + count
         yield Checkpoint(self._serve, SUPPLY)
         return self._given.pop(name)
+
+    @property
+    def _opened(self) -> Scope:
+        if self._scope is None:
+            raise InternalError("tuples were asked for before the session was set up; please report this")
+        return self._scope
 
     def _serve(self) -> Step[None]:
         wanted, self._wanted = sorted(self._wanted.items()), {}
@@ -91,8 +113,6 @@ class Supply:
             self._given[name] = self.stock.take(kind, count)
 
     def _restock(self, kind: str, count: int) -> Step[None]:
-        if self._scope is None:
-            raise InternalError("tuples were asked for before the session was set up; please report this")
         self._productions += 1
-        here = self._scope.child(f"production {self._productions}")
+        here = self._opened.child(f"production {self._productions}")
         self.stock.put(kind, (yield from self.produce(here, kind, count)))

@@ -102,8 +102,8 @@ class Semi2k(RingLocal):
         if self.dealer is not None:
             groups += [(party, self.dealer) for party in range(self.parties)]
         yield from self.session.agree_keys(at, groups)
-        if self.dealt is None:
-            yield from self.oblivious.tuples.setup(at.child("tuples"))
+        if self.supply is not None:
+            self.supply.open(at.child("supply"))
 
     # -- input and output ----------------------------------------------------------------------------------------------
 

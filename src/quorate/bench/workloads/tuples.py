@@ -82,7 +82,9 @@ def supply_of(p: Protocol) -> Supply:
 
 
 def stock_up(p: Protocol, at: Scope, needs: dict[str, int]) -> Step[None]:
-    """Make tuples, by kind so many, and keep them for what follows."""
+    """Make tuples, by kind so many, and keep them for what follows. Without any, get ready to make them."""
+    if p.supply is not None:
+        yield from p.supply.ready()
     for kind, count in sorted(needs.items()):
         supply = supply_of(p)
         supply.stock.put(kind, (yield from supply.produce(at.child(kind), kind, count)))
