@@ -102,8 +102,8 @@ class Semi2k(RingLocal):
         if self.dealer is not None:
             groups += [(party, self.dealer) for party in range(self.parties)]
         yield from self.session.agree_keys(at, groups)
-        if self.supply is not None:
-            self.supply.open(at.child("supply"))
+        if self.dealt is None:
+            self.oblivious.supply.open(at.child("supply"))
 
     # -- input and output ----------------------------------------------------------------------------------------------
 
