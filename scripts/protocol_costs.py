@@ -118,7 +118,7 @@ class Cost(NamedTuple):
     sent: int
     tuples: dict[str, int]
 
-    def __sub__(self, other: Cost) -> Cost:  # type: ignore[override]
+    def __sub__(self, other: Cost) -> Cost:
         tuples = {kind: count - other.tuples.get(kind, 0) for kind, count in self.tuples.items()}
         used = {kind: count for kind, count in tuples.items() if count}
         return Cost(self.rounds - other.rounds, self.sent - other.sent, used)
@@ -198,8 +198,8 @@ def elements(label: str) -> int:
 
 def table(heads: Iterable[object], rows: Iterable[Sequence[object]]) -> str:
     """In Markdown."""
-    heads = [str(head) for head in heads]
-    lines = [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
+    names = [str(head) for head in heads]
+    lines = [f"| {' | '.join(names)} |", f"|{'---|' * len(names)}"]
     return "\n".join([*lines, *(f"| {' | '.join(map(str, row))} |" for row in rows)])
 
 
