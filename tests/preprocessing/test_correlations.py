@@ -28,7 +28,7 @@ def test_correlated_ots() -> None:
 
 
 def test_correlated_ots_across_tiles() -> None:
-    check_cots(Cot, (64 * 6136 - 64, 64 * 6136 + 1, 500_000), seed=2)
+    check_cots(Cot, (64 * 6136 - 64, 64 * 6136 + 1), seed=2)
 
 
 @pytest.mark.parametrize("security", [40, 64, 80])
@@ -42,8 +42,13 @@ def test_unchecked_ots() -> None:
 
 @pytest.mark.parametrize("security", [40, 80])
 def test_silent_ots(security: int) -> None:
+    check_cots(partial(Cot, silent=True), (0, 1, 1000), security=security)
+
+
+@pytest.mark.slow
+def test_silent_ots_go_on_with_what_was_made() -> None:
     """Iterations start from what those before them left, however much of that was asked for."""
-    check_cots(partial(Cot, silent=True), (0, 1, 948_000, 600_000), security=security)
+    check_cots(partial(Cot, silent=True), (0, 1, 948_000, 600_000))
 
 
 @pytest.mark.parametrize("security", [40, 64])
@@ -51,6 +56,7 @@ def test_silent_field_vole(security: int) -> None:
     check_voles(partial(FieldVole, silent=True), P, (0, 1, 1000), security=security)
 
 
+@pytest.mark.slow
 def test_silent_field_vole_goes_on_with_what_it_made() -> None:
     check_voles(partial(FieldVole, silent=True), P, (950_000, 10_000, 950_000), seed=5)
 
@@ -93,6 +99,7 @@ def test_vole_across_tiles(source, modulus) -> None:
     check_voles(source, modulus, (4095, 4097, 9000), seed=3)
 
 
+@pytest.mark.slow
 def test_many_small_wants_are_served_silently_in_the_end() -> None:
     """Each alone would not pay for the start; correlations hold and costs are as counted on both sides of it."""
 
@@ -105,7 +112,12 @@ def test_many_small_wants_are_served_silently_in_the_end() -> None:
 
     assert count(program(1)).sent[0] > 30_000 * 240
     assert count(program(100)).sent[0] < 20 * 30_000 * 240
-    check_voles(RingVole, 2**128, [30_000] * 12)
+
+    def far_apart(session, sender, receiver):
+        session.network = Network.parse("40ms", "100Mbit")
+        return RingVole(session, sender, receiver)
+
+    check_voles(far_apart, 2**128, [50_000, 50_000, 3000, 1])
 
 
 @pytest.mark.parametrize(
@@ -215,11 +227,11 @@ def test_an_altered_message_of_the_receiver_is_noticed(source: str, at: float, m
         run_source(maker, (200,), intercept=flip(message, at))
 
 
-@pytest.mark.parametrize("message", [4, 5, 6, 7])
+@pytest.mark.parametrize("message", [4, 5, 6])
 @pytest.mark.parametrize("at", [0.0, 1.0])
 @pytest.mark.parametrize("source", [FieldVole, RingVole])
 def test_altered_messages_of_silent_voles_are_noticed_or_harmless(source, message: int, at: float) -> None:
-    """Of the sender: 4 has sums of trees and what their ends lack, 5 and 6 are of the comparison. There is no 7."""
+    """Of the sender: 4 has sums of trees and what their ends lack, 5 and 6 are of the comparison."""
     maker = partial(one_way, partial(source, silent=True))
     made, complaint = None, ""
     try:
@@ -233,7 +245,7 @@ def test_altered_messages_of_silent_voles_are_noticed_or_harmless(source, messag
     delta, modulus = int(made[0].result.deltas[0][0]), P if source is FieldVole else 2**128
     rows = zip(integers(sent.k), integers(got.u), integers(got.m), strict=True)
     assert all((k + u * delta - m) % modulus == 0 for k, u, m in rows)
-    assert (message, at) in {(4, 0.0), (7, 0.0), (7, 1.0)}  # a sum that is not opened, no message
+    assert (message, at) == (4, 0.0)  # a sum that is not opened
 
 
 @pytest.mark.parametrize("message", range(1, 6))
