@@ -76,6 +76,7 @@ def test_products():
     assert binary_field.mul(x, y[3]).tolist() == [times(a, y[3]) for a in x]
     assert binary_field.scale(x, y[4]).tolist() == [times(a, y[4]) for a in x]
     assert binary_field.dot(x, y).tolist() == [_xor(expected)]
+    assert binary_field.row_dots(np.stack([x, y]), y).tolist() == [_xor(expected), int(binary_field.dot(y, y)[0])]
 
 
 @pytest.mark.parametrize("size", [0, 5, 16])

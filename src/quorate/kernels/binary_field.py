@@ -16,7 +16,7 @@ from quorate.kernels import _clmul, _simd, hypercube
 from quorate.kernels._jit import Array, Words, device, flat_result, kernel, result
 from quorate.kernels.ghost import contiguous, ghost, is_ghost
 
-__all__ = ["bit_fold", "bit_points", "dot", "fold", "mul", "points", "scale"]
+__all__ = ["bit_fold", "bit_points", "dot", "fold", "mul", "points", "row_dots", "scale"]
 
 TAIL = np.uint64(0x1B)
 """x^64 is x^4 + x^3 + x + 1."""
@@ -57,6 +57,17 @@ def dot(x: Words, y: Words) -> Words:
         return ghost(1, np.uint64)
     out = np.empty(1, np.uint64)
     _dot(out, _whole(x), _whole(y))
+    return out
+
+
+def row_dots(rows: Words, y: Words) -> Words:
+    """The sums of products of every row of (k, n) with (n,): (k,)."""
+    if rows.ndim != 2 or y.shape != rows.shape[1:]:
+        raise InternalError(f"inner products of rows of shape {rows.shape} with shape {y.shape}")
+    if is_ghost(rows, y):
+        return ghost(rows.shape[0], np.uint64)
+    out = np.empty(rows.shape[0], np.uint64)
+    _row_dots(out, _rows(rows).reshape(-1), _whole(y))
     return out
 
 
@@ -262,6 +273,22 @@ def _points(out: Words, x: Words, y: Words, out_rooms: Words, nu: int, lanes: in
                 _simd.store(rx, low + at, _simd.bit_xor(_simd.load(rx, low + at), _simd.load(rx, high + at)))
                 _simd.store(ry, low + at, _simd.bit_xor(_simd.load(ry, low + at), _simd.load(ry, high + at)))
             _dot_into(out, 2 * third + to, rx, ry, low, count)
+
+
+@kernel(dtype=np.uint64)
+def _row_dots(out: Words, rows: Words, y: Words) -> None:
+    lanes = np.empty(8, np.uint64)
+    for k in range(out.size):
+        even, odd = _simd.zero(), _simd.zero()
+        for i in range(0, y.size, 8):
+            a, b = _simd.load(rows, k * y.size + i), _simd.load(y, i)
+            even = _simd.bit_xor(even, _clmul.low_low(a, b))
+            odd = _simd.bit_xor(odd, _clmul.high_high(a, b))
+        _simd.store(lanes, 0, reduced(even, odd, _simd.splat(TAIL)))
+        total = np.uint64(0)
+        for j in range(8):
+            total ^= lanes[j]
+        out[k] = total
 
 
 @kernel(dtype=np.uint64)

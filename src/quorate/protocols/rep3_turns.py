@@ -47,7 +47,7 @@ __all__ = ["shuffle"]
 
 Array = npt.NDArray[Any]
 GROUPS = ((0, 1), (1, 2), (0, 2))
-MOST_ROWS = 1 << 18
+MOST_ROWS = 1 << 17
 """Checking a turn takes some 4 kB per row."""
 ROW = 32
 """Elements that a row counts for when it is to be decided whether it is time for a check."""

@@ -12,7 +12,7 @@ from typing import ClassVar
 import numpy as np
 
 from quorate.kernels import binary_field, bits
-from quorate.kernels.ghost import contiguous, ghost, is_ghost
+from quorate.kernels.ghost import contiguous
 from quorate.protocols.verification.domain import Array, Domain, Pairs
 from quorate.protocols.verification.ring_domain import two_by_two
 
@@ -77,8 +77,7 @@ class BitDomain(Domain):
         return np.asanyarray(reduce(np.bitwise_xor, sums))
 
     def weigh(self, blocks: Array, sigma: Array) -> Array:
-        sums = [binary_field.dot(block, sigma) for block in blocks]
-        return np.concatenate(sums) if sums else ghost(0, np.uint64) if is_ghost(blocks) else np.empty(0, np.uint64)
+        return binary_field.row_dots(blocks, sigma)
 
     def fold(self, blocks: Array, weights: Array) -> Array:
         missing = -len(blocks) % BLOCKS
