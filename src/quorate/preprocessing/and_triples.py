@@ -2,8 +2,8 @@
 
 First leaky ands are made. Of a bit x and a bit y of all parties the rows of y add up to y Delta; multiplying them by x
 gives rows of x y Delta, which are those of z = x y at once, value included. x is the sum of the bits x_j of all
-parties, and party i's row phi_i times party j's bit x_j takes one word: with the transfer of x_j, q at i and q or q ^
-key at j,
+parties, and party i's row phi_i times party j's bit x_j takes one row of r bytes: with the transfer of x_j, q at i and
+q or q ^ key at j,
 
     i sends u = H(q) ^ H(q ^ key) ^ phi_i and keeps H(q);    j takes H(t) ^ (x_j u).
 
@@ -29,7 +29,7 @@ probability 2^-B / N^(B - 1) plus 2^-64, and `bucket_size` is the least B for wh
 2^-(security + 1). Attempts in several lots add up to 2^B / (2^B - 1) times that, since each has c >= B and is found out
 but for 2^-B. For 40 bits B = 3 will do from 2^19 ands, 4 from 5200, 5 from 512.
 
-Bytes to each other party, per and of 1 bit: 8 B + (B - 1) / 8 beside 2 B bits of every party from transfers (for n > 2,
+Bytes to each other party, per and of 1 bit: r B + (B - 1) / 8 beside 2 B bits of every party from transfers (for n > 2,
 B / 4 for their correction). Rounds: those of private bits and 1 for every 2^18 leaky ands, and 4 for each lot.
 """
 
@@ -126,13 +126,20 @@ class AndWords:
             q = x[other].blocks[other]
             kept = source.hash(q, first, other)
             z ^= kept
-            sends[other] = [contiguous(kept ^ source.hash(q ^ source.key, first, other) ^ phi)]
-            receives[other] = [self.session.blank(phi.shape)]
+            sends[other] = [_packed(kept ^ source.hash(q ^ source.key, first, other) ^ phi, source.row_bytes)]
+            receives[other] = [self.session.blank((phi.size, source.row_bytes), np.uint8)]
         yield Exchange(name, sends, receives)
         for other in source.others:
             z ^= source.hash(x[me].blocks[other], first, me)
-            planes.chosen(x[me].bits, receives[other][0], z)
+            planes.chosen(x[me].bits, self._unpacked(receives[other][0]), z)
         return z
+
+    def _unpacked(self, packed: Array) -> Words:
+        """Rows from what was sent of them."""
+        octets = self.session.blank((packed.shape[0],)).view(np.uint8).reshape(-1, 8)
+        octets[:, : packed.shape[1]] = packed
+        octets[:, packed.shape[1] :] = 0
+        return octets.reshape(-1).view(np.uint64)
 
     def _checked_orders(self, at: Scope, rows: Sequence[Words], mask: Words, size: int) -> Step[list[Array]]:
         """Open a random combination of all rows; returns random orders of all groups but the first, which nobody could
@@ -143,6 +150,12 @@ class AndWords:
         coin.fill(*factors, *words)
         yield from self.checks.open_combination(at, factors, rows, mask)
         return [permutation.from_random_words(some) for some in words]
+
+
+def _packed(rows: Words, row_bytes: int) -> Array:
+    """As many bytes of every row as are used: (count, row_bytes)."""
+    octets: Array = contiguous(contiguous(rows).view(np.uint8).reshape(-1, 8)[:, :row_bytes])
+    return octets
 
 
 def _part(one: Private, start: int, stop: int) -> Private:

@@ -1,8 +1,8 @@
 """Random bits that are authenticated: of one party that knows them, or of all together.
 
-Every party i has a key Delta_i of 64 bits; Delta is their exclusive or. Bit 0 of Delta_i is public, 1 at party 0 and 0
-elsewhere, so that bit 0 of Delta is 1. Of a bit b every party has a row of 64 bits; the exclusive or of all rows is b
-Delta. So bit 0 of the rows shares b itself, and the other 63 bits its MACs. Rows are linear: exclusive or adds bits.
+Every party i has a key Delta_i of r bytes; Delta is their exclusive or. Bit 0 of Delta_i is public, 1 at party 0 and 0
+elsewhere, so that bit 0 of Delta is 1. Of a bit b every party has a row of 8 r bits; the exclusive or of all rows is b
+Delta. So bit 0 of the rows shares b itself, and the other bits its MACs. Rows are linear: exclusive or adds bits.
 
 A party i knows its own bits x, and with every other party j it has correlated oblivious transfers, t = q ^ (x Delta_j):
 the row of i is the exclusive or of all t and of x Delta_i, that of j is q.
@@ -18,7 +18,7 @@ random linear combination over GF(2^64), T = sum of chi_k b_k, of the bits of al
 them. With a bit that differs by e towards party j the rows add up to T Delta + chi e Delta_j; with a key that differs
 by D towards party j, to T Delta + T_j D, where T_j, what party j put into T, is uniform even given T, since another
 honest party (if there is none, the key of that pair is the key) put in as much. Both pass with probability 2^-63 at
-most (Delta_j has 63 unknown bits), plus 2^-64 for the case that chi e is 0.
+most (so many bits of Delta_j are unknown), plus 2^-64 for the case that chi e is 0.
 
 Bytes beside the transfers: n (n - 2) / 8 per bit of each of n parties, all together, 8 to every other party per check.
 Rounds: those of a transfer, for n > 2 one more; a check 3 (two for its coin).
@@ -55,7 +55,7 @@ MASK_BITS = 64
 
 
 def draw_key(session: Session) -> Words:
-    """A fresh key (2,): Delta_i is the first word, the second makes transfers computationally secure."""
+    """A fresh key (2,): the first bytes of it are Delta_i; all of it makes transfers computationally secure."""
     key = np.zeros(2, np.uint64)
     if session.holds_shares:
         key = np.frombuffer(session.entropy.bytes(16), np.uint64).copy()
@@ -86,11 +86,14 @@ class BitSource:
     Args:
         session: of this participant.
         key: as of `draw_key`.
+        row_bytes: r, at most 8.
     """
 
-    def __init__(self, session: Session, key: Words) -> None:
+    def __init__(self, session: Session, key: Words, row_bytes: int) -> None:
         self.session = session
         self.key = key
+        self.row_bytes = row_bytes
+        self._used = np.uint64((1 << 8 * row_bytes) - 1)
         self.others = [party for party in range(session.parties) if party != session.me]
         pairs = [(i, j) for i in range(session.parties) for j in range(session.parties) if i != j]
         self._transfers = {pair: Cot(session, *pair, key if pair[0] == session.me else None) for pair in pairs}
@@ -99,7 +102,7 @@ class BitSource:
     @property
     def delta(self) -> int:
         """Our Delta_i."""
-        return int(self.key[0])
+        return int(self.key[0] & self._used)
 
     def setup(self, at: Scope) -> Step[None]:
         """Base transfers of all pairs, at the same time."""
@@ -138,13 +141,14 @@ class BitSource:
             return Private(owner, blank.astype(np.uint8), blank, {})
         if me != owner:
             q = batches[me, owner].q
-            return Private(owner, batches[me, owner].bits, contiguous(q[:, 0]), {owner: q})
+            return Private(owner, batches[me, owner].bits, q[:, 0] & self._used, {owner: q})
         own = batches[self.others[0], me].bits
         blocks = {other: batches[other, me].t for other in self.others}
         rows = self.session.blank((count,))
         rows[...] = 0
         for t in blocks.values():
             rows ^= t[:, 0]
+        rows &= self._used
         return Private(owner, own, planes.chosen(own, self.delta, rows), blocks)
 
     def shared(self, private: Sequence[Private]) -> Words:
@@ -160,8 +164,8 @@ class BitSource:
         return first
 
     def hash(self, blocks: Words, first: int, receiver: int) -> Words:
-        """64 bits for every block of the transfers to `receiver`, under the numbers from `hashes`."""
-        words: Words = contiguous(robust_hash(blocks, (receiver << 48) + first)[:, 0])
+        """A row for every block of the transfers to `receiver`, under the numbers from `hashes`."""
+        words: Words = robust_hash(blocks, (receiver << 48) + first)[:, 0] & self._used
         return words
 
 

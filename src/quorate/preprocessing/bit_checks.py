@@ -13,9 +13,9 @@ its bit of Delta: sigma has an element for each plane, and one for all rows.
 Why it holds. Let opened bits be wrong by errors that are not all 0. Their combination E is 0 with probability 2^-64,
 whether errors form words (planes) or single elements (rows). Else the adversary has to add to sigma, in sum, E Delta_j,
 for every plane j, or E Delta in the field for rows, for the Delta_j of an honest party, of which it knows nothing but
-bit 0: it succeeds with probability 2^-s for s planes beside the value, 2^-63 for rows. That bounds all attempts of a
-session together, since it ends with the first that fails. Parties that are told different values have errors of their
-own, and are caught alike.
+bit 0: it succeeds with probability 2^-s for s planes beside the value, and no more for rows, which have s + 1 bits.
+That bounds all attempts of a session together, since it ends with the first that fails. Parties that are told different
+values have errors of their own, and are caught alike.
 
 Bytes to each other party: of an opened bit 1/8; a check 96 for the coin, 96 + 8 (s + 1) for the combination.
 Rounds: an opening 1, a check 4.

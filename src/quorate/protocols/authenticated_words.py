@@ -55,6 +55,7 @@ class AuthenticatedWords(Authenticated):
 
     def __init__(self, session: Session, threshold: int) -> None:
         self.bit_planes = min(64, session.security + 4)
+        self._row_bytes = -(-self.bit_planes // 8)
         self._bit_key = np.zeros(2, np.uint64)
         self._source: BitSource | None = None
         self._bit_checks = BitChecks(session, self._delta, self.bit_planes, self._note_bits)
@@ -82,7 +83,7 @@ class AuthenticatedWords(Authenticated):
     # -- keys, tuples, checks ------------------------------------------------------------------------------------------
 
     def _delta(self) -> int:
-        return int(self._bit_key[0])
+        return int(self._bit_key[0]) & ((1 << 8 * self._row_bytes) - 1)
 
     def _known(self, plane: int) -> int:
         """Ones if our part of this plane takes in what is public, else 0."""
@@ -96,7 +97,7 @@ class AuthenticatedWords(Authenticated):
             return
         if not self._bit_key.any():
             self._bit_key = draw_key(self.session)
-        self._source = BitSource(self.session, self._bit_key)
+        self._source = BitSource(self.session, self._bit_key, self._row_bytes)
         yield from self._source.setup(at.child("transfers"))
 
     def bit_keys(self) -> list[Array]:
