@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from llvmlite import binding, ir
+from numba.core import config
 from numba.extending import intrinsic
 
 from quorate.kernels._simd import WIDTH, Lanes, _lanes
@@ -22,8 +23,18 @@ _VECTOR = ir.VectorType(_WORD, WIDTH)
 _PAIR = ir.VectorType(_WORD, 2)
 
 
+def _features() -> dict[str, bool]:
+    """What kernels may use on this machine: nothing special where Numba is told to compile for another one."""
+    if config.CPU_NAME or config.CPU_FEATURES:
+        return {}
+    try:
+        return dict(binding.get_host_cpu_features())
+    except RuntimeError:  # not known on this kind of machine
+        return {}
+
+
 def _choose() -> str:
-    features = binding.get_host_cpu_features()
+    features = _features()
     if features.get("vpclmulqdq") and features.get("avx512f"):
         return "wide"
     return "pair" if features.get("pclmul") else "portable"
@@ -33,7 +44,7 @@ WAY = _choose()
 """How products are computed: "wide", "pair" or "portable"."""
 
 
-AFFINE = bool(binding.get_host_cpu_features().get("gfni")) and WAY == "wide"
+AFFINE = bool(_features().get("gfni")) and WAY == "wide"
 """Whether `affine` may be used."""
 _OCTETS = ir.VectorType(_BYTE, 8 * WIDTH)
 
