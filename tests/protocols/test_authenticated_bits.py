@@ -8,7 +8,7 @@ from quorate.testing.boolean_conformance import BooleanConformance
 from quorate.testing.protocol_checks import require, run_counted
 from quorate.testing.world import World
 
-DEALT = [("spdz", 2, 1), ("spdz2k", 2, 1), ("spdz2k", 3, 2)]
+DEALT = [("spdz", 3, 2), ("spdz2k", 2, 1)]
 OWN = [("spdz", 2, 1), ("spdz2k", 2, 1), ("spdz", 3, 2)]
 
 

@@ -17,7 +17,7 @@ bit 0: it succeeds with probability 2^-s for s planes beside the value, and no m
 That bounds all attempts of a session together, since it ends with the first that fails. Parties that are told different
 values have errors of their own, and are caught alike.
 
-Bytes to each other party: of an opened bit 1/8; a check 96 for the coin, 96 + 8 (s + 1) for the combination.
+Bytes to each other party: of an opened bit 1/8; a check 128 for the coin, 96 + 8 (s + 1) for the combination.
 Rounds: an opening 1, a check 4.
 """
 

@@ -19,7 +19,7 @@ that it depends on was checked; words that parties open among themselves are mas
 2^61 - 1 with probability 2^-61, and then stands for 0.
 
 Bytes to each other party: an and of packed words of b bytes 2 b; reveal to all parties b; to others b + 8 to each, 8 to
-every party, 8 more to outsiders, and 96 for a coin; bit to integer 1/8 and its n - 1 products; summands one opening of
+every party, 8 more to outsiders, and 128 for a coin; bit to integer 1/8 and its n - 1 products; summands one opening of
 the arithmetic side. Tuples: an "AND word" per 8 bytes; a "private word" per 64 bits to convert, and per 64 bits of
 summands. Rounds: and 1; reveal to all 1 and a check (4), to others 5 and a check; bit to integer 1 or log2(n) products;
 summands 1.
