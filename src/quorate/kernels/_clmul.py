@@ -25,7 +25,8 @@ _PAIR = ir.VectorType(_WORD, 2)
 
 def _features() -> dict[str, bool]:
     """What kernels may use on this machine: nothing special where Numba is told to compile for another one."""
-    if config.CPU_NAME or config.CPU_FEATURES:
+    chosen = cast(Any, config)
+    if chosen.CPU_NAME or chosen.CPU_FEATURES:
         return {}
     try:
         return dict(binding.get_host_cpu_features())

@@ -35,9 +35,9 @@ Soundness: a wrong product passes a check of numbers with probability 2**-40 at 
 
 Bytes per element sent by parties (0, 1, 2), checks not counted
     input 8 from the owner; product, and (64 bits): 8 each, 1 round; dot, matmul: as one product per result; summands
-    and functions of them: nothing; bit to integer (16, 8, 8), 2 rounds; chosen number (24, 16, 16), 3 rounds; truncation
-    40 each, 3 rounds; sign (64 bits) 23.6 each, 7 rounds; shuffle 16 each, 3 rounds, see `rep3_turns`; reveal see
-    `rep3_opening`.
+    and functions of them: nothing; bit to integer (16, 8, 8), 2 rounds; chosen number (24, 16, 16), 3 rounds;
+    truncation 40 each, 3 rounds; sign (64 bits) 23.6 each, 7 rounds; shuffle 16 each, 3 rounds, see `rep3_turns`;
+    reveal see `rep3_opening`.
     Checks: see `verification.argument`. One of 10**6 products: 337 kB each, 21 rounds; of 10**5 160 kB, 18 rounds; of
     fewer than 10**4 some 60 kB, 9 to 18 rounds; of ands at most 13 kB.
 """
