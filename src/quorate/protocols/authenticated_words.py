@@ -71,7 +71,7 @@ class AuthenticatedWords(Authenticated):
         return Arithmetic(self.name, parts)
 
     def vanish(self, at: Scope, x: Arithmetic) -> None:
-        """See `zero`."""
+        """See `require_zero`."""
         self.require_zero(at, x)
 
     def _deal_number(self, at: Scope, shape: tuple[int, ...], secret: Callable[[], Array], mail: Mail) -> Parts:
