@@ -10,7 +10,8 @@ A sender that uses another number for some h changes the result if that bit is s
 different parties does so in proportion to their numbers. Both are left to the sacrifice that follows.
 
 Bytes per bit from i to j and from j to i together: those of a transfer (see `quorate.preprocessing.cot`), per number 8
-(field) or 16 (ring), and, to all but the first other party, a bit. Rounds: those of a transfer, 1 for n > 2, and 1.
+(field) or 16 (ring, less with `runs`), and, to all but the first other party, a bit. Rounds: those of a transfer, 1 for
+n > 2, and 1.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from quorate.engine.exchange import Exchange, Step, parallel
 from quorate.engine.names import Scope
 from quorate.engine.session import Session
 from quorate.kernels import bitproducts
+from quorate.kernels.ghost import contiguous
 from quorate.preprocessing.cot import Cot, CotBatch
 from quorate.sharing import wire
 from quorate.sharing.domain import Domain, Element
@@ -109,10 +111,19 @@ class BitProducts:
         return dict(zip(self.pairs, (yield from parallel(steps)), strict=True))
 
     def multiply(
-        self, at: Scope, batches: dict[tuple[int, int], CotBatch], numbers: Sequence[Element]
+        self,
+        at: Scope,
+        batches: dict[tuple[int, int], CotBatch],
+        numbers: Sequence[Element],
+        runs: Sequence[tuple[int, int]] = (),
     ) -> Step[Products]:
         """Exchange messages for our `numbers`, each (count,): every bit is multiplied by one of each. One round, two
-        for three and more parties."""
+        for three and more parties.
+
+        Args:
+            runs: for the ring: of so many bits h, one run after the other, so many low 32-bit words of an offer are
+                sent. The rest is lost to weights that are multiples of 2^32 or more anyway. All of it by default.
+        """
         me, session = self.session.me, self.session
         others = [party for party in range(session.parties) if party != me]
         transfers = next(iter(batches.values())).q.shape[0]
@@ -125,16 +136,22 @@ class BitProducts:
             return products
         sends: dict[int, list[Array]] = {}
         receives: dict[int, list[Array]] = {}
+        arriving: dict[int, list[Array]] = {}
         for other in others:
             swap = swaps.get(other)
             made = [self._offers((me, other), batches[me, other], swap, b) for b in numbers]
-            sends[other] = [offers for _, offers in made]
-            receives[other] = [session.tuple_blank(shape) for _ in numbers]
+            sends[other] = [array for _, offers in made for array in _shortened(offers, runs, products.count)]
+            arriving[other] = [session.tuple_blank(shape) for _ in numbers]
+            receives[other] = [
+                array for offers in arriving[other] for array in _shortened(offers, runs, products.count)
+            ]
             for (kept, _), place in zip(made, products.sent, strict=True):
                 place.append(kept)
         yield Exchange(name, sends, receives)
         for other in others:
-            for offers, place in zip(receives[other], products.received, strict=True):
+            pieces = len(receives[other]) // len(numbers)
+            for k, (offers, place) in enumerate(zip(arriving[other], products.received, strict=True)):
+                _lengthened(offers, receives[other][k * pieces : (k + 1) * pieces], runs, products.count)
                 session.touched(_TAKEN * offers.size)
                 if session.holds_shares:
                     self._take((other, me), batches[other, me], bits, offers, products.count)
@@ -188,6 +205,28 @@ class BitProducts:
         start = self._hashed[pair]
         self._hashed[pair] = start + transfers
         return start
+
+
+def _shortened(offers: Array, runs: Sequence[tuple[int, int]], count: int) -> list[Array]:
+    """What is sent of offers over the ring, run by run; the offers themselves without runs."""
+    if not runs:
+        return [offers]
+    rows, start, pieces = offers.view(np.uint32).reshape(-1, count, 4), 0, []
+    for length, words in runs:
+        pieces.append(contiguous(rows[start : start + length, :, :words]))
+        start += length
+    return pieces
+
+
+def _lengthened(offers: Array, pieces: Sequence[Array], runs: Sequence[tuple[int, int]], count: int) -> None:
+    """The inverse, into `offers`, with zeros for what was not sent."""
+    if not runs:
+        return
+    rows, start = offers.view(np.uint32).reshape(-1, count, 4), 0
+    for (length, words), piece in zip(runs, pieces, strict=True):
+        rows[start : start + length, :, :words] = piece
+        rows[start : start + length, :, words:] = 0
+        start += length
 
 
 def _tiles(transfers: int, count: int) -> Iterator[slice]:

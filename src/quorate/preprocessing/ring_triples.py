@@ -29,8 +29,9 @@ t z e_1 + z e_2 + t e_3 + e_4 is a multiple of 2^(63 + i) with probability at mo
 at most (i + 2) (i + 1) / 2 2^-i for i in all; openings p, q that are off by a multiple of less do not help, since they
 are part of the check. 65 - i bits of alpha are left to be guessed. The sum of 2^(i - 65) times these is below 2^-50.
 
-Bytes that a party sends to each other one, per product, at s = 40: 272 transfers of 3.9 bytes and offers of 32; 9 VOLEs
-(240), of which six are corrected by 16 bytes; openings of 32: 12.0 kB. Rounds per batch: 16, 18 for n > 2.
+Bytes that a party sends to each other one, per product, at s = 40: 272 transfers of 3.9 bytes, offers of 6912 in all
+(of one whose weights are multiples of 2^h the low 128 - h bits are sent, in words of 32); 9 VOLEs (240), of which six
+are corrected by 16 bytes; openings of 32: 10.3 kB. Rounds per batch: 16, 18 for n > 2.
 """
 
 from __future__ import annotations
@@ -93,7 +94,8 @@ class RingTuples(OwnTuples):
         ]
         (both, parts), batches = yield from parallel(steps)
         numbers: list[Element] = [tuple(limb[k * count : (k + 1) * count] for limb in both) for k in range(2)]
-        products = yield from self._products.multiply(at.child("offers"), batches, numbers)
+        runs = [(32, 4), (32, 3), (32, 4), (32, 3), (32, 2), (32, 1), (length - SECRET - WHOLE, 4)]
+        products = yield from self._products.multiply(at.child("offers"), batches, numbers, runs)
         weights = yield from self._weights(at.child("weights"), length)
         if self.session.holds_shares:
             own = products.sums(weights)
