@@ -94,6 +94,7 @@ def test_shuffles_differ(configuration: Configuration) -> None:
     ProtocolConformance().test_shuffles_differ(configuration)
 
 
+@pytest.mark.slow
 def test_shuffle_is_uniform(configuration: Configuration) -> None:
     ProtocolConformance().test_shuffle_is_uniform(configuration)
 
