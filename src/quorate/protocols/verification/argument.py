@@ -38,9 +38,10 @@ next claim is wrong. In all at most (2 * variables + levels + 6) / C: below 2**L
 Secrecy. What is shared again is masked as in a product. The differences are sums of the cheaters' own errors, X(tau)
 and Y(tau) are uniform, and H(tau) is their product but for such errors.
 
-Cost of one run for L levels: 3 L + 3 rounds (two for the first coin, one sharing and two for a coin per level, one for
-opening); per party 3**nu elements shared again per level (the last with nu + 1), 96 (L + 1) bytes of coins per peer,
-four elements opened. All runs go together.
+Cost of one run for L levels, the first one on elements of the base ring included: 3 L + 3 rounds (two for the first
+coin, one for sharing points and two for a coin per level, one for opening); per party 3**nu elements shared again per
+level (the last with nu + 1), 96 (L + 1) bytes of coins per peer, four elements opened. All runs go together. Up to 128
+products, or matrix products and shuffles of few rows, take one level: 6 rounds.
 """
 
 from __future__ import annotations
@@ -124,9 +125,9 @@ class _Run:
         self.zeros += first.zeros
         if first.empty:
             return None
-        shared: Parts = ()
-        if first.groups:
-            shared = yield from self.scheme.reshare(at.child("points"), self.scheme.weighted(first.points()))
+        if not first.groups:
+            return first.folded((), np.empty(0), np.empty(0))
+        shared = yield from self.scheme.reshare(at.child("points"), self.scheme.weighted(first.points()))
         counts = [group.nu for group in first.groups]
         tau, gamma = yield from self._drawn(at.child("point"), sum(counts), len(counts) + 1)
         self.zeros += first.differences(shared)

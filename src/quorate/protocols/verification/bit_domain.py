@@ -22,6 +22,7 @@ LANES = 64
 BLOCKS = 64
 FIRST_VARIABLES = 6
 FURTHER_VARIABLES = 4
+LAST_VARIABLES = 6
 PER_POINT = 4
 """Words for which one more point of the first level, a word, is a quarter of their own communication."""
 
@@ -111,7 +112,8 @@ class BitDomain(Domain):
     def variables(self, count: int, first: bool) -> int:
         """On the first level as many as keep what is shared again small beside what the ands took."""
         if not first:
-            return min(max(1, (count - 1).bit_length()), FURTHER_VARIABLES)
+            wanted = max(1, (count - 1).bit_length())
+            return wanted if wanted <= LAST_VARIABLES else FURTHER_VARIABLES
         affordable = 1
         while affordable < FIRST_VARIABLES and count >= PER_POINT * 3 ** (affordable + 1):
             affordable += 1

@@ -15,6 +15,8 @@ from quorate.protocols.verification.scheme import Inner, Matrix, Note, Parts, Pe
 
 __all__ = ["Claim", "First", "Gathered"]
 
+FEW = 128
+"""Up to so many products, bits counted, are claims about elements of the extension from the start: a level less."""
 SMALL = 1 << 13
 """Notes of fewer items are put together before they are cut into blocks."""
 PIECE = 1 << 17
@@ -78,11 +80,13 @@ class Gathered:
         self.matrices = [note for note in notes if isinstance(note, Matrix)]
         self.permuted = [note for note in notes if isinstance(note, Permuted)]
         products = [_product_items(self.domain, note) for note in notes if isinstance(note, Products)]
-        self.groups = [self._products(products)] if products else []
+        self.few = _together(products) if sum(len(x[0]) for x, _, _ in products) * self.domain.lanes <= FEW else None
+        self.groups = [self._products(products)] if products and self.few is None else []
         self.groups += self._rows([note for note in notes if isinstance(note, Inner)])
         self.coins = [len(parts[0]) for parts in self.zeros]
         self.coins += [size for note in self.matrices for size in (note.z[0].shape[0], note.z[0].shape[1])]
         self.coins += [size for note in self.permuted for size in note.x[0].shape]
+        self.coins += [] if self.few is None else [len(self.few[0][0])]
         for group in self.groups:
             self.coins += [1 << (group.nu - group.inner), *(batch.weights for batch in group.batches)]
 
@@ -99,10 +103,10 @@ class Gathered:
                 batches.append(_batch(_cut(entry, start, min(start + piece, end)), nu))
             if end < count:
                 rests.append(_cut(entry, end, count))
-        if rests:
-            rest = [tuple(map(_joined, zip(*side, strict=True))) for side in zip(*rests, strict=True)]
-            for start in range(0, len(rest[0][0]), piece):
-                batches.append(_batch(_cut((rest[0], rest[1], rest[2]), start, start + piece), nu))
+        rest = _together(rests)
+        if rest is not None:
+            starts = range(0, len(rest[0][0]), piece)
+            batches += [_batch(_cut(rest, start, start + piece), nu) for start in starts]
         return Group(nu, 0, batches)
 
     def _rows(self, notes: list[Inner]) -> list[Group]:
@@ -115,6 +119,14 @@ class Gathered:
             for start in range(0, rows, step):
                 groups.setdefault(inner, []).append(_row_batch(_cut((x, y, z), start, start + step), nu, inner))
         return [Group(nu, inner, groups[inner]) for inner in sorted(groups)]
+
+
+def _together(entries: list[Sides]) -> Sides | None:
+    """All of them one after the other; None if there are none."""
+    if not entries:
+        return None
+    x, y, z = (tuple(map(_joined, zip(*side, strict=True))) for side in zip(*entries, strict=True))
+    return x, y, z
 
 
 def _by_length(notes: list[Inner]) -> list[Sides]:
@@ -208,6 +220,8 @@ class First:
         self.matrices = [self._matrix(note, next(weights), next(weights)) for note in gathered.matrices]
         for note in gathered.permuted:
             self.matrices.append(Claim(*permuted.claim(scheme, note, next(weights), next(weights))))
+        if gathered.few is not None:
+            self.matrices.append(self._few(gathered.few, next(weights)))
         self.rho: list[Array] = []
         self.sigma: list[list[Array]] = []
         for group in self.groups:
@@ -228,6 +242,12 @@ class First:
         right = tuple(self.domain.fold(contiguous(part.T), v) for part in note.y)
         rows = [self.domain.fold(contiguous(part), u) for part in note.z]
         return Claim(left, right, cube.weighed(self.domain, tuple(rows), v))
+
+    def _few(self, entry: Sides, sigma: Array) -> Claim:
+        """The claim about few products, each weighed by itself."""
+        x, y, z = entry
+        left = tuple(self.domain.scale(self.domain.lifted(part), sigma) for part in x)
+        return Claim(left, tuple(map(self.domain.lifted, y)), self._weighed(z, sigma))
 
     # -- H -------------------------------------------------------------------------------------------------------------
 
@@ -287,6 +307,9 @@ class First:
             left, right = vectors.take(claim.length)
             for out, part in zip((*left, *right), (*claim.left, *claim.right), strict=True):
                 out[...] = part
+            if not self.groups:  # weighed independently of each other as they are
+                values.append(claim.value)
+                continue
             for out in left:
                 out[...] = self.domain.mul(out, gamma[-1])
             values.append(self._times(claim.value, gamma[-1]))

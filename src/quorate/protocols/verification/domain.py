@@ -16,6 +16,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+import numpy as np
 import numpy.typing as npt
 
 __all__ = ["Array", "Domain", "Pairs"]
@@ -69,6 +70,16 @@ class Domain(ABC):
     @abstractmethod
     def base_add(self, x: Array, y: Array) -> Array:
         """x + y of items of R, equal shapes."""
+
+    def lifted(self, items: Array) -> Array:
+        """The elements of R in `items` (m,) as elements of E, (m * lanes, *tail); for few of them."""
+        if self.lanes > 1:
+            shifts = np.arange(self.lanes, dtype=np.uint64)
+            items = ((items[:, None] >> shifts) & np.uint64(1)).reshape(-1)
+        found = np.zeros_like(items, shape=(len(items), *self.tail), dtype=np.uint64)
+        first: Any = (..., *([0] * len(self.tail)))
+        found[first] = items
+        return found
 
     # -- first level: items of R ---------------------------------------------------------------------------------------
 

@@ -73,7 +73,8 @@ class FieldDomain(Domain):
         """As many as cost little: at most WORK products, but never less than three variables (3.4 per element)."""
         wanted = max(1, (count - 1).bit_length())
         affordable = 3
-        while affordable < MOST_VARIABLES and count * 3 ** (affordable + 1) <= WORK << (affordable + 1):
+        most = MOST_VARIABLES if first else MOST_VARIABLES - 1  # the last level has one more, of random elements
+        while affordable < most and count * 3 ** (affordable + 1) <= WORK << (affordable + 1):
             affordable += 1
         return min(wanted, affordable)
 
