@@ -316,7 +316,7 @@ class Semi2k(RingLocal):
     def shuffle(self, at: Scope, columns: Sequence[Share]) -> Step[list[Share]]:
         if self.dealt is None:
             return (yield from semi2k_switches.shuffle(self, at, columns, self.oblivious.tuples))
-        return (yield from semi2k_shuffle.shuffle(self, at, columns))
+        return (yield from semi2k_shuffle.shuffle(self, at, columns, self.dealt.dealer))
 
     def summands(self, at: Scope, x: Arithmetic, negate_last: bool = False, width: int = 64) -> Step[list[Boolean]]:
         """Party j's part is the j-th summand: no communication. Its Boolean sharing is trivial (others hold zero)."""

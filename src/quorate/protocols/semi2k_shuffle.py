@@ -47,28 +47,30 @@ __all__ = ["shuffle"]
 Array = npt.NDArray[Any]
 
 
-def shuffle(p: Semi2k, at: Scope, columns: Sequence[Share]) -> Step[list[Share]]:
+def shuffle(p: Semi2k, at: Scope, columns: Sequence[Share], dealer: int) -> Step[list[Share]]:
     """See `Protocol.shuffle`."""
     if not columns:
         return []
     p.session.dealt("shuffled rows", p.parties * common_rows(columns))
     for party in range(p.parties):
-        columns = yield from _turn(p, at.child(f"party {party}"), columns, party)
+        columns = yield from _turn(p, at.child(f"party {party}"), columns, party, dealer)
     return list(columns)
 
 
-def _turn(p: Semi2k, at: Scope, columns: Sequence[Share], leader: int) -> Step[list[Share]]:
+def _turn(p: Semi2k, at: Scope, columns: Sequence[Share], leader: int, dealer: int) -> Step[list[Share]]:
     """The permutation of one party. One round."""
     order, name = at.step(), at.step()
     masks = [(at.step(), at.step()) for _ in columns]
-    if p.me == p.dealer:
-        perm = draw_order(p.session, (leader, p.dealer), order, common_rows(columns))
-        corrections = [_correction(p, column, perm, leader, pair) for column, pair in zip(columns, masks, strict=True)]
+    if p.me == dealer:
+        perm = draw_order(p.session, (leader, dealer), order, common_rows(columns))
+        corrections = [
+            _correction(p, column, perm, (leader, dealer), pair) for column, pair in zip(columns, masks, strict=True)
+        ]
         yield Exchange(name, {leader: corrections})
         return list(columns)
     if p.me == leader:
-        return (yield from _lead(p, name, columns, order))
-    keys = (p.me, p.dealer)
+        return (yield from _lead(p, name, columns, order, dealer))
+    keys = (p.me, dealer)
     sends, kept = [], []
     for column, (old, new) in zip(columns, masks, strict=True):
         hidden = group_of(column).sub(column.parts[0], draw_mask(p.session, keys, old, column))
@@ -78,10 +80,10 @@ def _turn(p: Semi2k, at: Scope, columns: Sequence[Share], leader: int) -> Step[l
     return kept
 
 
-def _lead(p: Semi2k, name: Name, columns: Sequence[Share], order: Name) -> Step[list[Share]]:
+def _lead(p: Semi2k, name: Name, columns: Sequence[Share], order: Name, dealer: int) -> Step[list[Share]]:
     """What the party does whose permutation it is."""
-    perm = draw_order(p.session, (p.me, p.dealer), order, common_rows(columns))
-    receives = {sender: [arriving(p.session, column) for column in columns] for sender in (*p.others, p.dealer)}
+    perm = draw_order(p.session, (p.me, dealer), order, common_rows(columns))
+    receives = {sender: [arriving(p.session, column) for column in columns] for sender in (*p.others, dealer)}
     yield Exchange(name, None, receives)
     results = []
     for k, column in enumerate(columns):
@@ -93,16 +95,17 @@ def _lead(p: Semi2k, name: Name, columns: Sequence[Share], order: Name) -> Step[
 
 
 def _correction(
-    p: Semi2k, column: Share, perm: permutation.Permutation, leader: int, names: tuple[Name, Name]
+    p: Semi2k, column: Share, perm: permutation.Permutation, apart: tuple[int, int], names: tuple[Name, Name]
 ) -> Array:
-    """At the dealer, for the others' masks a and b: the sum of the a in the new order minus the sum of the b."""
+    """At the dealer, for the masks a and b of all but `apart` (leader, dealer): the sum of the a in the new order minus
+    the sum of the b."""
     sums = []
     for name in names:
         drawn = []
         for party in range(p.parties):
-            if party != leader:
+            if party not in apart:
                 words = p.session.tuple_blank(column.shape, column.parts[0].dtype)
-                drawn.append(full_words(column, p.session.draw((party, p.dealer), name, words)))
+                drawn.append(full_words(column, p.session.draw((party, apart[1]), name, words)))
         sums.append(total(drawn, group_of(column)))
     change = permutation.apply_sub if group_of(column) is SUM else permutation.apply_xor
     return packed(column, change(sums[0], perm, sums[1]))
