@@ -72,20 +72,48 @@ class ShamirDivided(Shamir):
         return parts
 
     def _open_to_check(self, at: Scope, share: Array) -> Step[Array]:
-        """Open to all parties what may be known, wrong or not; that it is right is noted. 8 t bytes from each party."""
-        name, same, zero = at.step(), at.step(), at.step()
+        """Open to all parties what may be known, wrong or not; that it is right is noted.
+
+        For t = 1 every party gets the share of the next one: 8 bytes from each. With more cheaters plain shares would
+        show them whether those of the honest parties fit together, and how they do not may depend on secrets, where
+        functions of parts were placed that a cheater made differ. So t + 1 parties open what they contribute under a
+        sharing of zero: whatever they hold, cheaters see one uniform number. 8 (n - 1) bytes from each of them.
+        """
+        zero, name, same, claim = at.step(), at.step(), at.step(), at.step()
         share = contiguous(share)
-        sends: dict[int, list[Array]] = {}
-        arrived: dict[int, list[Array]] = {}
-        for step in range(1, self.threshold + 1) if self.me < self.parties else ():
-            sends[(self.me - step) % self.parties] = [share]
-            arrived[(self.me + step) % self.parties] = [self.session.blank(share.shape)]
-        yield Exchange(name, sends, arrived)
-        opened = self._interpolated({self.me: share, **{peer: buffers[0] for peer, buffers in arrived.items()}})
+        opened = yield from (
+            self._by_shares(name, share) if self.threshold == 1 else self._by_contributions(zero, name, share)
+        )
         if opened.size:
             self.heard(same, {tuple(range(self.parties)): opened})
-        self.deferred.note(zero, Zeros((field.sub(opened, share),)), share.size)
+        self.deferred.note(claim, Zeros((field.sub(opened, share),)), share.size)
         return opened
+
+    def _by_shares(self, name: Name, share: Array) -> Step[Array]:
+        """The value from our share and that of the next party. One round."""
+        if self.me >= self.parties:
+            yield Exchange(name)
+            return share
+        before, after = (self.me - 1) % self.parties, (self.me + 1) % self.parties
+        theirs = self.session.blank(share.shape)
+        yield Exchange(name, {before: [share]}, {after: [theirs]})
+        return self._interpolated({self.me: share, after: theirs})
+
+    def _by_contributions(self, zero: Name, name: Name, share: Array) -> Step[Array]:
+        """The value from what the first t + 1 parties contribute. One round."""
+        holders = tuple(range(self.threshold + 1))
+        arrived = {party: self.session.blank(share.shape) for party in holders if self.me < self.parties}
+        sends: dict[int, list[Array]] = {}
+        if self.me in holders:
+            pairs = [pair for pair in combinations(holders, 2) if self.me in pair]
+            masks = [self.elements(pair, zero, self.session.blank(share.shape)) for pair in pairs]
+            weights = [shamir.lagrange(holders)[self.me], *(1 if pair[0] == self.me else field.P - 1 for pair in pairs)]
+            mine = arrived[self.me] = field.linear_combination(np.array(weights, np.uint64), [share, *masks])
+            sends = {party: [mine] for party in range(self.parties) if party != self.me}
+        yield Exchange(name, sends, {party: [part] for party, part in arrived.items() if party != self.me})
+        if not arrived:
+            return share
+        return np.asanyarray(field.linear_combination(np.ones(len(arrived), np.uint64), list(arrived.values())))
 
     def _interpolated(self, shares: Mapping[int, Array]) -> Array:
         return shamir.combine(list(shares.values()), list(shares), self.threshold)
