@@ -27,7 +27,7 @@ def test_offered_protocols_are_found(monkeypatch):
 
 def test_unknown_names_list_what_there_is(monkeypatch):
     offer(monkeypatch, mine=f"{__name__}:Mine")
-    with pytest.raises(UserError, match="no protocol 'other'; choose one of .*shamir_malicious.*, mine"):
+    with pytest.raises(UserError, match=r"no protocol 'other'; choose one of .*shamir_malicious.*, mine"):
         registry.protocol_class("other")
 
 

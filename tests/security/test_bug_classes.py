@@ -73,7 +73,7 @@ def test_nothing_is_opened_before_its_check(name):
     scopes.clear()
     ends = world.play(program, spoil)
     assert done, "nothing was spoiled"
-    assert not [party for party in passed if 0 < party < world.parties], "a party went on to open a value that was spoiled"
+    assert not [party for party in passed if 0 < party < world.parties], "a party opened what was spoiled"
     assert any(isinstance(end, IntegrityError) for end in ends[1 : world.parties])
     assert all(isinstance(end, QuorateError) for end in ends[1 : world.parties])
 

@@ -1,4 +1,4 @@
-"""The harness of cheating parties: it finds that a semi-honest protocol believes them, and that a shortened message ends."""
+"""The harness of cheating parties: it finds that a semi-honest protocol believes them."""
 
 import numpy as np
 import pytest
@@ -22,8 +22,7 @@ def test_a_semi_honest_protocol_believes_cheaters() -> None:
         try:
             runs.check(attempt)
         except AssertionError as error:
-            assert "accepted a wrong result" in str(error)
-            wrong += 1
+            wrong += "accepted a wrong result" in str(error)
     assert wrong > 40
 
 
@@ -33,7 +32,8 @@ def test_short_and_missing_messages_end_a_run() -> None:
         if attempt.how in ("drop", "shorten"):
             ends = runs.check(attempt)
             assert any(isinstance(end, PeerError) and not isinstance(end, IntegrityError) for end in ends)
-    assert runs.outcomes["other abort"] and not runs.outcomes["check failed"]
+    assert runs.outcomes["other abort"]
+    assert not runs.outcomes["check failed"]
 
 
 def test_only_corrupt_participants_cheat() -> None:
