@@ -32,7 +32,7 @@ from quorate.testing.world import Outcome, World
 N = 1024
 """Elements per operation; bytes are divided by it."""
 WAN = Network.parse("40ms", "100Mbit")
-PLENTY = {"products": 1 << 17, "squares": 1 << 17, "AND words": 1 << 15, "private words": 3 << 13}
+PLENTY = {"products": 1 << 16, "squares": 1 << 16, "AND words": 1 << 15, "private words": 3 << 13}
 """Tuples made at a time, by kind, to count what one costs; of other kinds `MANY`."""
 MANY = 1 << 17
 
