@@ -19,7 +19,7 @@ from quorate.engine.session import Session
 from quorate.kernels import field
 from quorate.protocols.adder import bit_of
 from quorate.protocols.base import Bilinear
-from quorate.sharing.shamir import replicated_weight
+from quorate.sharing.shamir import lagrange, replicated_weight
 from quorate.sharing.share import Arithmetic, Boolean, concatenate
 from quorate.testing.world import World
 
@@ -203,6 +203,32 @@ def test_view_without_a_dealer(known_to_coalition, parties, coalition, name):
     assert views[0].keys() == views[1].keys()
     for key, first in views[0].items():
         assert distance(first, views[1][key]) < 8, key
+
+
+def test_masked_openings_do_not_show_whether_honest_shares_fit(known_to_coalition):
+    """Two cheaters who made what honest parties hold differ do not see by how much, before that is found."""
+    coalition, honest = (3, 4), (0, 1, 2)
+    known_to_coalition.update(coalition)
+    sent = {}
+
+    def listen(sender, receiver, name, body):
+        if receiver in coalition and sender in honest and name[0] != SETUP and len(body) == 8 * COUNT:
+            sent[sender] = np.frombuffer(body, np.uint64)
+        return body
+
+    def program(p, at):
+        values = np.full(COUNT, PUBLIC + 5 * (p.me == 1), np.int64)
+        yield from p.summands(at.child("words"), Arithmetic(p.name, (field.encode_signed(values),)))
+
+    World("shamir_malicious", 5, 2, seed=6, intercept=listen).run(program)
+    assert len(sent) > 1
+    for one, other in combinations(sorted(sent), 2):
+        for factors in ((1, 1), [lagrange(honest)[party] for party in (one, other)]):  # plain, or as contributions
+            unmasked = [
+                field.scale(sent[party], pow(factor * replicated_weight(honest, 5, party), -1, P))
+                for party, factor in zip((one, other), factors, strict=True)
+            ]
+            assert len(np.unique(field.sub(*unmasked))) > COUNT // 2
 
 
 @pytest.mark.parametrize(("protocol", "parties", "threshold", "coalition"), COALITIONS)

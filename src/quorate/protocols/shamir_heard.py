@@ -1,7 +1,9 @@
 """What several parties were sent alike: digests of it, and their comparison.
 
 A cheater may tell two members of a group different things. Members keep a digest of what they heard, and compare before
-anything is opened. Whatever they send before that is masked, so a difference does no harm until it is found.
+anything is opened. Until then what honest parties hold may not fit together, and functions of it may differ in a way
+that depends on secrets. Whatever they send before the comparison is therefore masked party by party: a coalition sees,
+of every sum, one uniform number, so a difference does no harm until it is found.
 """
 
 from __future__ import annotations
