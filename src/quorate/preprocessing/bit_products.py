@@ -141,7 +141,7 @@ class BitProducts:
             swap = swaps.get(other)
             made = [self._offers((me, other), batches[me, other], swap, b) for b in numbers]
             sends[other] = [array for _, offers in made for array in _shortened(offers, runs, products.count)]
-            arriving[other] = [session.tuple_blank(shape) for _ in numbers]
+            arriving[other] = [session.blank(shape) for _ in numbers]
             receives[other] = [
                 array for offers in arriving[other] for array in _shortened(offers, runs, products.count)
             ]
