@@ -16,10 +16,10 @@ Groups       The members of the collecting group compare digests of what they we
              numbers with n = 2t + 1, where the shares of the t + 1 honest parties lie on a polynomial in any case.
 Summands     To write x as a sum of words each known to a group, c = x - r is opened, where r is the sum of
              pseudorandom parts r_A known to the groups A; the first group adds c to its part. c is uniform, so it tells
-             nothing even if x is wrong; that all got the same c, and that c - (x - r) = 0, is noted to be checked. Until
-             then honest parties may hold what does not fit together, in a way that depends on secrets, so everything
-             that is sent before shows a coalition one uniform number per sum: contributions under a sharing of zero.
-             Words and functions of them are then placed as parts of these groups without a message.
+             nothing even if x is wrong; that all got the same c, and that c - (x - r) = 0, is noted to be checked.
+             Until then honest parties may hold what does not fit together, in a way that depends on secrets, so
+             whatever is sent before shows a coalition one uniform number per sum: see `shamir_heard`. Words and
+             functions of them are then placed as parts of these groups without a message.
 Openings     See `shamir_opening`.
 
 Sources
@@ -35,10 +35,10 @@ exact but for collisions of SHA-256 and the pseudorandom functions (AES-128).
 Costs besides those of checks, for c = binomial(n, t) groups of n - t parties
     input 8 (n - t - 1) bytes from the owner, 1 round; from outside 8 (n - t), and a seed of 16 bytes for every other
     group and member; product, and, inner and matrix products as in `shamir`, with a shift instead 8 (n - 1) bytes from
-    each of 2t + 1 parties, 1 round, and the products of a truncation; masked opening 8 bytes from every party for t = 1,
-    else 8 (n - 1) from each of t + 1 parties, 1 round: summands and known functions cost one; truncation one, and
-    `summed_truncation.cost(c)` products; bit to integer c - 1 products in ceil(log2 c) rounds; shuffle c rounds, see
-    `shamir_malicious_shuffle`.
+    each of 2t + 1 parties, 1 round, and the products of a truncation; masked opening 8 bytes from every party for
+    t = 1, else 8 (n - 1) from each of t + 1 parties, 1 round: summands and known functions cost one; truncation one,
+    and `summed_truncation.cost(c)` products; bit to integer c - 1 products in ceil(log2 c) rounds; shuffle c rounds,
+    see `shamir_malicious_shuffle`.
 A check: `verification.argument`, 6 rounds for up to 128 products, 15 and 36 kB per party for 10**6 products.
 """
 
