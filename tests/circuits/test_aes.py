@@ -8,9 +8,9 @@ from quorate.circuits import aes
 from quorate.circuits.bitwise import low_bits
 from quorate.errors import UserError
 from quorate.testing.circuit_conformance import check_circuit, run_circuit
-from quorate.testing.world import CONFIGURATIONS, World
+from quorate.testing.world import CONFIGURATIONS, MALICIOUS, World
 
-EVERY = pytest.mark.parametrize("configuration", CONFIGURATIONS)
+EVERY = pytest.mark.parametrize("configuration", CONFIGURATIONS + MALICIOUS)
 
 VECTORS = [
     # FIPS 197, appendix B

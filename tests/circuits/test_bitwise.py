@@ -10,9 +10,9 @@ from quorate.engine.network import Network
 from quorate.engine.session import Session
 from quorate.protocols.registry import make, protocol_class
 from quorate.testing.circuit_conformance import check_circuit
-from quorate.testing.world import CONFIGURATIONS
+from quorate.testing.world import CONFIGURATIONS, MALICIOUS
 
-EVERY = pytest.mark.parametrize("configuration", CONFIGURATIONS)
+EVERY = pytest.mark.parametrize("configuration", CONFIGURATIONS + MALICIOUS)
 WAYS = {"bits": bitwise._by_bits, "adder": bitwise._by_adder}
 
 

@@ -13,7 +13,7 @@ from quorate.engine.session import Session
 from quorate.errors import UserError
 from quorate.protocols.registry import make, protocol_class
 from quorate.testing.circuit_conformance import check_circuit
-from quorate.testing.world import CONFIGURATIONS, World
+from quorate.testing.world import CONFIGURATIONS, MALICIOUS, World
 
 REP3 = ("rep3", 3, 1)
 FAR = Network.parse("200ms", "1Gbit")
@@ -32,14 +32,14 @@ def expected(x):
     return [x.min(0), x.max(0), x.argmin(0), x.argmax(0)]
 
 
-@pytest.mark.parametrize("configuration", CONFIGURATIONS, ids=str)
+@pytest.mark.parametrize("configuration", CONFIGURATIONS + MALICIOUS, ids=str)
 @pytest.mark.parametrize("n", [1, 2, 3, 7])
 def test_extremes_and_first_positions(configuration, n):
     x = np.random.default_rng(n).integers(-3, 4, (n, 2, 3))
     check_circuit(configuration, all_four(3), [x], expected(x))
 
 
-@pytest.mark.parametrize("configuration", CONFIGURATIONS, ids=str)
+@pytest.mark.parametrize("configuration", CONFIGURATIONS + MALICIOUS, ids=str)
 def test_values_at_the_ends_of_the_range(configuration):
     edge = 2 ** (protocol_class(configuration[0]).capacity - 1) - 1
     x = np.array([[edge, -edge, 0, 1], [-edge, -edge, 0, 0], [edge - 1, edge, -1, 1], [-edge, edge, 0, 0]])

@@ -11,7 +11,7 @@ from quorate.circuits.divide import worst_error
 from quorate.circuits.group import Aggregate, group
 from quorate.circuits.lexical import Key
 from quorate.testing.circuit_conformance import check_circuit, run_circuit
-from quorate.testing.world import CONFIGURATIONS
+from quorate.testing.world import CONFIGURATIONS, MALICIOUS
 
 SOME = [("clear", 3, 0), ("rep3", 3, 1), ("shamir", 3, 1), ("semi2k", 2, 1)]
 SCALE = 4
@@ -88,7 +88,7 @@ def check(configuration, count, spread, aggregates, size=None):
                 assert np.array_equal(column[i], wanted)
 
 
-@pytest.mark.parametrize("configuration", CONFIGURATIONS, ids=str)
+@pytest.mark.parametrize("configuration", CONFIGURATIONS + MALICIOUS, ids=str)
 def test_groups(configuration):
     check(configuration, 40, 3, AGGREGATES)
 
@@ -163,7 +163,7 @@ def test_cost_does_not_depend_on_the_groups(configuration):
 # -- picking out -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("configuration", CONFIGURATIONS, ids=str)
+@pytest.mark.parametrize("configuration", CONFIGURATIONS + MALICIOUS, ids=str)
 @pytest.mark.parametrize("count", [0, 1, 2, 33])
 def test_compact(configuration, count):
     rng = np.random.default_rng(count)

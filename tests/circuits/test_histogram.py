@@ -11,7 +11,7 @@ from quorate.engine.network import LAN, Network
 from quorate.engine.session import Session
 from quorate.protocols.registry import make, protocol_class
 from quorate.testing.circuit_conformance import check_circuit
-from quorate.testing.world import CONFIGURATIONS, World
+from quorate.testing.world import CONFIGURATIONS, MALICIOUS, World
 
 REP3 = ("rep3", 3, 1)
 LOW, HIGH = -20, 99
@@ -41,7 +41,7 @@ def expected(x, weights, edges):
     return [np.array([x < edge for edge in edges]), counts, sums]
 
 
-@pytest.mark.parametrize("configuration", CONFIGURATIONS, ids=str)
+@pytest.mark.parametrize("configuration", CONFIGURATIONS + MALICIOUS, ids=str)
 def test_against_numpy(configuration):
     x, weights = numbers()
     check_circuit(configuration, all_three(EDGES), [x, weights], expected(x, weights, EDGES))
@@ -89,7 +89,7 @@ def test_edges_in_all_places(edges):
     check_circuit(REP3, all_three(edges), [x, weights], expected(x, weights, edges))
 
 
-@pytest.mark.parametrize("configuration", CONFIGURATIONS, ids=str)
+@pytest.mark.parametrize("configuration", CONFIGURATIONS + MALICIOUS, ids=str)
 def test_wide_ranges(configuration):
     edge = 2 ** (protocol_class(configuration[0]).capacity - 1) - 1
     x = np.array([-edge, -1, 0, 1, edge, edge - 1])

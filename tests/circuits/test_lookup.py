@@ -14,7 +14,7 @@ from quorate.engine.network import LAN, Network
 from quorate.engine.session import Session
 from quorate.protocols.registry import make
 from quorate.testing.circuit_conformance import check_circuit
-from quorate.testing.world import CONFIGURATIONS, World
+from quorate.testing.world import CONFIGURATIONS, MALICIOUS, World
 
 REP3 = ("rep3", 3, 1)
 FAR = Network.parse("40ms", "100Mbit")
@@ -31,7 +31,7 @@ def rng(*seed):
 # -- one-hot vectors -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("configuration", CONFIGURATIONS, ids=str)
+@pytest.mark.parametrize("configuration", CONFIGURATIONS + MALICIOUS, ids=str)
 def test_one_hot(configuration):
     sizes = [1, 2, 3, 4, 5, 9, 33]
     index = np.stack([rng(size).integers(0, size, 5) for size in sizes])
@@ -112,14 +112,14 @@ def both(p, at, table, index, values):
     return (yield from parallel(steps))
 
 
-@pytest.mark.parametrize("configuration", CONFIGURATIONS, ids=str)
+@pytest.mark.parametrize("configuration", CONFIGURATIONS + MALICIOUS, ids=str)
 @pytest.mark.parametrize("n", [1, 2, 5, 19])
 def test_read_and_write(configuration, n):
     table, index, values = tables(n, 2, 2)
     check_circuit(configuration, both, [table, index, values], [table[index], written(table, index, values)])
 
 
-@pytest.mark.parametrize("configuration", CONFIGURATIONS, ids=str)
+@pytest.mark.parametrize("configuration", CONFIGURATIONS + MALICIOUS, ids=str)
 def test_read_and_write_bits(configuration):
     table, index, values = tables(7, 4)
 

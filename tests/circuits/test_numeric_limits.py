@@ -5,7 +5,7 @@ import pytest
 
 from quorate.circuits import limits
 from quorate.testing.circuit_conformance import check_circuit
-from quorate.testing.world import CONFIGURATIONS
+from quorate.testing.world import CONFIGURATIONS, MALICIOUS
 
 BITS = 30
 EDGE = 2**BITS - 1
@@ -16,7 +16,7 @@ def values(seed, bits=BITS):
     return np.array([*edges, *np.random.default_rng(seed).integers(1 - 2**bits, 2**bits, 60)])
 
 
-@pytest.mark.parametrize("configuration", CONFIGURATIONS)
+@pytest.mark.parametrize("configuration", CONFIGURATIONS + MALICIOUS)
 @pytest.mark.parametrize(("bits", "told"), [(BITS, BITS), (7, 7), (57, None)])
 def test_magnitude_and_sign(configuration, bits, told):
     x = values(1, bits)
@@ -24,7 +24,7 @@ def test_magnitude_and_sign(configuration, bits, told):
     check_circuit(configuration, lambda p, at, x: limits.sign(p, at, x, told), [x], np.sign(x))
 
 
-@pytest.mark.parametrize("configuration", CONFIGURATIONS)
+@pytest.mark.parametrize("configuration", CONFIGURATIONS + MALICIOUS)
 def test_extremes_of_two(configuration):
     x, y = values(1), np.concatenate([values(1)[:9], values(2)[9:]])
     x[9:12] = y[9:12]
@@ -32,7 +32,7 @@ def test_extremes_of_two(configuration):
     check_circuit(configuration, lambda p, at, x, y: limits.maximum(p, at, x, y, 31), [x, y], np.maximum(x, y))
 
 
-@pytest.mark.parametrize("configuration", CONFIGURATIONS)
+@pytest.mark.parametrize("configuration", CONFIGURATIONS + MALICIOUS)
 @pytest.mark.parametrize(
     ("low", "high"), [(-5, 7), (0, 0), (None, 3), (-1, None), (None, None), (-EDGE, EDGE), (EDGE, EDGE)]
 )

@@ -7,10 +7,10 @@ import pytest
 
 from quorate.circuits.quotient import floor_divide, floor_divide_public
 from quorate.testing.circuit_conformance import check_circuit
-from quorate.testing.world import CONFIGURATIONS
+from quorate.testing.world import CONFIGURATIONS, MALICIOUS
 
 
-@pytest.mark.parametrize("configuration", CONFIGURATIONS)
+@pytest.mark.parametrize("configuration", CONFIGURATIONS + MALICIOUS)
 @pytest.mark.parametrize("divisor", [1, -7, 10, -(2**39) + 1])
 def test_public_divisors(configuration, divisor):
     limit = 1 << 30
@@ -23,7 +23,7 @@ def test_public_divisors(configuration, divisor):
     check_circuit(configuration, circuit, [x], [x // divisor, x % divisor])
 
 
-@pytest.mark.parametrize("configuration", CONFIGURATIONS)
+@pytest.mark.parametrize("configuration", CONFIGURATIONS + MALICIOUS)
 @pytest.mark.parametrize("divisor", [(-128, 127), (0, 1000), (-9, -1)])
 def test_secret_divisors(configuration, divisor):
     low, high = divisor

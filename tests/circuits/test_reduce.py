@@ -10,7 +10,7 @@ from quorate.circuits.reduce import all_of, any_of, ones, product_of
 from quorate.engine.exchange import parallel
 from quorate.engine.network import LAN, Network
 from quorate.testing.circuit_conformance import check_circuit, run_circuit
-from quorate.testing.world import CONFIGURATIONS, World
+from quorate.testing.world import CONFIGURATIONS, MALICIOUS, World
 
 REP3 = ("rep3", 3, 1)
 
@@ -19,7 +19,7 @@ def three(p, at, x):
     return (yield from parallel([way(p, at.child(f"{k}"), x) for k, way in enumerate((any_of, all_of, ones))]))
 
 
-@pytest.mark.parametrize("configuration", CONFIGURATIONS, ids=str)
+@pytest.mark.parametrize("configuration", CONFIGURATIONS + MALICIOUS, ids=str)
 @pytest.mark.parametrize("n", [0, 1, 3, 9, 40])
 def test_bits(configuration, n):
     rng = np.random.default_rng(n)
@@ -72,7 +72,7 @@ def test_large_ones_go_in_strips(monkeypatch):
     check_circuit(REP3, three, [x], [x.any(0), x.all(0), x.sum(0)])
 
 
-@pytest.mark.parametrize("configuration", CONFIGURATIONS, ids=str)
+@pytest.mark.parametrize("configuration", CONFIGURATIONS + MALICIOUS, ids=str)
 @pytest.mark.parametrize("n", [1, 2, 5, 9])
 def test_products_are_exact_for_integers(configuration, n):
     edge = int(2 ** (58 / n))
@@ -81,7 +81,7 @@ def test_products_are_exact_for_integers(configuration, n):
     check_circuit(configuration, product_of, [x], [math.prod(map(int, column)) for column in x.T])
 
 
-@pytest.mark.parametrize("configuration", CONFIGURATIONS, ids=str)
+@pytest.mark.parametrize("configuration", CONFIGURATIONS + MALICIOUS, ids=str)
 def test_products_of_fixed_point_numbers_lose_a_unit_per_product(configuration):
     x = np.random.default_rng(1).integers(2**15, 2**17, (7, 50))
     got, _ = run_circuit(configuration, lambda p, at, x: product_of(p, at, x, 16), x)

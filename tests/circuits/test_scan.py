@@ -9,7 +9,7 @@ from quorate.engine.exchange import parallel
 from quorate.engine.network import LAN, Network
 from quorate.protocols.registry import protocol_class
 from quorate.testing.circuit_conformance import check_circuit
-from quorate.testing.world import CONFIGURATIONS, World
+from quorate.testing.world import CONFIGURATIONS, MALICIOUS, World
 
 REP3 = ("rep3", 3, 1)
 RULES = {"sum": np.add, "min": np.minimum, "max": np.maximum, "first": lambda before, value: before}
@@ -42,7 +42,7 @@ def data(n, columns=2, marks=0.4):
     return rng.integers(-9, 10, (n, columns)), rng.random(n) < marks
 
 
-@pytest.mark.parametrize("configuration", CONFIGURATIONS, ids=str)
+@pytest.mark.parametrize("configuration", CONFIGURATIONS + MALICIOUS, ids=str)
 @pytest.mark.parametrize("n", [1, 2, 11])
 def test_scans(configuration, n):
     x, starts = data(n)
@@ -78,7 +78,7 @@ def test_large_ones_go_in_strips(monkeypatch):
     check_circuit(REP3, everything(5), [x, starts], expected(x, starts))
 
 
-@pytest.mark.parametrize("configuration", CONFIGURATIONS, ids=str)
+@pytest.mark.parametrize("configuration", CONFIGURATIONS + MALICIOUS, ids=str)
 def test_values_at_the_ends_of_the_range(configuration):
     edge = 2 ** (protocol_class(configuration[0]).capacity - 1) - 1
     x = np.array([[edge, -edge, 0, -1], [-edge, edge, -1, 0], [0, -edge, 1, edge]]).T

@@ -18,7 +18,7 @@ from quorate.circuits.top import _way, first_rows
 from quorate.engine.network import LAN, Network
 from quorate.errors import InternalError
 from quorate.testing.circuit_conformance import check_circuit, run_circuit
-from quorate.testing.world import CONFIGURATIONS, World
+from quorate.testing.world import CONFIGURATIONS, MALICIOUS, World
 
 RANGES = [(0, 0), (-3, 4), (-1000, 1), (-(2**58), 2**58 - 1)]
 WIDE = Network(40_000, 10**8)
@@ -36,7 +36,7 @@ def expected_order(*keys):
     return np.lexsort(keys[::-1])
 
 
-@pytest.mark.parametrize("configuration", CONFIGURATIONS, ids=str)
+@pytest.mark.parametrize("configuration", CONFIGURATIONS + MALICIOUS, ids=str)
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 70])
 def test_sort_by_several_keys_with_payload(configuration, count):
     low, high = RANGES[2]
@@ -112,7 +112,7 @@ def _silent(step):
     yield
 
 
-@pytest.mark.parametrize("configuration", CONFIGURATIONS, ids=str)
+@pytest.mark.parametrize("configuration", CONFIGURATIONS + MALICIOUS, ids=str)
 @pytest.mark.parametrize(("width", "digit"), [(1, 1), (3, 2), (5, 3)])
 def test_digits(configuration, width, digit):
     k = values(0, 2**width - 1, 50)
@@ -141,7 +141,7 @@ def test_digits_are_chosen_for_short_keys_and_comparisons_for_long_ones():
 # -- comparisons of words ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("configuration", CONFIGURATIONS, ids=str)
+@pytest.mark.parametrize("configuration", CONFIGURATIONS + MALICIOUS, ids=str)
 @pytest.mark.parametrize("widths", [(3,), (9,), (40,), (58, 10), (58, 50, 58, 40)], ids=str)
 def test_comparisons_of_packed_keys(configuration, widths):
     """Every pair of keys that differ in one bit, or in all."""
@@ -219,7 +219,7 @@ def test_too_many_pairs_stop_the_run():
 # -- the first few -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("configuration", CONFIGURATIONS, ids=str)
+@pytest.mark.parametrize("configuration", CONFIGURATIONS + MALICIOUS, ids=str)
 @pytest.mark.parametrize(("count", "k"), [(1, 1), (5, 0), (5, 5), (60, 3)])
 def test_first_rows(configuration, count, k):
     v = values(-50, 50, count)

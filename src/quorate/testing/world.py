@@ -23,7 +23,7 @@ from quorate.errors import InternalError, QuorateError
 from quorate.protocols.base import Protocol
 from quorate.protocols.registry import make, protocol_class
 
-__all__ = ["CONFIGURATIONS", "Outcome", "Program", "World"]
+__all__ = ["CONFIGURATIONS", "MALICIOUS", "Outcome", "Program", "World"]
 
 Program = Callable[[Protocol, Scope], Step[Any]]
 
@@ -38,6 +38,14 @@ CONFIGURATIONS: tuple[tuple[str, int, int], ...] = (
     ("semi2k", 3, 2),
 )
 """(protocol, parties, threshold) that every circuit and operation is tested with."""
+
+MALICIOUS: tuple[tuple[str, int, int], ...] = (
+    ("rep3_malicious", 3, 1),
+    ("shamir_malicious", 3, 1),
+    ("spdz2k", 2, 1),
+    ("spdz", 2, 1),
+)
+"""The same against parties that cheat; they take longer."""
 
 
 @dataclass
