@@ -72,8 +72,10 @@ def _participants(document: Mapping[str, Any]) -> Table:
 def _summary(document: Mapping[str, Any]) -> str:
     protocol = document["protocol"]
     verdict = "every result is within the stated precision" if document["ok"] else "A RESULT IS OUT OF BOUNDS"
+    most = protocol["threshold"]
+    who = "any 1 party alone learns nothing" if most == 1 else f"any {most} parties together learn nothing"
     return (
-        f"{protocol['name']} ({protocol['adversary']}, any {protocol['threshold']} party alone learns nothing): "
+        f"{protocol['name']} ({protocol['adversary']}, {who}): "
         f"{document['rounds']} rounds, {document['bytes_sent']:,} bytes, {document['seconds']:.2f} s for the session, "
         f"{document['total_seconds']:.2f} s in all; {verdict}"
     )

@@ -16,7 +16,15 @@ from quorate.protocols.registry import make
 __all__ = ["warm"]
 
 _MODULES = ("quorate.coordination.program", "quorate.node.worker", "quorate.transport.mesh")
-_PROTOCOLS = (("rep3", 3, None), ("shamir", 3, None), ("semi2k", 2, None))
+_PROTOCOLS = (
+    ("rep3", 3, None),
+    ("rep3_malicious", 3, None),
+    ("shamir", 3, None),
+    ("shamir_malicious", 3, None),
+    ("semi2k", 2, None),
+    ("spdz2k", 2, 2),
+    ("spdz", 2, 2),
+)
 """(protocol, parties, dealer)."""
 
 
