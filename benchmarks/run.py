@@ -45,31 +45,19 @@ ADVERSARIES: dict[tuple[str, int, int], dict[str, int]] = {
     ("shamir_malicious", 4, 1): {"product": 10**6, "comparison": 10**5},
     ("semi2k", 2, 1): {
         "product": 10**5,
-        "product_online": 10**6,
+        "product_online": 3 * 10**5,
         "comparison": 10**4,
         "comparison_online": 10**5,
         "logistic_regression": 1000,
     },
-    ("semi2k", 3, 2): {"product": 10**5, "product_online": 10**6},
-    ("spdz2k", 2, 1): {
-        "product": 10**4,
-        "product_online": 10**6,
-        "comparison": 10**3,
-        "comparison_online": 10**4,
-        "logistic_regression": 128,
-    },
-    ("spdz2k", 3, 2): {"product": 10**4, "product_online": 10**5},
-    ("spdz", 2, 1): {
-        "product": 10**4,
-        "product_online": 10**6,
-        "comparison": 10**3,
-        "comparison_online": 10**4,
-        "logistic_regression": 128,
-    },
-    ("spdz", 3, 2): {"product": 10**4, "product_online": 10**5},
+    ("semi2k", 3, 2): {"product": 10**5, "product_online": 10**5},
+    ("spdz2k", 2, 1): {"product": 2 * 10**4, "product_online": 10**5, "comparison": 10**4, "comparison_online": 10**4},
+    ("spdz2k", 3, 2): {"product": 10**4, "product_online": 10**4},
+    ("spdz", 2, 1): {"product": 2 * 10**4, "product_online": 10**5, "comparison": 10**4, "comparison_online": 10**4},
+    ("spdz", 3, 2): {"product": 10**4, "product_online": 10**4},
 }
 """Workloads and sizes that compare adversaries, by (protocol, parties, threshold)."""
-JOBS = ("rep3", "rep3_malicious", "shamir", "shamir_malicious", "semi2k", "spdz2k", "spdz")
+JOBS = ("rep3", "rep3_malicious", "shamir", "shamir_malicious", "semi2k")
 SOURCES = (("semi2k", 2), ("semi2k", 3), ("spdz2k", 2), ("spdz2k", 3), ("spdz", 2), ("spdz", 3))
 OTHERS_RUN = ("product", "comparison", "division")
 WAN = {
@@ -135,7 +123,11 @@ def _commands(part: str, options: argparse.Namespace) -> list[list[str]]:
         small = {"matmul": "64", "dependent_products": "1"}
         return [[name, *(["--size", small.get(name, str(QUICK))] if size else []), *both] for name in OURS] + [[JOB]]
     if part == "others":
-        who = [["--protocol", name, "--parties", str(n), "--threshold", str(t)] for name, n, t in OTHERS]
+        dealt = {"semi2k": ["--dealer"]}
+        who = [
+            ["--protocol", name, "--parties", str(n), "--threshold", str(t), *dealt.get(name, [])]
+            for name, n, t in OTHERS
+        ]
         return [[name, *one, *size, *both] for one in who for name in OTHERS_RUN]
     if part == "adversaries":
         return [*_adversaries(quick=options.quick)]
@@ -153,7 +145,16 @@ def _adversaries(*, quick: bool) -> Iterator[list[str]]:
         for workload, size in workloads.items():
             yield [workload, *who, "--size", str(min(size, QUICK) if quick else size)]
     for name, n in SOURCES:
-        yield ["tuples", "--protocol", name, "--parties", str(n), "--transport", "tls"]
+        yield [
+            "tuples",
+            "--protocol",
+            name,
+            "--parties",
+            str(n),
+            "--transport",
+            "tls",
+            *(["--size", "500"] if quick else []),
+        ]
     for name in () if quick else JOBS:
         yield [JOB, "--protocol", name]
 
