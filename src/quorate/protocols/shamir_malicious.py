@@ -39,7 +39,7 @@ Costs besides those of checks, for c = binomial(n, t) groups of n - t parties
     t = 1, else 8 (n - 1) from each of t + 1 parties, 1 round: summands and known functions cost one; truncation one,
     and `summed_truncation.cost(c)` products; bit to integer c - 1 products in ceil(log2 c) rounds; shuffle c rounds,
     see `shamir_malicious_shuffle`.
-A check: `verification.argument`, 6 rounds for up to 128 products, 15 and 36 kB per party for 10**6 products.
+A check: `verification.argument`, 6 rounds for up to 64 products, 15 and 36 kB per party for 10**6 products.
 """
 
 from __future__ import annotations
