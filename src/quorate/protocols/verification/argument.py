@@ -40,7 +40,7 @@ and Y(tau) are uniform, and H(tau) is their product but for such errors.
 
 Cost of one run for L levels, the first one on elements of the base ring included: 3 L + 3 rounds (two for the first
 coin, one for sharing points and two for a coin per level, one for opening); per party 3**nu elements shared again per
-level (the last with nu + 1), 96 bytes of coins per peer for each of the L + 1 coins, four elements opened. All runs go
+level (the last with nu + 1), 128 bytes of coins per peer for each of the L + 1 coins, four elements opened. All runs go
 together. Up to 128 products, bits counted, and matrix products and shuffles skip the first level: then 6 rounds for
 vectors of up to 64 elements over the field or of bits, of 8 over the ring, which are one level.
 """
