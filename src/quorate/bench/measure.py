@@ -54,6 +54,8 @@ def measured(
     for k in range(repeats + 1):
         result = None  # its memory serves the next one
         here = at.child(f"repetition {k}")
+        if p.supply is not None:
+            p.supply.stock.clear()  # what a production rounded up is no gift to the next repetition
         yield from stock_up(p, here.child("stock"), needs or {})
         yield from _barrier(p, here.child("start"))
         start, worked = time.perf_counter(), time.process_time()

@@ -32,11 +32,11 @@ import numpy as np
 import numpy.typing as npt
 
 from quorate.engine.coins import toss
-from quorate.engine.exchange import Exchange, Step, parallel
+from quorate.engine.exchange import Step, parallel
 from quorate.engine.names import Scope
 from quorate.engine.session import Session
 from quorate.kernels.ghost import contiguous
-from quorate.preprocessing import mac_check
+from quorate.preprocessing import mac_check, openings
 from quorate.preprocessing.authenticated import MASKS, MATRICES, OUTSIDE, PRODUCTS, RANDOM, SQUARES
 from quorate.preprocessing.authenticated_values import Authentication
 from quorate.preprocessing.bit_products import BitProducts
@@ -219,11 +219,6 @@ def _halves(parts: Parts, limbs: int) -> list[Element]:
 
 def opened(session: Session, domain: Domain, at: Scope, mine: Element) -> Step[Element]:
     """What the parts of all parties add up to, to be checked by the caller. One round."""
-    name, parts = at.step(), [contiguous(limb) for limb in mine]
-    if session.me >= session.parties:
-        yield Exchange(name)
-        return mine
-    others = [party for party in range(session.parties) if party != session.me]
-    arriving = {other: [session.blank(limb.shape) for limb in parts] for other in others}
-    yield Exchange(name, dict.fromkeys(others, parts), arriving)
-    return domain.total([tuple(parts), *(domain.received(tuple(got)) for got in arriving.values())])
+    mask, name = at.step(), at.step()
+    (total,) = yield from openings.opened(session, domain, mask, name, [mine])
+    return total

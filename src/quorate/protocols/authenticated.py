@@ -117,10 +117,10 @@ class Authenticated(AuthenticatedBoundary):
         product: Callable[[Element, Element], Arithmetic],
     ) -> Step[Arithmetic]:
         """Open x - a and y - b, and go on with them. One round."""
-        domain, name = self.domain, at.step()
+        domain, mask, name = self.domain, at.step(), at.step()
         d = domain.sub(self._value(x), self._value(a))
         e = domain.sub(self._value(y), self._value(b))
-        d, e = yield from self._open_parts(name, [d, e])
+        d, e = yield from self._open_parts(mask, name, [d, e])
         self._note(name, Opened(d, self._tag(x), self._tag(a)), x.size)
         self._note(at.step(), Opened(e, self._tag(y), self._tag(b)), y.size)
         return product(d, e)

@@ -12,12 +12,11 @@ from typing import Any, ClassVar, Literal, cast
 import numpy as np
 import numpy.typing as npt
 
-from quorate.engine.exchange import Exchange, Step, parallel
+from quorate.engine.exchange import Step, parallel
 from quorate.engine.names import Name, Scope
 from quorate.engine.session import Session
 from quorate.errors import InternalError, UserError
-from quorate.kernels.ghost import contiguous
-from quorate.preprocessing import mac_check
+from quorate.preprocessing import mac_check, openings
 from quorate.preprocessing.authenticated import (
     BATCH,
     RANDOM,
@@ -153,21 +152,9 @@ class AuthenticatedLocal(BooleanLocal):
     def _share(self, parts: Sequence[Array]) -> Arithmetic:
         return Arithmetic(self.name, tuple(parts))
 
-    def _open_parts(self, name: Name, mine: Sequence[Element]) -> Step[list[Element]]:
+    def _open_parts(self, mask: Name, name: Name, mine: Sequence[Element]) -> Step[list[Element]]:
         """What the parts of all parties add up to, unchecked. One round."""
-        sent = [[contiguous(limb) for limb in x] for x in mine]
-        flat = [limb for x in sent for limb in x]
-        if self.me >= self.parties:
-            yield Exchange(name)
-            return [tuple(x) for x in sent]
-        arriving = {other: [self.session.blank(limb.shape) for limb in flat] for other in self.others}
-        yield Exchange(name, dict.fromkeys(self.others, flat), arriving)
-        limbs = self.domain.limbs
-        results = []
-        for k, x in enumerate(sent):
-            theirs = [self.domain.received(tuple(got[k * limbs : (k + 1) * limbs])) for got in arriving.values()]
-            results.append(self.domain.total([tuple(x), *theirs]))
-        return results
+        return (yield from openings.opened(self.session, self.domain, mask, name, mine))
 
     def open_checked(self, at: Scope, x: Arithmetic, *, veil: bool = True) -> Step[Element]:
         """Open x to all parties, to be checked before anything is opened to a recipient. One round.
@@ -177,8 +164,8 @@ class AuthenticatedLocal(BooleanLocal):
         """
         if veil and self.domain.veiled:
             x = self.add(x, (yield from self._veil(at.child("veil"), x.shape)))
-        name = at.step()
-        (opened,) = yield from self._open_parts(name, [self._value(x)])
+        mask, name = at.step(), at.step()
+        (opened,) = yield from self._open_parts(mask, name, [self._value(x)])
         self._note(name, Opened(opened, self._tag(x)), x.size)
         return opened
 
