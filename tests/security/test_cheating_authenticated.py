@@ -7,7 +7,7 @@ tested elsewhere, and here every message belongs to what is made from them.
 import numpy as np
 import pytest
 
-from quorate.errors import IntegrityError
+from quorate.errors import IntegrityError, QuorateError
 from quorate.preprocessing import authenticated
 from quorate.preprocessing.mac_check import Opened
 from quorate.sharing.share import Arithmetic
@@ -174,3 +174,54 @@ def test_nothing_is_opened_after_a_failed_check(protocol):
     results = World(protocol, 2, seed=5).play(program)
     assert all(isinstance(result, IntegrityError) for result in results[:2])
     assert not {0, 1} & set(opened)
+
+
+def with_outsider(protocol, way, seed, error, place):
+    """What an outsider gets if party 1 adds `error` to array `place` of what it sends of a mask: the result, or the
+    outcome at a party for the outsider's input; and the last bit of the mask."""
+    world, bits = World(protocol, 2, dealer=True, outsiders=1, seed=seed), []
+    out = world.size - 1
+
+    def program(p, at):
+        real = getattr(p, "_real", p)
+        sent = real._sent_outside
+
+        def altered(at, outsider, parts):
+            parts = [part.copy() for part in parts]
+            parts[place][:1] += np.uint64(error if p.me == 1 else 0)
+            total = yield from sent(at, outsider, parts)
+            if p.me == out:
+                bits.append(int(total[0][0]) & 1)
+            return total
+
+        real._sent_outside = altered
+        owner = out if way == "input" else 0
+        x = yield from p.input(at.child("x"), owner, X.shape, X if p.me == owner else None)
+        return (yield from p.reveal(at.child("open"), x, [out] if way == "output" else [0, 1]))
+
+    results = world.play(program)
+    return (results[out] if way == "output" or isinstance(results[out], QuorateError) else results[0]), bits[0]
+
+
+@pytest.mark.parametrize("way", ["input", "output"])
+@pytest.mark.parametrize("protocol", ["spdz", "spdz2k"])
+def test_a_wrong_mask_for_an_outsider(protocol, way):
+    """Whatever is added to a part of it, or of the number that hides the proof, and whatever the mask is."""
+    last = 1 << (60 if protocol == "spdz" else 63)
+    places = [(0, 1), (0, last), (1, 1), (1, last)] if protocol == "spdz" else [(0, 1), (0, last), (2, 1), (3, last)]
+    assert np.array_equal(with_outsider(protocol, way, 0, 0, 0)[0], X)
+    for seed in range(6):
+        for place, error in places:
+            assert isinstance(with_outsider(protocol, way, seed, error, place)[0], IntegrityError)
+
+
+@pytest.mark.parametrize("way", ["input", "output"])
+def test_the_proof_tells_nothing_of_the_mask(way):
+    """An error of 2^127, which changes no secret, is seen or not by chance: not by what the mask is."""
+    found = set()
+    for seed in range(24):
+        result, bit = with_outsider("spdz2k", way, seed, 1 << 63, 1)
+        failed = isinstance(result, IntegrityError)
+        assert failed or np.array_equal(result, X)
+        found.add((failed, bit))
+    assert len(found) == 4

@@ -4,9 +4,7 @@ An authenticated value x is held as additive parts of x and of alpha x, where al
 parts are arrays, the limbs of x first, then those of alpha x (see `quorate.sharing.domain`). Kinds, with the parts of
 each value in turn:
 
-    products                 a, b, c = a b
-    outside products         a, b, c = a b, in the ring modulo 2^128 (others: modulo 2^64), of which a is to be shown to
-                             an outsider, who checks c
+    products                 a, b, c = a b, in the ring modulo 2^64
     squares                  a, c = a a
     random numbers           r, uniform, unknown to everybody
     input masks J            r, uniform, known to party J, which also has the limbs of r itself at the end
@@ -33,10 +31,10 @@ from quorate.preprocessing.stock import Parts
 from quorate.preprocessing.supply import Maker
 from quorate.sharing.domain import Domain, Element
 
-__all__ = ["BATCH", "MASKS", "MATRICES", "OUTSIDE", "PRODUCTS", "RANDOM", "SQUARES", "TRUNCATIONS", "DealtTuples"]
+__all__ = ["BATCH", "MASKS", "MATRICES", "PRODUCTS", "RANDOM", "SQUARES", "TRUNCATIONS", "DealtTuples"]
 
 Array = npt.NDArray[Any]
-PRODUCTS, OUTSIDE, SQUARES, RANDOM = "products", "outside products", "squares", "random numbers"
+PRODUCTS, SQUARES, RANDOM = "products", "squares", "random numbers"
 MASKS, MATRICES, TRUNCATIONS = "input masks ", "matrix products ", "truncation pairs "
 BATCH = {PRODUCTS: 1 << 10, SQUARES: 1 << 10, RANDOM: 1 << 8}
 
@@ -56,7 +54,7 @@ class DealtTuples:
     @property
     def makers(self) -> Mapping[str, Maker]:
         """By kind."""
-        return {PRODUCTS: self.products, OUTSIDE: self.products, SQUARES: self.squares, RANDOM: self.random}
+        return {PRODUCTS: self.products, SQUARES: self.squares, RANDOM: self.random}
 
     @property
     def families(self) -> Mapping[str, Callable[[str], Maker]]:

@@ -37,7 +37,7 @@ from quorate.engine.names import Scope
 from quorate.engine.session import Session
 from quorate.kernels.ghost import contiguous
 from quorate.preprocessing import mac_check, openings
-from quorate.preprocessing.authenticated import MASKS, MATRICES, OUTSIDE, PRODUCTS, RANDOM, SQUARES
+from quorate.preprocessing.authenticated import MASKS, MATRICES, PRODUCTS, RANDOM, SQUARES
 from quorate.preprocessing.authenticated_values import Authentication
 from quorate.preprocessing.bit_products import BitProducts
 from quorate.preprocessing.mac_check import Opened
@@ -67,7 +67,7 @@ class OwnTuples(Authentication):
     @property
     def makers(self) -> Mapping[str, Maker]:
         """By kind."""
-        return {PRODUCTS: self.products, OUTSIDE: self.products, SQUARES: self.squares, RANDOM: self.numbers}
+        return {PRODUCTS: self.products, SQUARES: self.squares, RANDOM: self.numbers}
 
     @property
     def families(self) -> Mapping[str, Callable[[str], Maker]]:
@@ -96,7 +96,7 @@ class OwnTuples(Authentication):
     # -- products ------------------------------------------------------------------------------------------------------
 
     def products(self, at: Scope, count: int) -> Step[Parts]:
-        """Kinds `PRODUCTS` and `OUTSIDE`, in chunks."""
+        """Kind `PRODUCTS`, in chunks."""
         return (yield from self._in_chunks(at, count, self._chunk))
 
     def _in_chunks(self, at: Scope, count: int, make: Maker) -> Step[Parts]:

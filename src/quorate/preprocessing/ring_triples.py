@@ -13,7 +13,7 @@ found but for 2^-61; modulo a power of two both factors have to be masked:
 4.  Sacrifice: toss t and z; open p = t a + a', q = z b + b'; check that these are right, and that
     t z c + z c' + t u + u' = p q.
 5.  Add 2^64 times a random authenticated value to a, whose upper bits hide those of what a masks. So c = a b modulo
-    2^64; before that (`RingTuples.outside`, whose a goes to an outsider anyway) it holds modulo 2^128.
+    2^64.
 
 Privacy. All that is multiplied in the check is public: an error of a wrong or doubly authenticated value, or of an
 opening, is one that the cheater knows, and tells nothing when it passes. What is left are senders that offer something
@@ -36,7 +36,6 @@ are corrected by 16 bytes; openings of 32: 10.3 kB. Rounds per batch: 16, 18 for
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -46,11 +45,9 @@ from quorate.engine.coins import toss
 from quorate.engine.exchange import Step, parallel
 from quorate.engine.names import Scope
 from quorate.preprocessing import mac_check
-from quorate.preprocessing.authenticated import OUTSIDE
 from quorate.preprocessing.authenticated_triples import OwnTuples, opened
 from quorate.preprocessing.mac_check import Opened
 from quorate.preprocessing.stock import Parts
-from quorate.preprocessing.supply import Maker
 from quorate.sharing.domain import Element
 
 __all__ = ["RingTuples"]
@@ -61,14 +58,6 @@ SECRET, WHOLE = 64, 128
 
 class RingTuples(OwnTuples):
     """Tuples over the ring without a dealer."""
-
-    @property
-    def makers(self) -> Mapping[str, Maker]:
-        return {**super().makers, OUTSIDE: self.outside}
-
-    def outside(self, at: Scope, count: int) -> Step[Parts]:
-        """Kind `OUTSIDE`: (a, b, c) with c = a b modulo 2^128."""
-        return (yield from self._in_chunks(at, count, self._bare))
 
     def _chunk(self, at: Scope, count: int) -> Step[Parts]:
         """Kind `PRODUCTS`."""

@@ -7,17 +7,17 @@ is local. Whatever is opened on the way is noted, and checked before any result 
 Sources
     Damgard, Pastro, Smart, Zakarias, "Multiparty Computation from Somewhat Homomorphic Encryption", CRYPTO 2012 (SPDZ),
     figure 7: inputs by masks, products of Beaver, outputs. Checks: `quorate.preprocessing.mac_check`.
-    Outside owners and recipients: Damgard, Damgard, Nielsen, Nordholt, Toft, "Confidential Benchmarking based on
-    Multiparty Computation", FC 2016: the parties open a product (a, b, a b) to the outsider, who checks it; a masks.
+    Outside owners and recipients: `quorate.protocols.authenticated_boundary`.
     Truncation: `quorate.protocols.summed_truncation`.
     Deviations: results for all parties are opened and then checked, all in one; a result for one party is opened
     under a mask that this party knows, so the others, who check, do not learn it.
 
 Bytes each party sends to each other one, online, with L = 8 (spdz) or 16 (spdz2k)
     product, per element 2 L; dot the same per term; matmul L per entry of both matrices; input of a party 8 (from it);
-    input of an outsider 3 L to it and 8 from it; reveal L; check 224 + 3 L.
-Rounds: product 1, input 1 (outside 2), reveal 1 + 4 for the check (+ 4 if something is to be checked before; + 1 for
-outsiders).
+    reveal L; check 224 + 3 L. Outsiders: L to them and 8 from them for an input, 2 L to them for a result, and for
+    all elements together 128 + L among parties, 128 + 2 L to them and 128 from them, and a check among the parties.
+Rounds: product 1, input 1 (outside 6 + 4 for the check), reveal 1 + 4 for the check (+ 4 if something is to be checked
+before; + 1 for outsiders, + 4 where not all parties get it too).
 """
 
 from __future__ import annotations
