@@ -22,7 +22,7 @@ def stocked(example):
     """Alder's stock: 100 words, of which a session took 30."""
     (example / "stocks.yaml").write_text(STOCKS)
     shelf = Shelf(example / "state", "alder", GROUP, example / "fence")
-    shelf.begin(GENERATION, [])
+    shelf.begin(GENERATION, [], "0" * 32)
     shelf.add(GENERATION, "0" * 32, "AND words", 0, [np.zeros(100, np.uint64)] * 3, 0.25)
     shelf.claim(GENERATION, "1" * 32, {"AND words": (0, 30)})
     return example

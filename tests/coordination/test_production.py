@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from quorate.coordination.production import Production, production_program
-from quorate.coordination.stock import keyed, provide
+from quorate.coordination.stock import keyed, orderly, provide
 from quorate.engine.names import Scope
 from quorate.engine.session import Session
 from quorate.engine.simulate import simulate
-from quorate.errors import AgreementError, IntegrityError
+from quorate.errors import AgreementError, IntegrityError, PeerTimeout
 from quorate.node.tuples import Group, Shelf
 from quorate.protocols import registry
 from quorate.protocols.semi2k import Semi2k
@@ -55,18 +55,25 @@ def stores(tmp_path):
     return [Shelf(tmp_path / name, name, group, tmp_path / "fence") for name in PARTIES]
 
 
-def made(stores, session, changes=None, **more):
+def made(stores, session, changes=None, intercept=None, **more):
     """Run a production session; what each party stored."""
     jobs = []
     for me, store in enumerate(stores):
         facts = {"batches": BATCHES, **more, **((changes or {}).get(me, {}))}
-        jobs.append(Production(session, PARTIES, "keyed", 1, 40, me=me, store=store, **facts))
-    steps = [production_program(job, job.engine_session(), Scope.root()) for job in jobs]
-    return [party.result for party in simulate(steps)]
+        jobs.append(Production(session, PARTIES, store.group.protocol, 1, 40, me=me, store=store, **facts))
+    for store in stores:
+        assert store.lease()
+    try:
+        with orderly(stores[0]), orderly(stores[1]):
+            steps = [production_program(job, job.engine_session(), Scope.root()) for job in jobs]
+            return [party.result for party in simulate(steps, intercept)]
+    finally:
+        for store in stores:
+            store.release()
 
 
 def words(stores, count):
-    """Take that many and-words along, at both parties."""
+    """Take that many and-words along, at both parties, in a session that goes on."""
     for store in stores:
         assert store.lease()
 
@@ -89,8 +96,12 @@ def test_what_is_stored_is_right_and_the_same_positions(stores):
 def test_later_sessions_go_on_under_the_same_secrets(stores):
     made(stores, "first")
     generation = stores[0].ledger().generation
-    secrets = [store.secrets(generation)[0].tolist() for store in stores]
+    secrets = [provision.secrets[0].tolist() for provision in words(stores, 1)]
+    for store in stores:
+        store.put_back()
+        store.release()
     made(stores, "second")
+    assert [store.ledger().generation for store in stores] == [generation] * 2
     assert [store.ledger().chunks["AND words"] for store in stores] == [((0, 8), (8, 16), (16, 24), (24, 32))] * 2
     taken = words(stores, 1)
     assert [provision.secrets[0].tolist() for provision in taken] == secrets
@@ -123,6 +134,43 @@ def test_nothing_is_stored_and_the_generation_destroyed_after_a_cheat(stores, mo
     assert stores[0].ledger().generation == ""
     assert not list(stores[0].folder.glob("*.sealed"))
     assert not list(stores[0].folder.glob("*.chunk"))
+
+
+def hang_up(after):
+    """Party 1 is silent after that many messages."""
+    said = []
+
+    def intercept(sender, peer, name, body):
+        said.append(sender)
+        return None if sender == 1 and said.count(1) > after else body
+
+    return intercept
+
+
+def test_hanging_up_anywhere_once_secrets_are_in_use_ends_the_generation(stores):
+    said = []
+    made(stores, "first", intercept=lambda *message: said.append(message) or message[3])
+    total, gone = sum(sender == 1 for sender, *_ in said), []
+    for after in range(total):
+        with pytest.raises(PeerTimeout):
+            made(stores, "another", intercept=hang_up(after))
+        gone.append(stores[0].ledger().generation == "")
+        if gone[-1]:
+            made(stores, "afresh")
+    first = gone.index(True)
+    assert all(gone[first:])
+    assert 1 < first < total - 4  # what parties agree on before is harmless
+
+
+def test_without_secrets_hanging_up_keeps_what_was_stored(tmp_path):
+    group = Group(parties=PARTIES, protocol="semi2k", threshold=1, security=40)
+    plain = [Shelf(tmp_path / name, name, group, tmp_path / "fence") for name in PARTIES]
+    said = []
+    made(plain, "first", intercept=lambda *message: said.append(message) or message[3])
+    with pytest.raises(PeerTimeout):
+        made(plain, "second", intercept=hang_up(sum(sender == 1 for sender, *_ in said) - 1))
+    assert len({store.ledger().generation for store in plain} - {""}) == 1
+    assert [store.ledger().left("bit conversions") for store in plain] == [4, 4]
 
 
 def test_any_party_can_end_production_after_a_batch(stores):

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import numpy as np
 import pytest
 
-from quorate.coordination.stock import provide, shapes
+from quorate.coordination.stock import orderly, provide, shapes
 from quorate.engine.count import count
 from quorate.engine.names import Scope
 from quorate.engine.session import Session
 from quorate.engine.simulate import simulate
-from quorate.errors import IntegrityError, PeerError
+from quorate.errors import EnvironmentFault, IntegrityError, PeerError, PeerTimeout
 from quorate.node.tuples import Group, Shelf
 from quorate.protocols.registry import make
 
@@ -25,11 +27,13 @@ def stores(tmp_path):
     """Two parties with ten products and four words each; what they hold adds up to the position."""
     made = [Shelf(tmp_path / name, name, GROUP, tmp_path / "fence") for name in GROUP.parties]
     for sign, shelf in zip((1, -1), made, strict=True):
-        shelf.begin(GENERATION, SECRETS)
+        shelf.lease()
+        shelf.begin(GENERATION, SECRETS, "first")
         mask = np.arange(10, dtype=np.int64) * 1000 * sign
         part = (mask + (np.arange(10) if sign > 0 else 0)).view(np.uint64)
         shelf.add(GENERATION, "first", "products", 0, [part, part, part], 0.1)
         shelf.add(GENERATION, "first", "AND words", 0, [part[:4]] * 3, 0.1)
+    ended(made)
     return made
 
 
@@ -46,8 +50,10 @@ def taken(stores, needs, intercept=None, session="s", busy=()):
     return [p.result for p in simulate([program(me, s) for me, s in enumerate([*stores, None])], intercept)]
 
 
-def released(stores):
+def ended(stores):
+    """As after a session that ended in order."""
     for store in stores:
+        store.put_back()
         store.release()
 
 
@@ -64,7 +70,7 @@ def test_everybody_takes_the_same(stores):
     assert [p.secrets[0].tolist() for p in found[:2]] == [[5], [5]]
     ghosts = found[2].tuples["products"]
     assert [(g.shape, g.dtype) for g in ghosts] == [(p.shape, p.dtype) for p in found[0].tuples["products"]]
-    released(stores)
+    ended(stores)
     assert positions(taken(stores, {"products": 3}), "products") == [3, 4, 5]
 
 
@@ -72,7 +78,7 @@ def test_no_more_is_taken_than_there_is(stores):
     found = taken(stores, {"products": 30, "squares": 1})
     assert positions(found, "products") == list(range(10))
     assert found[0].tuples.keys() == {"products"}
-    released(stores)
+    ended(stores)
     again = taken(stores, {"products": 1})
     assert [p.generation for p in again] == ["", "", ""]
 
@@ -100,14 +106,62 @@ def test_a_stock_in_use_elsewhere_is_not_used_and_not_destroyed(stores, busy):
 
 def test_the_lease_lasts_as_long_as_secrets_are_in_use(stores):
     taken(stores, {"products": 2})
-    assert [shelf.leased for shelf in stores] == [True, True]
-    released(stores)
+    assert [(shelf.leased, shelf.in_use) for shelf in stores] == [(True, True)] * 2
+    ended(stores)
     taken(stores, {"squares": 2})
-    assert [shelf.leased for shelf in stores] == [False, False]
+    assert [(shelf.leased, shelf.in_use) for shelf in stores] == [(False, False)] * 2
+    assert [shelf.ledger().left("products") for shelf in stores] == [8, 8]
+
+
+@pytest.mark.parametrize("problem", [PeerError("b closed the connection"), KeyboardInterrupt(), OSError("disk")])
+def test_whatever_ends_a_session_with_secrets_in_use_destroys_the_generation(stores, problem):
+    with pytest.raises(type(problem)), orderly(stores[0]):
+        taken(stores, {"products": 2})
+        raise problem
+    assert not stores[0].in_use
+    assert stores[0].ledger().generation == ""
+    assert list(stores[0].folder.glob("*.chunk")) == []
+
+
+def test_an_orderly_end_keeps_the_generation(stores):
+    with orderly(stores[0]), orderly(stores[1]):
+        taken(stores, {"products": 2})
+    for store in stores:
+        store.release()
+        assert (store.ledger().generation, store.ledger().in_use) == (GENERATION, "")
+    with orderly(None):
+        pass
+
+
+def test_an_error_before_secrets_are_handed_out_keeps_the_generation(stores):
+    def hang_up(sender, peer, name, body):
+        return None if sender == 1 and name[1] == 2 else body
+
+    with pytest.raises(PeerTimeout), orderly(stores[0]), orderly(stores[1]):
+        taken(stores, {"products": 2}, hang_up)
+    ended(stores)
+    assert [store.ledger().left("products") for store in stores] == [10, 10]
+
+
+@pytest.mark.parametrize("outcome", ["success", "failure"])
+def test_what_cannot_be_written_at_the_end_is_destroyed_later(stores, monkeypatch, outcome, caplog):
+    def refuse(*_):
+        raise EnvironmentFault("the disk is full")
+
+    with monkeypatch.context() as patched, contextlib.suppress(PeerError), orderly(stores[0]):
+        taken(stores, {"products": 2})
+        patched.setattr(Shelf, "_save", refuse)
+        patched.setattr(Shelf, "_destroy", refuse)
+        if outcome == "failure":
+            raise PeerError("b closed the connection")
+    assert "the disk is full" in caplog.text
+    assert stores[0].in_use
+    stores[0].release()
+    assert stores[0].ledger().generation == ""
 
 
 def test_other_generations_make_a_stock_useless(stores, caplog):
-    stores[1].begin(OTHER, [])
+    stores[1].begin(OTHER, [], "first")
     assert [p.generation for p in taken(stores, {"products": 2})] == ["", "", ""]
     assert [shelf.ledger().generation for shelf in stores] == ["", ""]
     assert "another generation" in caplog.text
@@ -115,7 +169,7 @@ def test_other_generations_make_a_stock_useless(stores, caplog):
 
 def test_sessions_are_in_the_journal(stores):
     taken(stores, {"products": 2}, session="s1")
-    released(stores)
+    ended(stores)
     taken(stores, {"products": 1}, session="s2")
     spent = [(e.session, e.start, e.stop) for e in stores[0].journal.events() if e.what == "spent"]
     assert spent == [("s1", 0, 2), ("s2", 2, 3)]

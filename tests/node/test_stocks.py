@@ -11,15 +11,13 @@ import pytest
 
 from quorate.coordination.quote import quote
 from quorate.coordination.stocks import load_stocks
-from quorate.errors import AgreementError, IdentityError, IntegrityError, PeerError, PeerTimeout, UserError
+from quorate.errors import AgreementError, IdentityError, UserError
 from quorate.node import producing
 from quorate.node.approval import load
 from quorate.node.client import begin, new_session
 from quorate.node.coordinator import coordinate
 from quorate.node.launch import up
 from quorate.node.producing import batches, produce, shelf_of
-from quorate.node.seat import spoiled_by_cheating
-from quorate.transport.frames import decode_failure, encode_failure
 
 SEMI2K = "protocol: {name: semi2k, adversary: semi-honest}\nparties: [p1, p2]\n"
 STOCKS = """
@@ -232,46 +230,6 @@ def test_a_fence_that_backups_would_cover_is_refused(site, stocks):
     wrong = msgspec.structs.replace(stocks, fence=str(site.home / "fence"))
     with pytest.raises(UserError, match="lies in the data folder"), nodes(site, wrong):
         pass
-
-
-class Held:
-    """A stock whose secrets a session uses."""
-
-    leased = True
-
-    def __init__(self):
-        self.destroyed = []
-
-    def destroy(self, why):
-        self.destroyed.append(why)
-
-
-@pytest.mark.parametrize(
-    ("problem", "destroyed"),
-    [
-        (IntegrityError("we found out"), True),
-        (PeerError("p2 failed: IntegrityError: a check failed"), True),
-        (PeerError("p2 closed the connection"), False),
-        (PeerTimeout("p2 is silent"), False),
-    ],
-)
-def test_a_cheat_that_anybody_noticed_ends_the_generation(problem, destroyed):
-    store = Held()
-    with pytest.raises(PeerError), spoiled_by_cheating(store):
-        raise problem
-    assert bool(store.destroyed) == destroyed
-    store.leased = False
-    with pytest.raises(PeerError), spoiled_by_cheating(store):
-        raise problem
-    assert len(store.destroyed) == destroyed
-
-
-def test_the_words_of_a_peer_that_noticed_a_cheat_are_recognised():
-    told = decode_failure(encode_failure(IntegrityError("a check failed")), "p2")
-    store = Held()
-    with pytest.raises(PeerError), spoiled_by_cheating(store):
-        raise PeerError(f"p2 failed: {told}")
-    assert store.destroyed
 
 
 def test_batches_take_turns():

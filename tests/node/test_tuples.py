@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
+import os
 import shutil
+import signal
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from quorate.errors import EnvironmentFault
+from quorate.errors import EnvironmentFault, InternalError
 from quorate.node import tuples
 from quorate.node.tuples import Group, Shelf, default_fence, shelves
 
@@ -44,14 +47,23 @@ class Place:
         return sorted(self.home.glob("tuples/a/*/*.chunk"))
 
 
+@contextlib.contextmanager
+def using(shelf: Shelf):
+    """A session that ends in order."""
+    assert shelf.lease()
+    yield shelf
+    shelf.put_back()
+    shelf.release()
+
+
 @pytest.fixture
 def place(tmp_path):
     """Ten products in two chunks."""
     made = Place(tmp_path / "place")
-    shelf = made.shelf()
-    shelf.begin(GENERATION, SECRETS)
-    shelf.add(GENERATION, SESSION, "products", 0, parts(0, 6), 0.5)
-    shelf.add(GENERATION, SESSION, "products", 6, parts(6, 10), 0.5)
+    with using(made.shelf()) as shelf:
+        shelf.begin(GENERATION, SECRETS, SESSION)
+        shelf.add(GENERATION, SESSION, "products", 0, parts(0, 6), 0.5)
+        shelf.add(GENERATION, SESSION, "products", 6, parts(6, 10), 0.5)
     return made
 
 
@@ -79,9 +91,10 @@ def test_what_was_stored_comes_back_once(place):
 
 
 def test_secrets_come_back(place):
-    for found, expected in zip(place.shelf().secrets(GENERATION), SECRETS, strict=True):
-        assert (found.shape, found.dtype) == (expected.shape, expected.dtype)
-        np.testing.assert_array_equal(found, expected)
+    with using(place.shelf()) as shelf:
+        for found, expected in zip(shelf.secrets(GENERATION, SESSION), SECRETS, strict=True):
+            assert (found.shape, found.dtype) == (expected.shape, expected.dtype)
+            np.testing.assert_array_equal(found, expected)
 
 
 def test_files_are_private_and_encrypted(place):
@@ -110,7 +123,9 @@ def test_the_journal_says_who_made_and_spent_what(place):
 
 
 def test_stocks_are_listed(place):
-    place.shelf(group=Group(parties=("a", "c"), protocol="semi2k", threshold=1, security=40)).begin("cd" * 16, [])
+    place.shelf(group=Group(parties=("a", "c"), protocol="semi2k", threshold=1, security=40)).begin(
+        "cd" * 16, [], SESSION
+    )
     assert sorted(shelf.group.parties for shelf in shelves(place.home, "a", place.fence)) == [("a", "b"), ("a", "c")]
     assert shelves(place.home, "b", place.fence) == []
 
@@ -173,7 +188,8 @@ def test_a_crash_while_a_generation_ends_leaves_all_of_it_or_nothing(place, tmp_
     with monkeypatch.context() as patched:
         snapshots = Snapshots(place, tmp_path / "crashes", patched)
         if what == "begin":
-            place.shelf().begin("cd" * 16, SECRETS)
+            with using(place.shelf()) as shelf:
+                shelf.begin("cd" * 16, SECRETS, SESSION)
         else:
             place.shelf().destroy("a check failed")
     for _, left in snapshots.taken:
@@ -236,8 +252,8 @@ def test_a_changed_byte_destroys_the_stock(place, name, position, caplog):
     if name == "ledger.sealed":
         assert place.shelf().ledger().generation == ""
     elif name == "secrets.sealed":
-        with pytest.raises(EnvironmentFault, match="damaged"):
-            place.shelf().secrets(GENERATION)
+        with using(place.shelf()) as shelf, pytest.raises(EnvironmentFault, match="damaged"):
+            shelf.secrets(GENERATION, SESSION)
     else:
         with pytest.raises(EnvironmentFault, match="damaged"):
             claim(place, 0, 2)
@@ -257,8 +273,9 @@ def test_chunks_do_not_change_places(place):
 
 def test_a_chunk_of_another_group_or_member_is_refused(place):
     other = place.shelf(group=Group(parties=("b", "a"), protocol="semi2k", threshold=1, security=40))
-    other.begin(GENERATION, SECRETS)
-    other.add(GENERATION, SESSION, "products", 0, parts(0, 6), 0.5)
+    with using(other):
+        other.begin(GENERATION, SECRETS, SESSION)
+        other.add(GENERATION, SESSION, "products", 0, parts(0, 6), 0.5)
     target = place.home / "tuples/a" / GROUP.ident
     for path in other.folder.glob("*.chunk"):
         shutil.copy(path, target)
@@ -287,10 +304,10 @@ def test_a_key_that_others_may_read_is_refused(place):
 
 
 def test_a_generation_that_went_away_cannot_be_used(place):
-    place.shelf().begin("cd" * 16, [])
+    place.shelf().begin("cd" * 16, [], SESSION)
     for use in (
         lambda: claim(place, 0, 2),
-        lambda: place.shelf().secrets(GENERATION),
+        lambda: place.shelf().secrets(GENERATION, SESSION),
         lambda: place.shelf().add(GENERATION, SESSION, "products", 10, parts(10, 12), 0.1),
     ):
         with pytest.raises(EnvironmentFault, match="destroyed"):
@@ -333,6 +350,97 @@ def test_a_stock_is_leased_to_one_session_at_a_time(place):
     second.release()
     assert first.lease_production()
     first.release()
+
+
+def test_keys_are_handed_out_to_who_has_the_lease(place):
+    with pytest.raises(InternalError, match="without its lease"):
+        place.shelf().secrets(GENERATION, SESSION)
+    assert place.shelf().ledger().left("products") == 10
+
+
+def test_a_stock_in_use_stays_while_its_user_lives_and_after_an_orderly_end(place):
+    with using(place.shelf()) as shelf:
+        shelf.secrets(GENERATION, SESSION)
+        assert shelf.in_use
+        for look in (place.shelf().look, place.shelf().ledger, shelf.ledger):
+            assert look().in_use == SESSION
+            assert look().left("products") == 10
+    assert not shelf.in_use
+    assert place.shelf().ledger().in_use == ""
+    assert_parts(claim(place, 0, 10), 0, 10)
+
+
+@pytest.mark.parametrize("who", ["anybody", "the next session", "the same process"])
+def test_keys_that_were_not_put_back_are_destroyed_with_their_tuples(place, caplog, who):
+    shelf = place.shelf()
+    shelf.lease()
+    shelf.secrets(GENERATION, SESSION)
+    shelf.release()
+    following = shelf if who == "the same process" else place.shelf()
+    if who != "anybody":
+        assert following.lease()
+    assert place.shelf().look().left("products") == (10 if following.leased else 0)  # the lease's holder decides
+    assert following.ledger().generation == ""
+    assert "did not end in order" in caplog.text
+    assert not [*place.home.rglob("*.sealed"), *place.home.rglob("*.chunk")]
+    following.release()
+
+
+@pytest.mark.parametrize("what", ["secrets", "begin", "put_back"])
+def test_a_crash_with_keys_in_use_destroys_them(place, tmp_path, monkeypatch, what):
+    """What a crash leaves at each step of handing keys out, or of taking them back."""
+    with using(place.shelf()) as shelf:
+        if what == "put_back":
+            shelf.secrets(GENERATION, SESSION)
+        with monkeypatch.context() as patched:
+            snapshots = Snapshots(place, tmp_path / "crashes", patched)
+            if what == "begin":
+                shelf.begin("cd" * 16, SECRETS, SESSION)
+            else:
+                shelf.secrets(GENERATION, SESSION) if what == "secrets" else shelf.put_back()
+            snapshots.take("end")
+    left_over = [left.shelf().ledger().generation for _, left in snapshots.taken]
+    before, after = (GENERATION, "") if what != "put_back" else ("", GENERATION)
+    assert (left_over[0], left_over[-1]) == (before, after)
+    assert sorted(left_over, key=[before, after].index) == left_over
+
+
+def _die(home, fence):
+    shelf = Shelf(home, "a", GROUP, fence)
+    shelf.lease()
+    shelf.secrets(GENERATION, SESSION)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_process_that_is_killed_with_keys_in_use_takes_the_generation_along(place):
+    process = multiprocessing.get_context("spawn").Process(target=_die, args=(place.home, place.fence))
+    process.start()
+    process.join(60)
+    assert process.exitcode == -signal.SIGKILL
+    assert place.shelf().ledger().generation == ""
+
+
+@pytest.mark.parametrize("restored", ["home", "fence"])
+def test_neither_place_can_be_put_back_to_before_keys_were_in_use(place, tmp_path, restored):
+    shutil.copytree(place.folder / restored, tmp_path / "backup")
+    shelf = place.shelf()
+    shelf.lease()
+    shelf.secrets(GENERATION, SESSION)
+    shelf.release()
+    shutil.rmtree(place.folder / restored)
+    shutil.copytree(tmp_path / "backup", place.folder / restored)
+    assert place.shelf().ledger().generation == ""
+
+
+def test_without_keys_a_crash_keeps_the_stock(place):
+    shelf = place.shelf()
+    shelf.lease()
+    shelf.begin("cd" * 16, [], SESSION)
+    shelf.add("cd" * 16, SESSION, "products", 0, parts(0, 6), 0.5)
+    assert shelf.secrets("cd" * 16, SESSION) == ()
+    assert not shelf.in_use
+    shelf.release()
+    assert place.shelf().ledger().left("products") == 6
 
 
 def test_the_fence_is_in_the_users_state_folder(monkeypatch, tmp_path):

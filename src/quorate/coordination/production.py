@@ -20,7 +20,7 @@ from quorate.crypto.hashing import canonical_json, hex_digest
 from quorate.engine.exchange import Exchange, Step
 from quorate.engine.names import Scope
 from quorate.engine.session import Session
-from quorate.errors import IntegrityError, InternalError
+from quorate.errors import InternalError
 from quorate.preprocessing.ledger import Agreed
 from quorate.protocols.base import Protocol
 from quorate.protocols.registry import make
@@ -85,25 +85,23 @@ def production_program(job: Production, session: Session, at: Scope) -> Step[dic
 
     Raises:
         AgreementError: a party was asked for something else, or runs another release.
-        IntegrityError: somebody cheated; the generation is destroyed.
+        IntegrityError: somebody cheated.
+
+    Run it inside `quorate.coordination.stock.orderly`.
     """
-    generation = ""
     try:
         yield from agree(session, at.child("agreement"), job.roster, (), job.statement)
         protocol = make(job.protocol, session, job.threshold)
         generation, agreed = yield from _generation(job, session, at.child("generation"))
         fresh = not generation
         if not fresh:
-            session.stock_keys = job.store.secrets(generation)
+            session.stock_keys = job.store.secrets(generation, job.session)
         yield from protocol.setup(at.child("setup"))
         if fresh:
+            yield from protocol.witness(at.child("witness"))
             generation = hex_digest(job.session.encode(), "quorate/generation/1")[:32]
-            job.store.begin(generation, protocol.stock_keys())
+            job.store.begin(generation, protocol.stock_keys(), job.session)
         return (yield from _batches(job, protocol, at, generation, agreed))
-    except IntegrityError:
-        if generation:
-            job.store.destroy("a check against cheating failed", generation)
-        raise
     finally:
         session.erase()
 

@@ -24,7 +24,7 @@ from quorate.engine.count import count
 from quorate.engine.exchange import Step
 from quorate.engine.names import Scope
 from quorate.engine.session import Session
-from quorate.errors import AgreementError, IntegrityError, UserError
+from quorate.errors import AgreementError, UserError
 from quorate.lang.execute import KEEP, STORED, Results, execute
 from quorate.lang.plan import Plan
 from quorate.protocols.base import Protocol
@@ -113,7 +113,7 @@ class Outcome:
 
 
 def session_program(job: Job, session: Session, at: Scope) -> Step[Outcome]:
-    """The whole session of one participant.
+    """The whole session of one participant. With a store, run it inside `quorate.coordination.stock.orderly`.
 
     Raises:
         AgreementError: see `agree`; or an input has a number of rows that the spec forbids.
@@ -131,10 +131,6 @@ def session_program(job: Job, session: Session, at: Scope) -> Step[Outcome]:
             for kind, parts in taken.tuples.items():
                 protocol.supply.stock.put(kind, parts)
         results = yield from _computation(job, protocol, at.child("plan"), rows)
-    except IntegrityError:
-        if job.store is not None and taken.generation:
-            job.store.destroy("a check against cheating failed", taken.generation)
-        raise
     finally:
         session.erase()
         if protocol.supply is not None:
@@ -163,8 +159,9 @@ def _provision(job: Job, session: Session, at: Scope, protocol: Protocol, rows: 
         return Provision()
     wanted = partial(needs, job.spec, job.plan, rows)
     if session.counting and job.stocked:
-        return (yield from assume(session, at, protocol, wanted))
-    taken = yield from provide(session, at, protocol, job.store, wanted, job.ident)
+        taken = yield from assume(session, at, protocol, wanted)
+    else:
+        taken = yield from provide(session, at, protocol, job.store, wanted, job.ident)
     session.stock_keys = taken.secrets
     return taken
 

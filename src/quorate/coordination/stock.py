@@ -9,13 +9,17 @@ is gone. All compare what they heard. Then each party claims its part from its s
 Who lies here spoils stocks, or this session, and learns nothing: every party hands out each position once, and under
 protocols with MACs tuples that do not belong together fail the checks.
 
+Secrets of a stock, such as shares of MAC keys, have to be used up together with a session that does not end in order:
+see `orderly`.
+
 Bytes: 16 to every other participant; then 24 per kind and 32.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -27,13 +31,23 @@ from quorate.engine.count import count
 from quorate.engine.exchange import Exchange, Step
 from quorate.engine.names import Scope
 from quorate.engine.session import Session
-from quorate.errors import PeerError
+from quorate.errors import PeerError, QuorateError
 from quorate.kernels.ghost import ghost
 from quorate.preprocessing.ledger import Agreed, Holding, Ledger, common
 from quorate.protocols.base import Protocol as Computation
 from quorate.protocols.registry import make, protocol_class
 
-__all__ = ["Provision", "Store", "agree_generation", "agree_holdings", "assume", "keyed", "provide", "shapes"]
+__all__ = [
+    "Provision",
+    "Store",
+    "agree_generation",
+    "agree_holdings",
+    "assume",
+    "keyed",
+    "orderly",
+    "provide",
+    "shapes",
+]
 
 log = logging.getLogger(__name__)
 
@@ -49,15 +63,20 @@ class Store(Protocol):
     @property
     def leased(self) -> bool: ...
 
+    @property
+    def in_use(self) -> bool: ...
+
     def ledger(self) -> Ledger: ...
 
-    def secrets(self, generation: str) -> tuple[Array, ...]: ...
+    def secrets(self, generation: str, session: str) -> tuple[Array, ...]: ...
+
+    def put_back(self) -> None: ...
 
     def holdings(self, generation: str, kinds: Sequence[str]) -> dict[str, Holding]: ...
 
     def claim(self, generation: str, session: str, ranges: Mapping[str, tuple[int, int]]) -> dict[str, list[Array]]: ...
 
-    def begin(self, generation: str, secrets: Sequence[Array]) -> None: ...
+    def begin(self, generation: str, secrets: Sequence[Array], session: str) -> None: ...
 
     def add(
         self, generation: str, session: str, kind: str, start: int, parts: Sequence[Array], seconds: float
@@ -78,6 +97,38 @@ class Provision:
     generation: str = ""
     tuples: Mapping[str, Sequence[Array]] = field(default_factory=dict, repr=False)
     secrets: tuple[Array, ...] = field(default=(), repr=False)
+
+
+@contextmanager
+def orderly(store: Store | None) -> Iterator[None]:
+    """Around a whole session, its connections included: any end but success destroys the secrets that it was handed.
+
+    A party that hangs up in the middle of a check can know our part of a MAC key by then: it opened something wrong,
+    and we showed what does not fit before we could see that it does not. To us this looks like a lost connection; so
+    whatever the error is, all parties' and outsiders' included, the generation goes, keys and tuples. One whose tuples
+    are under no secrets is left alone.
+
+    Should this machine fail to write, the stock still says that its secrets are in use: it is destroyed when it is
+    opened next. So it is if this process is killed.
+    """
+    try:
+        yield
+    except BaseException:
+        if store is not None and store.in_use:
+            with _left_in_use():
+                store.destroy("a session that used its keys did not end in order")
+        raise
+    if store is not None and store.in_use:
+        with _left_in_use():
+            store.put_back()
+
+
+@contextmanager
+def _left_in_use() -> Iterator[None]:
+    try:
+        yield
+    except (QuorateError, OSError) as problem:
+        log.warning("a stock of tuples stays in use, and is destroyed when it is opened next: %s", problem)
 
 
 def agree_generation(session: Session, at: Scope, mine: str) -> Step[tuple[str, ...]]:
@@ -178,12 +229,13 @@ def _provided(
     if store is not None:
         ranges = {kind: (agreed[kind].start, agreed[kind].start + amount) for kind, amount in amounts.items()}
         taken = store.claim(generations[0], ident, ranges)
-        secrets = store.secrets(generations[0])
+        secrets = store.secrets(generations[0], ident) if any(amounts.values()) else ()
     if not any(amounts.values()):
         return Provision()
     log.info("session %s: takes %s from stock", ident, ", ".join(f"{n} {kind}" for kind, n in amounts.items() if n))
     if store is None:
         taken = {kind: shapes(protocol, kind, amount) for kind, amount in amounts.items() if amount}
+        secrets = secret_shapes(protocol)
     return Provision(generations[0], taken, secrets)
 
 
@@ -199,16 +251,36 @@ def assume(
     wanted = dict(sorted(needs().items()))
     yield from agree_generation(session, at, "")
     yield from agree_holdings(session, at, list(wanted), {})
-    return Provision("assumed", {kind: shapes(protocol, kind, amount) for kind, amount in wanted.items()})
+    secrets = secret_shapes(protocol) if any(wanted.values()) else ()
+    return Provision("assumed", {kind: shapes(protocol, kind, amount) for kind, amount in wanted.items()}, secrets)
 
 
 def shapes(protocol: Computation, kind: str, amount: int) -> list[Array]:
     """Ghosts of `amount` tuples, as `protocol` makes them."""
+    made: Sequence[Array] = count(_one(_ghostly(protocol), kind, Scope.root("shapes"))).result
+    return [ghost((amount, *part.shape[1:]), part.dtype) for part in made]
+
+
+def secret_shapes(protocol: Computation) -> tuple[Array, ...]:
+    """Ghosts of the secrets that a stock of `protocol` has: a session that goes on with them runs further rounds, which
+    have to be the same for those that only count or hold no shares."""
+    if not keyed(protocol.name) or protocol.session.dealer is not None:
+        return ()
+    made: Sequence[Array] = count(_keys(_ghostly(protocol), Scope.root("shapes"))).result
+    return tuple(ghost(part.shape, part.dtype) for part in made)
+
+
+def _ghostly(protocol: Computation) -> Computation:
+    """Party 0 of the same, without a dealer, which counts."""
     real = protocol.session
     session = Session(0, real.parties, real.participants, counting=True, network=real.network, security=real.security)
-    ghostly = make(protocol.name, session, protocol.threshold)
-    made: Sequence[Array] = count(_one(ghostly, kind, Scope.root("shapes"))).result
-    return [ghost((amount, *part.shape[1:]), part.dtype) for part in made]
+    return make(protocol.name, session, protocol.threshold)
+
+
+def _keys(protocol: Computation, at: Scope) -> Step[Sequence[Array]]:
+    yield from protocol.setup(at.child("setup"))
+    yield from protocol.witness(at.child("witness"))
+    return protocol.stock_keys()
 
 
 def _one(protocol: Computation, kind: str, at: Scope) -> Step[Sequence[Array]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from quorate.coordination.federation import Federation
 from quorate.coordination.production import Production, production_program
 from quorate.coordination.spec import Timeouts
-from quorate.coordination.stock import keyed
+from quorate.coordination.stock import keyed, orderly
 from quorate.engine.names import Scope
 from quorate.engine.party import Party
 from quorate.errors import EnvironmentFault
@@ -18,7 +18,7 @@ from quorate.node.desk import Desk, Making, Ready
 from quorate.node.identity import Identity
 from quorate.node.mesh import Doorway, connect
 from quorate.node.messages import Finished, Report
-from quorate.node.seat import peak_mb, spoiled_by_cheating, throttled, traffic
+from quorate.node.seat import peak_mb, throttled, traffic
 from quorate.node.tuples import Group, Shelf
 from quorate.transport.conduct import conduct
 
@@ -66,7 +66,7 @@ class Maker:
         connected = time.monotonic()
         root = Scope.root("production")
         party = Party(production_program(job, job.engine_session(), root))
-        with spoiled_by_cheating(shelf):
+        with orderly(shelf):
             made: dict[str, int] = conduct(
                 party,
                 links,

@@ -5,16 +5,15 @@ from __future__ import annotations
 import resource
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from quorate.coordination.program import Job, Outcome, Stored, session_program
 from quorate.coordination.roster import roster
+from quorate.coordination.stock import orderly
 from quorate.data.prepare import Prepared
 from quorate.engine.names import Scope
 from quorate.engine.party import Party
-from quorate.errors import IntegrityError, PeerError
 from quorate.node.approval import Approved
 from quorate.node.identity import Identity
 from quorate.node.mesh import Doorway, connect
@@ -23,7 +22,7 @@ from quorate.node.tuples import Shelf
 from quorate.transport.conduct import conduct, with_names
 from quorate.transport.link import Link
 
-__all__ = ["Pulse", "Seat", "peak_mb", "spoiled_by_cheating", "throttled", "traffic"]
+__all__ = ["Pulse", "Seat", "peak_mb", "throttled", "traffic"]
 
 Pulse = Callable[[], None]
 """Called about once a second while the session runs; ends it by raising."""
@@ -84,7 +83,7 @@ class Seat:
         )
         root = Scope.root()
         party = Party(session_program(job, job.session(), root))
-        with spoiled_by_cheating(self.store):
+        with orderly(self.store):
             outcome: Outcome = conduct(
                 party,
                 links,
@@ -122,18 +121,6 @@ class Seat:
             rehearsal=self.rehearsal is not None,
             findings=tuple(with_names(text, roster(self.approved.spec).participants) for text in outcome.findings),
         )
-
-
-@contextmanager
-def spoiled_by_cheating(store: Shelf | None) -> Iterator[None]:
-    """Destroys the generation whose secrets the session uses if a peer says that a check against cheating failed."""
-    try:
-        yield
-    except PeerError as problem:
-        told = isinstance(problem, IntegrityError) or "IntegrityError: " in str(problem)  # as a peer's last words
-        if store is not None and store.leased and told:
-            store.destroy("a party found out that somebody cheated")
-        raise
 
 
 def traffic(party: Party, links: Mapping[int, Link]) -> dict[str, Traffic]:

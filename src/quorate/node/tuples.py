@@ -8,13 +8,18 @@ One folder per group (`Group`: the same parties in the same order with the same 
     KIND-START.chunk      tuples
     journal.jsonl         which session made or spent which positions, without content
     lock                  held while any of this changes
-    lease, production     held by the one session that may take, and the one that may store
+    lease, production     held by the one session that may take and use secrets, and the one that may store
 
 Everything sealed is AES-256-GCM; group, generation, kind and positions are authenticated. A claim first raises the
 mark of what is gone, on disk (fsync) and at the fence, then reads. So a crash at any moment loses tuples and never
 hands one out twice. The fence, a folder outside the data folder that backups of it do not cover, has a file of marks
 per generation: restored data with older marks is brought up to them, and a generation without one is not used.
 Neither helps when both places are put back together; the other parties' marks do, see `quorate.coordination.stock`.
+
+Secrets are handed out only to who holds the lease, after both places say durably that they are in use, and by which
+session. The session takes that back at an orderly end. Whoever finds secrets in use and nobody with the lease knows
+that a session died with them, and destroys the generation: a peer may have made it die when it had learned enough. A
+generation without secrets is never in use.
 """
 
 from __future__ import annotations
@@ -23,7 +28,6 @@ import contextlib
 import fcntl
 import logging
 import os
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,9 +39,10 @@ import numpy.typing as npt
 
 from quorate.crypto.hashing import canonical_json, hex_digest
 from quorate.crypto.sealed import MOST, key_file, new_key, seal, unseal
-from quorate.errors import EnvironmentFault, QuorateError, UserError
+from quorate.errors import EnvironmentFault, InternalError, QuorateError, UserError
 from quorate.files import ensure_folder, file_error, read_bytes, write_atomic
 from quorate.node.journal import Event, Journal
+from quorate.node.leases import Leases
 from quorate.preprocessing.ledger import NOTHING, Holding, Ledger
 
 __all__ = ["Group", "Shelf", "default_fence", "shelves"]
@@ -48,7 +53,7 @@ Array = npt.NDArray[Any]
 _LEDGER = b"quorate-ledger-1\n"
 _SECRETS = b"quorate-secrets-1\n"
 _CHUNK = b"quorate-tuples-1\n"
-_LEASE_POLL = 0.05
+_LEASE, _PRODUCTION = "lease", "production"
 _DTYPES = ("|u1", "|i1", "|b1", "<u2", "<u4", "<u8", "<i8")
 
 
@@ -81,6 +86,7 @@ class _Arrays(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 class _Marks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     generation: str
     gone: dict[str, int]
+    in_use: str = ""
 
 
 def default_fence() -> Path:
@@ -116,7 +122,8 @@ class Shelf:
         self.journal = Journal(self.folder / "journal.jsonl")
         self._key_path = home / f"{member}.tuples.key"
         self._fence = fence or default_fence()
-        self._leases: list[int] = []
+        self._leases = Leases(self.folder)
+        self._using = False
 
     # ---- reading
 
@@ -132,16 +139,11 @@ class Shelf:
             return Ledger()
         with self._locked():
             found = self._peek()
-        if found is None:
-            return Ledger()
-        return found.ledger.raised(self._marks(found.ledger.generation) or {})
-
-    def secrets(self, generation: str) -> tuple[Array, ...]:
-        """The keys of a generation. Raises `EnvironmentFault` if they are gone or damaged."""
-        with self._locked():
-            found = self._current(generation)
-            header, body = self._unsealed(found.key, _SECRETS, self.folder / "secrets.sealed", generation)
-            return tuple(_unpacked(header, body))
+            if found is None:
+                return Ledger()
+            marks = self._marks(found.ledger.generation)
+            ledger = found.ledger if marks is None else _brought_up(found.ledger, marks)
+            return Ledger() if self._abandoned(ledger) else ledger
 
     def holdings(self, generation: str, kinds: Sequence[str]) -> dict[str, Holding]:
         """What of this generation can be handed out next, by kind."""
@@ -168,11 +170,41 @@ class Shelf:
             self._sweep(after)
             return taken
 
-    def begin(self, generation: str, secrets: Sequence[Array]) -> None:
-        """Start a generation with these keys; an earlier one is destroyed."""
+    def secrets(self, generation: str, session: str) -> tuple[Array, ...]:
+        """Hand the keys of a generation out to who holds the lease; in use until `put_back`, if there are any.
+
+        Raises:
+            EnvironmentFault: they are gone or damaged, or this machine refuses the write.
+        """
+        with self._locked():
+            found = self._current(generation)
+            header, body = self._unsealed(found.key, _SECRETS, self.folder / "secrets.sealed", generation)
+            secrets = tuple(_unpacked(header, body))
+            if secrets:
+                self._save(self._handed_out(found, session))
+            return secrets
+
+    def put_back(self) -> None:
+        """The session that was handed keys has ended in order: they are not in use any more, and may be used again.
+
+        Raises:
+            EnvironmentFault: this machine refuses the write; the keys stay in use, and are destroyed in the end.
+        """
+        if not self._using:
+            return
+        with self._locked():
+            found = self._open()
+            if found is not None:
+                self._save(_Generation(found.ledger.used_by(""), found.key))
+        self._using = False
+
+    def begin(self, generation: str, secrets: Sequence[Array], session: str) -> None:
+        """Start a generation; an earlier one is destroyed. Keys, if there are any, are in use as after `secrets`."""
         with self._locked():
             self._destroy("a new one begins")
             fresh = _Generation(Ledger(generation=generation), new_key())
+            if secrets:
+                fresh = self._handed_out(fresh, session)
             write_atomic(self.folder / "group.json", canonical_json(self.group))
             header, body = _packed("secrets", 0, list(secrets))
             sealed = seal(fresh.key, _SECRETS, header, body, self._context(generation))
@@ -212,37 +244,42 @@ class Shelf:
         Checks of two sessions under one MAC key could be played against each other, and sessions that agree on
         positions at the same time get in each other's way. Others may still store. The lease ends with the process.
         """
-        return self._held("lease", patience)
+        return self._leases.take(_LEASE, patience)
 
     def lease_production(self, patience: float = 0.0) -> bool:
         """The same for storing new tuples."""
-        return self._held("production", patience)
+        return self._leases.take(_PRODUCTION, patience)
 
     @property
     def leased(self) -> bool:
-        """Whether this process holds a lease."""
-        return bool(self._leases)
+        """Whether the stock is ours, see `lease`."""
+        return self._leases.has(_LEASE)
+
+    @property
+    def in_use(self) -> bool:
+        """Whether keys of the generation are in our hands, and not put back."""
+        return self._using
 
     def exists(self) -> bool:
         """Whether there may be anything in stock."""
         return (self.folder / "ledger.sealed").exists()
 
     def release(self) -> None:
-        """Give all leases back."""
-        while self._leases:
-            os.close(self._leases.pop())
+        """Give all leases back. With keys that were not put back, this is the end of the generation."""
+        self._leases.release()
+        self._using = False
 
-    def _held(self, name: str, patience: float) -> bool:
-        ensure_folder(self.folder, 0o700)
-        deadline = time.monotonic() + patience
-        descriptor = os.open(self.folder / name, os.O_RDWR | os.O_CREAT, 0o600)
-        while not _try_lock(descriptor):
-            if time.monotonic() >= deadline:
-                os.close(descriptor)
-                return False
-            time.sleep(_LEASE_POLL)
-        self._leases.append(descriptor)
-        return True
+    def _handed_out(self, made: _Generation, session: str) -> _Generation:
+        if not self.leased:
+            raise InternalError("keys of a stock are not handed out without its lease; please report this")
+        self._using = True
+        return _Generation(made.ledger.used_by(session or "without a name"), made.key)
+
+    def _abandoned(self, ledger: Ledger) -> bool:
+        """Whether keys are in use and their user is gone, who had the lease until then."""
+        if not ledger.in_use:
+            return False
+        return not self._using if self.leased else self._leases.free(_LEASE)
 
     # ---- files
 
@@ -298,19 +335,22 @@ class Shelf:
         if marks is None:
             self._destroy(f"the fence in {self._fence} does not know it: it was destroyed, or the data was restored")
             return None
-        raised = found.ledger.raised(marks)
+        raised = _brought_up(found.ledger, marks)
+        if self._abandoned(raised):
+            self._destroy(f"session {raised.in_use} used its keys and did not end in order")
+            return None
         if raised != found.ledger:
             log.warning("tuples of %s: older than the fence (a restored backup?); marks raised", self._title)
         self._sweep(raised)
         return _Generation(raised, found.key)
 
-    def _marks(self, generation: str) -> dict[str, int] | None:
+    def _marks(self, generation: str) -> _Marks | None:
         path = self._fence_path(generation)
         if not path.exists():
             return None
         with contextlib.suppress(msgspec.MsgspecError):
             marks = msgspec.json.decode(read_bytes(path), type=_Marks)
-            return marks.gone if marks.generation == generation else None
+            return marks if marks.generation == generation else None
         return None
 
     def _current(self, generation: str) -> _Generation:
@@ -324,9 +364,10 @@ class Shelf:
     def _save(self, made: _Generation) -> None:
         """Fence first: if the second write fails, tuples are lost and none is handed out twice."""
         ensure_folder(self._fence, 0o700)
-        marks = _Marks(generation=made.ledger.generation, gone=made.ledger.gone)
-        write_atomic(self._fence_path(made.ledger.generation), msgspec.json.encode(marks), 0o600)
-        kept = msgspec.json.encode(_Kept(ledger=made.ledger, key=made.key))
+        ledger = made.ledger
+        marks = _Marks(generation=ledger.generation, gone=ledger.gone, in_use=ledger.in_use)
+        write_atomic(self._fence_path(ledger.generation), msgspec.json.encode(marks), 0o600)
+        kept = msgspec.json.encode(_Kept(ledger=ledger, key=made.key))
         key = key_file(self._key_path, create=True)
         write_atomic(self.folder / "ledger.sealed", seal(key, _LEDGER, b"", kept, self._context("")), 0o600)
 
@@ -374,18 +415,16 @@ class Shelf:
         for name in ("ledger.sealed", "secrets.sealed"):
             (self.folder / name).unlink(missing_ok=True)
         self._sweep(Ledger())
+        self._using = False
 
     @property
     def _title(self) -> str:
         return f"{self.group.protocol} with {', '.join(self.group.parties)}"
 
 
-def _try_lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
+def _brought_up(ledger: Ledger, marks: _Marks) -> Ledger:
+    """What is gone or in use at either place is so."""
+    return ledger.raised(marks.gone).used_by(ledger.in_use or marks.in_use)
 
 
 def _packed(kind: str, start: int, parts: Sequence[Array]) -> tuple[bytes, bytes]:

@@ -37,11 +37,13 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         generation: its name; "" if there is none.
         gone: the mark below which nothing is handed out any more.
         chunks: (start, stop) of what is held, in rising order, without overlap.
+        in_use: the session that was handed the keys of the generation and has not ended in order yet; "" if none.
     """
 
     generation: str = NOTHING
     gone: dict[str, int] = {}
     chunks: dict[str, tuple[tuple[int, int], ...]] = {}
+    in_use: str = ""
 
     def holding(self, kind: str) -> Holding:
         """The first stretch without gaps that may be handed out, and the end of all."""
@@ -68,6 +70,10 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return msgspec.structs.replace(
             self, gone=gone, chunks={kind: chunks for kind, chunks in kept.items() if chunks}
         )
+
+    def used_by(self, session: str) -> Ledger:
+        """With its keys in the hands of this session; "" when they are back."""
+        return msgspec.structs.replace(self, in_use=session)
 
     def spent(self, ranges: Mapping[str, tuple[int, int]]) -> Ledger:
         """After the (start, stop) of every kind was handed out; an empty range only raises the mark.
