@@ -115,8 +115,8 @@ def test_the_lease_lasts_as_long_as_secrets_are_in_use(stores):
 
 @pytest.mark.parametrize("problem", [PeerError("b closed the connection"), KeyboardInterrupt(), OSError("disk")])
 def test_whatever_ends_a_session_with_secrets_in_use_destroys_the_generation(stores, problem):
+    taken(stores, {"products": 2})
     with pytest.raises(type(problem)), orderly(stores[0]):
-        taken(stores, {"products": 2})
         raise problem
     assert not stores[0].in_use
     assert stores[0].ledger().generation == ""
