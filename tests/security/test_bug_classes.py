@@ -16,9 +16,12 @@ import pytest
 from quorate.circuits.tiles import tiled
 from quorate.engine.exchange import parallel
 from quorate.errors import IntegrityError, InternalError, QuorateError
+from quorate.lang.computation import computation
+from quorate.lang.execute import execute
 from quorate.preprocessing.stock import Stock
 from quorate.protocols import registry
 from quorate.protocols.deferred import Deferred
+from quorate.sharing.dtype import INT
 from quorate.testing.world import World
 
 SOURCES = Path(__file__).parents[2] / "src/quorate"
@@ -133,6 +136,42 @@ def test_after_a_failed_check_the_session_is_over(name):
 
     ends = worlds(name, seed=13).play(program, spoil)
     assert all(isinstance(end, QuorateError) for end in ends[1:2])
+
+
+@pytest.mark.parametrize("name", ["rep3_malicious", "shamir_malicious"])
+def test_what_is_kept_is_checked_although_nobody_sees_it(name):
+    """A session that opens nothing ends with a check, or a later session would open what a party spoiled."""
+    plan = computation(lambda a: {"n": a * a}).trace({"a": INT}, {"a": 4}).bind({"a": 4})
+
+    def program(p, at):
+        mine = {("a", "value"): np.arange(1, 5)} if p.me == 0 else {}
+        results = yield from execute(
+            plan, p, at, inputs=mine, owners={"a": 0}, outputs={"n": "keep"}, bounds={("a", "value"): (0, 9)}
+        )
+        return results.kept["n"]
+
+    sent = []
+
+    def listen(sender, receiver, name_, body):
+        sent.append((sender, name_, len(body)))
+        return body
+
+    world = World(name, seed=3)
+    assert not any(isinstance(end, QuorateError) for end in world.play(program, listen))
+    sizes = {name_: size for sender, name_, size in sent if sender == 2}
+    chosen = [name_ for name_ in sizes if sizes[name_] == 32]  # four numbers, or a digest
+    caught = 0
+    for target in chosen:
+
+        def spoil(sender, receiver, name_, body, target=target):
+            if sender != 2 or name_ != target:
+                return body
+            return (np.frombuffer(body, np.uint64) + np.uint64(1000)).tobytes()
+
+        ends = world.play(program, spoil)
+        caught += any(isinstance(end, IntegrityError) for end in ends[:2])
+        assert all(isinstance(end, QuorateError) for end in ends[:2]), "spoiled shares were kept"
+    assert caught
 
 
 def test_a_tuple_is_handed_out_once():

@@ -101,6 +101,7 @@ class _Execution:
         yield from self.together.run()
         for branch in self.branches:
             yield Join(branch)
+        yield from self.p.checked()  # what is kept was opened to nobody, and must be right all the same
 
     # -- operations ---------------------------------------------------------------------------------------------------
 

@@ -97,7 +97,7 @@ class ShamirDivided(Shamir):
         before, after = (self.me - 1) % self.parties, (self.me + 1) % self.parties
         theirs = self.session.blank(share.shape)
         yield Exchange(name, {before: [share]}, {after: [theirs]})
-        return self._interpolated({self.me: share, after: theirs})
+        return self._interpolated({self.me: share, after: field.reduce(theirs)})
 
     def _by_contributions(self, zero: Name, name: Name, share: Array) -> Step[Array]:
         """The value from what the first t + 1 parties contribute. One round."""

@@ -79,7 +79,8 @@ def open_numbers(p: Shamir, at: Scope, share: Array, to: Collection[int]) -> Ste
     if p.me not in to:
         return None
     holders = _openers(p, p.me)
-    shares = [share if holder == p.me else arrived[holder][0] for holder in holders]
+    # A peer may write an element in several ways; kernels count on the one below p.
+    shares = [share if holder == p.me else field.reduce(arrived[holder][0]) for holder in holders]
     if p.session.counting:
         return shamir.combine(shares[: p.threshold + 1], holders[: p.threshold + 1], p.threshold)
     if corrects(p):
@@ -114,18 +115,12 @@ def _corrected(p: Shamir, at: Scope, shares: list[Array], holders: list[int]) ->
         Stream(p.session.entropy.bytes(KEY_BYTES)).fill((0, 1), words)
         return field.from_random_words(words)
 
-    shares = [_canonical(share) for share in shares]
     try:
         values, wrong = reed_solomon.correct(shares, holders, p.threshold, weights)
     except PeerError as error:
         raise IntegrityError(f"{at.path}: {error}") from error
     _find(p, at, wrong)
     return values
-
-
-def _canonical(share: Array) -> Array:
-    """A peer may send anything; what is no field element counts as another."""
-    return field.reduce(share)
 
 
 def _find(p: Shamir, at: Scope, wrong: list[int]) -> None:

@@ -73,6 +73,13 @@ def _add_one(message: Sent, _: list[Sent]) -> bytes | None:
     return altered.tobytes()
 
 
+def _another_representative(message: Sent, _: list[Sent]) -> bytes | None:
+    """Seven times 2**61 - 1 more in every word: the same elements of the field, for whoever reduces what it gets."""
+    whole = len(message.body) // 8 * 8
+    words = np.frombuffer(message.body[:whole], np.uint64) + np.uint64(7 * ((1 << 61) - 1))
+    return words.tobytes() + message.body[whole:]
+
+
 def _drop(_: Sent, __: list[Sent]) -> bytes | None:
     return None
 
@@ -119,6 +126,7 @@ TAMPERS: dict[str, Tamper] = {
     "flip a bit in the middle of": _flip(0.5),
     "flip the last bit of": _flip(1.0),
     "add one to": _add_one,
+    "write otherwise the numbers of": _another_representative,
     "drop": _drop,
     "shorten": _shorten,
     "replay an earlier message instead of": _replay,
