@@ -10,6 +10,10 @@ figures 3 and 4, with `quorate.preprocessing.vole` for COPEe. Deviation: there i
 that sends different parties different things gets a MAC that fits no value; whatever is opened and depends on it fails
 the MAC check, but for the probability to guess an honest party's alpha_j times a number that is not 0.
 
+A party that puts different keys into its VOLEs, or others than a stock of tuples was made under, is not seen here: the
+values that it has with party i get tags that are off by D x_i for a D of its choice, so whether a check passes would
+tell it of x_i. `quorate.protocols.authenticated_local` finds this before anything else is authenticated.
+
 Costs beside the VOLEs, per value, to every other party: 8 bytes over the field, 16 over the ring; a party's random
 value is free towards the first other party. Rounds: 3, and 1 if anything is sent.
 """

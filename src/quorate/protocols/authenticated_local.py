@@ -1,6 +1,33 @@
 """What an authenticated share is, how one is opened, and what is done to it without a message.
 
 See `quorate.protocols.authenticated`.
+
+Without a dealer, nothing in the links between pairs keeps party j from using another share of the MAC key, alpha_j^i,
+towards each party i, nor from others than those under which a stock of tuples was made. Then tags of what honest
+parties i chose would be off by sum_i D_i x_i, and whether a check passes would tell of x_i. So set-up ends with a test,
+before anything is authenticated that depends on an input:
+
+    three parties or more   a fresh random number r, the sum of one of every party, is opened and checked;
+    keys of a stock         so is w + r, where w is a random number that was kept with the keys and never opened, its
+                            witness; and v ^ s, where v is the witness of Boolean keys, and s a fresh random word.
+
+With fresh keys and two parties there is one link, whose key is the key. Bits among three parties or more are tested
+whenever they are made, see `quorate.preprocessing.authenticated_bits`.
+
+Why it holds. Let E_i be the sum of the cheaters' keys in their links with the honest party i. The reference is the sum
+of their keys in the stock, else E_i of one honest i; D_i is what E_i is off by. The tag is off by sum_i D_i r_i. Given
+what is opened, the r_i of the honest parties with D_i != 0 are uniform: w is unknown, or another honest party
+contributed. w is as unknown after as before: a test that passes tells nothing else, and one that does not ends the
+stock. To pass, the cheaters have to guess the weight of the check times sum_i D_i r_i before they see anything of it:
+    field   2^-61, and 2^-61 for the weight 0 (weights are uniform but for 2^-61): less than 2^-59;
+    ring    let 2^v be the largest power of two that divides all D_i, 2^v < 2^64 c for c cheaters; with a weight that
+            is an odd number times 2^j, 128 - v - j bits are to be guessed: the sum over j < 64 of 2^-(j + 1)
+            2^-(128 - v - j), and 2^-64 for the weight 0, is less than c 2^-59 + 2^-64;
+    words   a plane is off by s_i, 64 bits, times a weight from GF(2^64): 2^-64, and 2^-64 for the weight 0.
+It is checked alone and at once: in the ring weights can be even, so that in one check with values that depend on inputs
+the low bits of theirs would not be hidden.
+
+Rounds: 9 with three parties or more; with keys of a stock 11, or 12. None with two parties and fresh keys, or a dealer.
 """
 
 from __future__ import annotations
@@ -25,6 +52,7 @@ from quorate.preprocessing.authenticated import (
 from quorate.preprocessing.authenticated_triples import OwnTuples
 from quorate.preprocessing.mac_check import Opened, Said
 from quorate.preprocessing.ring_triples import RingTuples
+from quorate.preprocessing.stock import Parts
 from quorate.preprocessing.supply import Maker, Supply
 from quorate.protocols.base import Integers
 from quorate.protocols.deferred import Deferred
@@ -35,6 +63,8 @@ from quorate.sharing.share import Arithmetic
 __all__ = ["AuthenticatedLocal"]
 
 Array = npt.NDArray[Any]
+WITNESSES = 2
+"""A number and a word are kept with the keys of a stock."""
 
 
 class AuthenticatedLocal(BooleanLocal):
@@ -60,6 +90,7 @@ class AuthenticatedLocal(BooleanLocal):
         makers = {**self.tuples.makers, **(self.bit_makers() if session.dealer is None else self.dealt_bit_makers())}
         self.supply = Supply(makers, {**BATCH, **self.bit_batches()}, self.tuples.families)
         self.deferred: Deferred[Any] = Deferred(self._check)
+        self._witness: tuple[Array, ...] = ()
 
     @property
     def _stocked(self) -> Supply:
@@ -67,20 +98,58 @@ class AuthenticatedLocal(BooleanLocal):
         return cast(Supply, self.supply)
 
     def setup(self, at: Scope) -> Step[None]:
-        """Keys, MAC keys, and whatever the production of tuples needs."""
+        """Keys, MAC keys, and whatever the production of tuples needs; the test of MAC keys, see the module.
+
+        Raises:
+            IntegrityError: somebody cheated; maybe by another MAC key than that of the tuples in stock.
+            UserError: keys of a stock came without a witness.
+        """
         n, dealer = self.parties, self.session.dealer
         dealt = () if dealer is None else tuple((party, dealer) for party in range(n))
         yield from self.session.agree_keys(at.child("keys"), [*combinations(range(n), 2), *dealt])
         self.deferred.open(at.child("checks"))
         self._stocked.open(at.child("supply"))
         kept = self.session.stock_keys
+        keys = 1 + len(self.bit_keys())
+        if kept and len(kept) != keys + WITNESSES:
+            raise UserError("the keys of the stock of tuples cannot be tested; it is of another release: delete it")
         yield from self.tuples.setup(at.child("tuples"), kept[:1])
         if kept:
-            self.adopt_bit_keys(list(kept[1:]))
+            self.adopt_bit_keys(list(kept[1:keys]))
         yield from self.setup_bits(at.child("bits"))
+        self._witness = kept[keys:]
+        if dealer is None and (kept or n > 2):
+            yield from self._test_keys(at.child("test"))
 
     def stock_keys(self) -> list[Array]:
-        return [np.asanyarray(self.alpha[0]).reshape(1), *self.bit_keys()]
+        return [np.asanyarray(self.alpha[0]).reshape(1), *self.bit_keys(), *self._witness]
+
+    def witness(self, at: Scope) -> Step[None]:
+        number = yield from self._fresh_number(at.child("number"))
+        word = yield from self.fresh_word(at.child("word"))
+        yield from self.checked()
+        self._witness = (np.stack(number), np.stack(word))
+
+    def _test_keys(self, at: Scope) -> Step[None]:
+        """Whether all use one MAC key in all links, that of the witness if there is one; see the module."""
+        steps = [self._test_numbers(at.child("number"))]
+        if self._witness:
+            steps.append(self.test_words(at.child("word"), self._witness[1]))
+        yield from parallel(steps)
+        yield from self.checked()
+
+    def _test_numbers(self, at: Scope) -> Step[None]:
+        x = self._share((yield from self._fresh_number(at.child("fresh"))))
+        if self._witness:
+            x = self.add(x, self._share(list(self._witness[0])))
+        mask, name = at.step(), at.step()
+        (opened,) = yield from self._open_parts(mask, name, [self._value(x)])
+        self._note(name, Opened(opened, self._tag(x)), 1)
+
+    def _fresh_number(self, at: Scope) -> Step[Parts]:
+        if not isinstance(self.tuples, OwnTuples):
+            raise InternalError("a dealer's tuples are not kept in stock; please report this")
+        return (yield from self.tuples.numbers(at, 1))
 
     @property
     def alpha(self) -> Element:
@@ -111,6 +180,14 @@ class AuthenticatedLocal(BooleanLocal):
     def setup_bits(self, at: Scope) -> Step[None]:
         """Set-up of the Boolean side."""
         yield from ()
+
+    def fresh_word(self, at: Scope) -> Step[Parts]:
+        """The parts of one random word."""
+        raise InternalError("the Boolean side makes words")
+
+    def test_words(self, at: Scope, kept: Array) -> Step[None]:
+        """Open a kept word, masked by a fresh one, to be checked."""
+        raise InternalError("the Boolean side makes words")
 
     def check_bits(self, at: Scope, notes: list[Any]) -> Step[None]:
         """Check what the Boolean side has noted."""

@@ -106,7 +106,17 @@ class AuthenticatedWords(Authenticated):
 
     def adopt_bit_keys(self, keys: Sequence[Array]) -> None:
         """Use the keys of an earlier session; before `setup_bits`."""
-        self._bit_key = np.array(keys[0], np.uint64)
+        if self.session.holds_shares:
+            self._bit_key = np.array(keys[0], np.uint64)
+
+    def fresh_word(self, at: Scope) -> Step[Parts]:
+        """The parts (1,) of one random word."""
+        return (yield from self._make(RANDOM_WORDS, at, 1))
+
+    def test_words(self, at: Scope, kept: Array) -> Step[None]:
+        """Open a kept word (planes, 1), masked by a fresh one, to be checked: whether their keys are the same."""
+        fresh = yield from self.fresh_word(at.child("fresh"))
+        yield from self._opened(at.child("open"), [part ^ kept[j] for j, part in enumerate(fresh)])
 
     def bit_makers(self) -> dict[str, Maker]:
         """Makers of all kinds of tuples here, by kind."""

@@ -111,9 +111,20 @@ class Protocol(ABC):
     def stock_keys(self) -> list[npt.NDArray[Any]]:
         """The secrets under which correlated randomness is made, such as our shares of MAC keys; after `setup`.
 
-        `setup` adopts `session.stock_keys` where there are any: tuples made before this session are under these.
+        `setup` adopts `session.stock_keys` where there are any: tuples made before this session are under these. To be
+        adopted later they need a `witness`.
         """
         return []
+
+    def witness(self, at: Scope) -> Step[None]:
+        """Make what shows in later sessions whether everybody goes on with the same keys, and add it to `stock_keys`.
+
+        Once, after `setup` with fresh keys, before these are stored. Nothing to do for protocols without such keys.
+
+        Raises:
+            IntegrityError: somebody cheated.
+        """
+        yield from ()
 
     @abstractmethod
     def reveal(self, at: Scope, x: Arithmetic, to: Collection[int]) -> Step[Integers | None]:

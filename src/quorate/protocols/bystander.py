@@ -64,6 +64,9 @@ class _Noted:
     def __init__(self, ghost: Deferred[Any]) -> None:
         self._ghost = ghost
 
+    def open(self, at: Scope) -> None:
+        """Nothing: `ghost` has the scope of its own set-up."""
+
     def note(self, name: Name, note: Any, size: int) -> None:
         """See `Deferred.note`."""
         self._ghost.note(name, note, size)
@@ -82,6 +85,9 @@ class _Taken:
 
     def __init__(self, ghost: Supply) -> None:
         self._ghost = ghost
+
+    def open(self, at: Scope) -> None:
+        """Nothing: `ghost` has the scope of its own set-up."""
 
     def take(self, at: Scope, kind: str, count: int) -> Step[Parts]:
         """See `Supply.take`."""
@@ -117,9 +123,10 @@ class Bystander(Protocol):
 
     def setup(self, at: Scope) -> Step[None]:
         self._ghost.session.erase()  # a session that only counts is set up again for every count
+        self._ghost.session.stock_keys = self.session.stock_keys
         count(self._ghost.setup(Scope.root()))
-        yield from self._real.setup(at)
         self._share_state()
+        yield from self._real.setup(at)
 
     def _share_state(self) -> None:
         """What inputs and reveals leave to be checked, and the tuples that they take, are counted where all others are:
