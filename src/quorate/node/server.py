@@ -60,6 +60,8 @@ MOST_STRANGERS = 128
 """Control connections at the same time that have not proved yet who they are, at most."""
 MOST_PER_MEMBER = 96
 """Control connections of one member at the same time, at most; more than it can have sessions."""
+_PRODUCTION_SECONDS = 3.0
+"""How long we wait, before we leave, for a session that makes tuples to end in order."""
 _HANDSHAKE_SECONDS = 10.0
 _IDLE_SECONDS = 600.0
 _LONGEST_WAIT = 30.0
@@ -165,6 +167,7 @@ class Node:
             self._wait(lifeline)
         finally:
             self._keeper.stop()
+            self._sessions.end_production(_PRODUCTION_SECONDS)
             self._port.close()
             self._sessions.close()
             self._nursery.close()

@@ -147,6 +147,13 @@ class Sessions:
             self._pause_production()
             return self._changed.wait_for(self._all_ended, patience)
 
+    def end_production(self, patience: float) -> None:
+        """Have sessions that make tuples end in order, so that keys in stock need not be destroyed with them."""
+        with self._changed:
+            self._pause_production()
+            makers = [entry for entry in self._entries.values() if entry.makes_tuples and entry.started]
+            self._changed.wait_for(lambda: all(entry.end is not None for entry in makers), patience)
+
     def _all_ended(self) -> bool:
         return all(entry.end is not None for entry in self._entries.values())
 
