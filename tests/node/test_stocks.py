@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import signal
 from itertools import pairwise
 
 import msgspec
@@ -146,6 +148,27 @@ def test_authenticated_tuples_are_used_under_the_keys_of_their_generation(site, 
     assert shelf(site, wanted, "p1").ledger().generation == generation
     assert len({session for *_, session in spent(site, wanted, "p1")}) == 2
     assert_disjoint(spent(site, wanted, "p1"))
+
+
+def makers(site):
+    """The processes at p2 that make or made tuples, in order."""
+    return [int(worker) for worker in re.findall(r"worker (\d+) makes tuples", (site.home / "p2.log").read_text())]
+
+
+@pytest.mark.parametrize(("protocol", "kept"), [("spdz", False), ("semi2k", True)])
+def test_a_worker_that_is_killed_costs_both_parties_the_keys_of_the_generation(site, until, protocol, kept):
+    text = f"fence: fence\ngroups:\n  - parties: [p1, p2]\n    protocol: {protocol}\n    chunk: 512\n"
+    (site.folder / "stocks.yaml").write_text(text + "    kinds: {products: 50000000}\n")
+    wanted = load_stocks(site.folder / "stocks.yaml", site.federation)
+    with nodes(site, wanted):
+        until(lambda: min(left(site, wanted, "products")) > 0, WAIT)
+        generation = shelf(site, wanted, "p1").ledger().generation
+        before = makers(site)
+        os.kill(before[-1], signal.SIGKILL)
+        until(lambda: makers(site) != before, WAIT)
+        until(lambda: min(left(site, wanted, "products")) > 0, WAIT)  # the next session goes on, or begins anew
+        assert [shelf(site, wanted, member).ledger().generation == generation for member in ("p1", "p2")] == [kept] * 2
+    assert ("did not end in order" in (site.home / "p1.log").read_text()) == (not kept)
 
 
 def test_a_stock_saves_bytes(site, source):
