@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from quorate.kernels.ghost import ghost
 from quorate.testing.arithmetic_conformance import ArithmeticConformance
 from quorate.testing.protocol_checks import run_counted
 from quorate.testing.protocol_conformance import ProtocolConformance
@@ -77,27 +78,42 @@ def test_without_dealer(protocol):
     assert np.array_equal(outcome.values[1][1], X[:6].reshape(2, 3) @ Y[:6].reshape(3, 2))
 
 
+class Stocked(World):
+    """Goes on with the keys that parties have `kept`; who holds no shares knows their shapes."""
+
+    kept = ()
+
+    def _root(self, me, *, counting):
+        session = super()._root(me, counting=counting)
+        blank = counting or me >= self.parties
+        session.stock_keys = tuple(
+            ghost(key.shape, key.dtype) if blank else key for key in self.kept[0 if blank else me]
+        )
+        return session
+
+
+@pytest.mark.parametrize("parties", [2, 3])
 @pytest.mark.parametrize("protocol", ["spdz", "spdz2k"])
-def test_tuples_of_an_earlier_session(protocol):
-    """Tuples and the keys that belong to them are used again in another session."""
-    made = {}
+def test_tuples_of_an_earlier_session(protocol, parties):
+    """Tuples and the keys that belong to them are used again in another session, with an outsider."""
 
     def produce(p, at):
-        made[p.me] = (yield from p.supply.produce(at, "products", 100)), p.stock_keys()
+        yield from p.witness(at.child("witness"))
+        return (yield from p.supply.produce(at, "products", 100)), p.stock_keys()
 
-    World(protocol, 2, dealer=False, seed=8).run(produce)
-
-    class Stocked(World):
-        def _root(self, me, *, counting):
-            session = super()._root(me, counting=counting)
-            session.stock_keys = tuple(made[me][1])
-            return session
+    made = World(protocol, parties, dealer=False, seed=8).run(produce).values
+    world = Stocked(protocol, parties, dealer=False, outsiders=1, seed=9)
+    world.kept = [keys for _, keys in made]
 
     def use(p, at):
-        p.supply.stock.put("products", made[p.me][0])
+        tuples, _ = made[min(p.me, parties - 1)]
+        blank = p.session.counting or p.me >= parties
+        p.supply.stock.put("products", [ghost(part.shape, part.dtype) if blank else part for part in tuples])
         x = yield from p.input(at.child("x"), 0, X.shape, X if p.me == 0 else None)
         z = yield from p.mul(at.child("z"), x, x)
         assert not p.supply.stock.available("products")
-        return (yield from p.reveal(at.child("open"), z, [0]))
+        return (yield from p.reveal(at.child("open"), z, [0, parties]))
 
-    assert np.array_equal(Stocked(protocol, 2, dealer=False, seed=9).run(use).values[0], X * X)
+    outcome = run_counted(world, use)
+    assert np.array_equal(outcome.values[0], X * X)
+    assert np.array_equal(outcome.values[parties], X * X)

@@ -11,7 +11,7 @@ from quorate.errors import IntegrityError, UserError
 from quorate.preprocessing import authenticated, authenticated_bits, authenticated_values
 from quorate.preprocessing.mac_check import Said
 from quorate.protocols.authenticated_local import AuthenticatedLocal
-from quorate.testing.thin_air import thin_air
+from quorate.testing.thin_air import _Thin, thin_air
 from quorate.testing.world import World
 
 CHEAT = 1
@@ -100,10 +100,9 @@ def bet(world, error, x, guess, tuples=None):
     return ends[0] if not isinstance(ends[0], Exception) else type(ends[0]), bool(started)
 
 
-@protocols
-def test_the_attack_tells_an_input_if_links_are_not_tested(protocol, monkeypatch, untested):
+def test_the_attack_tells_an_input_if_links_are_not_tested(monkeypatch, untested):
     other_key(monkeypatch, 1, [0])
-    ends = [bet(World(protocol, 3, 2, dealer=False, seed=3), 1, *each) for each in BETS]
+    ends = [bet(World("spdz", 3, 2, dealer=False, seed=3), 1, *each) for each in BETS]
     assert ends == [([x], True) if x == guess else (IntegrityError, True) for x, guess in BETS]
 
 
@@ -116,9 +115,8 @@ def test_another_key_in_one_link(protocol, error, towards, monkeypatch):
     assert ends == {(IntegrityError, False)}
 
 
-@protocols
-def test_the_attack_tells_an_input_if_kept_keys_are_not_tested(protocol, monkeypatch, untested):
-    world, tuples = stocked(protocol, 2)
+def test_the_attack_tells_an_input_if_kept_keys_are_not_tested(monkeypatch, untested):
+    world, tuples = stocked("spdz", 2)
     other_key(monkeypatch, 1, [0])
     ends = [bet(world, 1, *each, tuples) for each in BETS]
     assert ends == [([0], True) if x == guess else (IntegrityError, True) for x, guess in BETS]
@@ -182,23 +180,16 @@ def test_a_witness_is_never_opened_by_itself(protocol, monkeypatch):
     monkeypatch.setattr(AuthenticatedLocal, "_open_parts", watched)
     world, _ = stocked(protocol, 2)
     secret = sum(int(keys[2][0, 0]) for keys in world.kept) % (2**61 - 1 if protocol == "spdz" else 2**64)
-    for uses in range(2):
-        monkeypatch.setattr("quorate.testing.thin_air._Thin._drawn", drawn(uses))
+    other, drawn = [0], _Thin._drawn
+
+    def fresh(self, *shape):
+        self.uses += other[0]
+        return drawn(self, *shape)
+
+    monkeypatch.setattr(_Thin, "_drawn", fresh)
+    for other[0] in (1000, 2000):
         world.run(lambda p, at: iter(()))
     assert len({secret, *(value for (value,) in shown)}) == 3
-
-
-def drawn(session):
-    """As in one more session, which has other evaluations."""
-    from quorate.testing import thin_air as doubles
-
-    real = doubles._Thin._drawn
-
-    def more(self, *shape):
-        self.uses += 1000 * (session + 1)
-        return real(self, *shape)
-
-    return more
 
 
 @protocols
