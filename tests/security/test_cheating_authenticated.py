@@ -80,6 +80,7 @@ def test_some_ways_to_cheat(protocol, parties, program):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("program", [online, tuples])
 @pytest.mark.parametrize(("protocol", "parties"), CONFIGURATIONS)
 def test_every_way_to_cheat(protocol, parties, program):
