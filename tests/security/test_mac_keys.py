@@ -7,7 +7,12 @@ that a guess at it was right. So the session has to end before anything depends 
 import numpy as np
 import pytest
 
+from quorate.coordination.production import Production, production_program
+from quorate.coordination.stock import orderly
+from quorate.engine.names import Scope
+from quorate.engine.simulate import simulate
 from quorate.errors import IntegrityError, UserError
+from quorate.node.tuples import Group, Shelf
 from quorate.preprocessing import authenticated, authenticated_bits, authenticated_values
 from quorate.preprocessing.mac_check import Said
 from quorate.protocols.authenticated_local import AuthenticatedLocal
@@ -198,3 +203,30 @@ def test_keys_without_a_witness_are_refused(protocol):
     world.kept = [keys[:2] for keys in world.kept]
     with pytest.raises(UserError, match="cannot be tested"):
         world.run(lambda p, at: iter(()))
+
+
+@protocols
+def test_production_goes_on_under_the_same_keys_only(protocol, tmp_path, monkeypatch):
+    """Else tuples of one generation would be under different keys, which nobody would see in a session."""
+    group = Group(parties=("a", "b"), protocol=protocol, threshold=1, security=40)
+    stores = [Shelf(tmp_path / name, name, group, tmp_path / "fence") for name in group.parties]
+    assert all(store.lease() for store in stores)
+
+    def produced(session):
+        facts = (session, group.parties, protocol, 1, 40, [("products", 2)])
+        jobs = [Production(*facts, me, store) for me, store in enumerate(stores)]
+        with orderly(stores[0]), orderly(stores[1]):
+            simulate([production_program(job, job.engine_session(), Scope.root()) for job in jobs])
+        return [store.ledger().left("products") for store in stores]
+
+    assert [produced("first"), produced("second")] == [[2, 2], [4, 4]]
+    secrets = stores[CHEAT].secrets
+
+    def other(generation, session):
+        alpha, *rest = secrets(generation, session)
+        return (alpha ^ np.uint64(1), *rest)
+
+    monkeypatch.setattr(stores[CHEAT], "secrets", other)
+    with pytest.raises(IntegrityError):
+        produced("third")
+    assert [store.ledger().generation for store in stores] == ["", ""]
