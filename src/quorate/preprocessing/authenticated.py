@@ -42,7 +42,7 @@ BATCH = {PRODUCTS: 1 << 10, SQUARES: 1 << 10, RANDOM: 1 << 8}
 class DealtTuples:
     """Tuples from the dealer, who also makes the MAC keys: fast, and insecure against the dealer alone.
 
-    Bytes from the dealer to the last party, with 8-byte limbs: product 5 limbs, square 3, random number 1, mask 1,
+    Bytes from the dealer to the last party, with 8-byte limbs: product 4 limbs, square 3, random number 1, mask 1,
     truncation 5 or so; nothing else travels. One round for any number of one kind.
     """
 

@@ -17,8 +17,8 @@ Is a party's bit the same towards all others, and its key the same in all pairs?
 random linear combination over GF(2^64), T = sum of chi_k b_k, of the bits of all parties together, masked by 64 more of
 them. With a bit that differs by e towards party j the rows add up to T Delta + chi e Delta_j; with a key that differs
 by D towards party j, to T Delta + T_j D, where T_j, what party j put into T, is uniform even given T, since another
-honest party (if there is none, the key of that pair is the key) put in as much. Both pass with probability 2^-63 at
-most (so many bits of Delta_j are unknown), plus 2^-64 for the case that chi e is 0.
+honest party (if there is none, the key of that pair is the key) put in as much. Both pass with probability 2^-(8 r - 1)
+at most for rows of r bytes (so many bits of Delta_j are unknown), plus 2^-64 for the case that chi e is 0.
 
 Bytes beside the transfers: n (n - 2) / 8 per bit of each of n parties, all together, 8 to every other party per check.
 Rounds: those of a transfer, for n > 2 one more; a check 3 (two for its coin).

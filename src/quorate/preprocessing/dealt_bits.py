@@ -1,7 +1,7 @@
 """Authenticated bits from a trusted dealer, who has the keys: the tuples of `quorate.protocols.authenticated_bits`.
 
-Bytes from the dealer to the last party: 8 (s + 1) per authenticated word beside 8 s for what the others draw: an and
-word 24 (s + 1), a random word 8 (s + 1), a private word of each party 8 (s + 1) and 64 numbers.
+Bytes from the dealer to the last party: what it does not draw itself, planes of s words of 8 bytes: an and word
+24 s + 8, a random word 8 s, and for a private word of each party its planes and 64 numbers.
 """
 
 from __future__ import annotations

@@ -27,7 +27,8 @@ session, as every vector that is touched costs a guess. a' and b' are uniform, s
 Correctness. Let c - a b etc. be off by e_1 ... e_4 when t and z are tossed, e_1 not 0 modulo 2^64. Then
 t z e_1 + z e_2 + t e_3 + e_4 is a multiple of 2^(63 + i) with probability at most (i + 1) 2^-i; the check's weights add
 at most (i + 2) (i + 1) / 2 2^-i for i in all; openings p, q that are off by a multiple of less do not help, since they
-are part of the check. 65 - i bits of alpha are left to be guessed. The sum of 2^(i - 65) times these is below 2^-50.
+are part of the check. 65 - i bits of alpha are left to be guessed. The events for i are nested, so what counts is the
+sum over i of their probability times 2^(i - 65) less 2^(i - 66) (summation by parts): below 2^-50.
 
 Bytes that a party sends to each other one, per product, at s = 40: 272 transfers of 3.9 bytes, offers of 6912 in all
 (of one whose weights are multiples of 2^h the low 128 - h bits are sent, in words of 32); 9 VOLEs (240), of which six

@@ -87,7 +87,7 @@ def opened(p: Rep3Malicious, at: Scope, parts: Pair, to: Collection[int], group:
             if not np.array_equal(_digest(p, at, name, part, told[part]), digests[part]):
                 raise IntegrityError(
                     f"{at.path}: peers {part} and {(part + 2) % 3} told us different things about a value that was "
-                    "opened to us: one of them cheated; the value was not accepted"
+                    "opened to us: one of them cheated, nobody can tell which; the value was not accepted"
                 )
     return total([*(parts if p.me < 3 else ()), *told.values()], group)
 

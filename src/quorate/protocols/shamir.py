@@ -9,7 +9,7 @@ Sources
     Products: each party's product of shares is an additive part of the product (Ben-Or, Goldwasser, Wigderson, STOC
     1988; Gennaro, Rabin, Rabin, PODC 1998). Deviation: instead of dealing new polynomials, all groups but one take
     pseudorandom parts and the parties send what is left, masked by a sharing of zero, to the members of the first
-    group. One round, (2t + 1)(n - t) - (n - t) elements in all.
+    group. One round, (2t + 1)(n - t) - min(2t + 1, n - t) elements in all.
     Products of Boolean words: Ito, Saito, Nishizeki, GLOBECOM 1987 (replicated parts), in the same way.
     Summands: party j <= t knows a_j = lambda_j f(j + 1), and the a_j add up to the secret.
     Truncation: x + 2**59 lies in [0, 2**60), so for two summands the sum wraps exactly if one of them is at least

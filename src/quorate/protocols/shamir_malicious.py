@@ -1,8 +1,9 @@
 """Shamir's (t, n) sharing over the field of p = 2**61 - 1 elements against parties that cheat: n >= 2t + 1, abort.
 
 Up to t parties may do anything. What they can achieve is that the computation stops; no wrong value is accepted and
-nothing is learnt that was not to be opened. With n >= 3t + 1 wrong shares in openings are corrected and their senders
-named (`Session.findings`), so there only a failed check of products, or a silent party, stops the computation.
+nothing is learnt that was not to be opened. With n >= 3t + 1 wrong shares of results, and in the openings of checks,
+are corrected and their senders named (`Session.findings`); everything else that is wrong stops the computation there,
+too: products, masked openings, inputs, keys and coins.
 
 Everything is computed as in `shamir`, and what a cheater could do is dealt with as follows.
 
