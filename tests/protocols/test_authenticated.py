@@ -1,5 +1,7 @@
 """The authenticated protocols pass the conformance suite, with a dealer and without; costs as documented."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -81,7 +83,7 @@ def test_without_dealer(protocol):
 class Stocked(World):
     """Goes on with the keys that parties have `kept`; who holds no shares knows their shapes."""
 
-    kept = ()
+    kept: Any = ()
 
     def _root(self, me, *, counting):
         session = super()._root(me, counting=counting)

@@ -4,6 +4,8 @@ Tags would be off by what an honest party put in, times a number that the cheate
 that a guess at it was right. So the session has to end before anything depends on an input, whatever is guessed.
 """
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -45,7 +47,7 @@ def untested(monkeypatch):
 class Kept(World):
     """Every party goes on with the keys that it has `kept`; the cheater changes some of its own."""
 
-    kept = ()
+    kept: Any = ()
     changes = ()
 
     def _root(self, me, *, counting):
