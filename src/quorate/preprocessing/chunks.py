@@ -21,7 +21,7 @@ from quorate.errors import InternalError
 from quorate.kernels import fixed_aes, leaves, oblivious
 from quorate.preprocessing.trees import own, puncture, stand_by
 
-__all__ = ["Chunks"]
+__all__ = ["ByChunks", "Chunks"]
 
 Array = npt.NDArray[Any]
 
@@ -133,3 +133,34 @@ class Chunks:
                 out[leaf ^ turn] = 0
             else:
                 stream.fill(name, out[leaf ^ turn])
+
+
+class ByChunks:
+    """What is made from the chunks of one ordered pair: who does what in it."""
+
+    _chunks: Chunks
+
+    @property
+    def sender(self) -> int:
+        """Who holds delta."""
+        return self._chunks.sender
+
+    @property
+    def receiver(self) -> int:
+        """Who gets the results."""
+        return self._chunks.receiver
+
+    @property
+    def sends(self) -> bool:
+        """Whether this participant is the sender."""
+        return self._chunks.sends
+
+    @property
+    def receives(self) -> bool:
+        """Whether this participant is the receiver."""
+        return self._chunks.receives
+
+    @property
+    def works(self) -> bool:
+        """Whether there is anything to compute here."""
+        return self._chunks.works

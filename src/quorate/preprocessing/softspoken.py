@@ -41,7 +41,7 @@ from quorate.engine.session import Session
 from quorate.errors import IntegrityError
 from quorate.kernels import oblivious
 from quorate.kernels.ghost import ghost
-from quorate.preprocessing.chunks import Chunks
+from quorate.preprocessing.chunks import ByChunks, Chunks
 
 __all__ = ["BITS", "CotBatch", "SoftSpokenCot", "bytes_sent", "unknown"]
 
@@ -69,7 +69,7 @@ class CotBatch:
     t: Array
 
 
-class SoftSpokenCot:
+class SoftSpokenCot(ByChunks):
     """Correlated OTs of one ordered pair: every participant makes the object and runs all of its steps.
 
     Args:
@@ -94,31 +94,6 @@ class SoftSpokenCot:
     def checked(self) -> bool:
         """Whether the receiver's messages are checked."""
         return self._masks > 0
-
-    @property
-    def sender(self) -> int:
-        """Who holds delta."""
-        return self._chunks.sender
-
-    @property
-    def receiver(self) -> int:
-        """Who gets the bits."""
-        return self._chunks.receiver
-
-    @property
-    def sends(self) -> bool:
-        """Whether this participant is the sender."""
-        return self._chunks.sends
-
-    @property
-    def receives(self) -> bool:
-        """Whether this participant is the receiver."""
-        return self._chunks.receives
-
-    @property
-    def works(self) -> bool:
-        """Whether there is anything to compute here."""
-        return self._chunks.works
 
     @property
     def delta(self) -> Array:

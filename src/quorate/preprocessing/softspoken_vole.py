@@ -46,7 +46,7 @@ from quorate.engine.session import Session
 from quorate.errors import IntegrityError, InternalError
 from quorate.kernels import vole
 from quorate.kernels.ghost import ghost
-from quorate.preprocessing.chunks import Chunks
+from quorate.preprocessing.chunks import ByChunks, Chunks
 
 __all__ = ["DIGIT", "SoftSpokenVole", "VoleBatch", "tiles"]
 
@@ -75,7 +75,7 @@ class VoleBatch:
     m: Array
 
 
-class SoftSpokenVole(ABC):
+class SoftSpokenVole(ByChunks, ABC):
     """What the two rings have in common.
 
     Args:
@@ -93,31 +93,6 @@ class SoftSpokenVole(ABC):
             self._secret = self._draw_delta() if delta is None else int(np.asarray(delta).reshape(-1)[0])
             if self._secret >> self._bits or not self._valid(self._secret):
                 raise InternalError("the secret of a VOLE is out of range")
-
-    @property
-    def sender(self) -> int:
-        """Who holds delta."""
-        return self._chunks.sender
-
-    @property
-    def receiver(self) -> int:
-        """Who gets u and m."""
-        return self._chunks.receiver
-
-    @property
-    def sends(self) -> bool:
-        """Whether this participant is the sender."""
-        return self._chunks.sends
-
-    @property
-    def receives(self) -> bool:
-        """Whether this participant is the receiver."""
-        return self._chunks.receives
-
-    @property
-    def works(self) -> bool:
-        """Whether there is anything to compute here."""
-        return self._chunks.works
 
     @property
     def delta(self) -> Array:
