@@ -15,6 +15,7 @@ from quorate.errors import InternalError
 from quorate.kernels import _clmul, _simd, hypercube
 from quorate.kernels._jit import Array, Words, device, flat_result, kernel, result
 from quorate.kernels.ghost import contiguous, ghost, is_ghost
+from quorate.kernels.squares import turn_square
 
 __all__ = ["bit_fold", "bit_points", "dot", "fold", "mul", "points", "row_dots", "scale"]
 
@@ -332,21 +333,6 @@ def _bit_points(
             _weighed(out, half + to, _and_part(a, b, c, s), w)
 
 
-@device
-def _transposed(square: Words) -> None:
-    """64 words as a square of bits, mirrored: bit i of word k becomes bit k of word i."""
-    mask, step = np.uint64(0x00000000FFFFFFFF), 32
-    while step:
-        shift = np.uint64(step)
-        for start in range(0, 64, 2 * step):
-            for k in range(start, start + step):
-                t = ((square[k] >> shift) ^ square[k + step]) & mask
-                square[k] ^= t << shift
-                square[k + step] ^= t
-        step //= 2
-        mask ^= mask << np.uint64(step)
-
-
 @kernel(dtype=np.uint64)
 def _table_fold(out: Words, x: Words, tables: Words, positions: int) -> None:
     """Eight look-ups per element and 64 blocks."""
@@ -356,7 +342,7 @@ def _table_fold(out: Words, x: Words, tables: Words, positions: int) -> None:
         for first in range(0, tables.shape[0], 8):
             for block in range(64):
                 square[block] = x[(8 * first + block) * positions + j]
-            _transposed(square)
+            turn_square(square)
             for bit in range(64):
                 w = square[bit]
                 total = out[64 * j + bit] if first else np.uint64(0)

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from quorate.errors import InternalError
-from quorate.kernels._jit import Array, Words, device, elementwise, kernel
+from quorate.kernels._jit import Array, Words, elementwise, kernel
 from quorate.kernels.ghost import ghost, is_ghost
+from quorate.kernels.squares import turn_square
 
 __all__ = ["beaver", "chosen", "from_rows", "merge"]
 
@@ -92,27 +93,12 @@ def _chosen(out: Words, bits: Array, by: Words) -> None:
         out[i] ^= (np.uint64(0) - np.uint64(bits[i])) & by[i]
 
 
-@device
-def _turned(square: Words) -> None:
-    """64 words as a square of bits, mirrored: bit i of word k becomes bit k of word i."""
-    mask, step = np.uint64(0x00000000FFFFFFFF), 32
-    while step:
-        shift = np.uint64(step)
-        for start in range(0, 64, 2 * step):
-            for k in range(start, start + step):
-                t = ((square[k] >> shift) ^ square[k + step]) & mask
-                square[k] ^= t << shift
-                square[k + step] ^= t
-        step //= 2
-        mask ^= mask << np.uint64(step)
-
-
 @kernel(dtype=np.uint64)
 def _from_rows(out: Words, rows: Words) -> None:
     square = np.empty(64, np.uint64)
     for w in range(out.shape[1]):
         for k in range(64):
             square[k] = rows[64 * w + k]
-        _turned(square)
+        turn_square(square)
         for j in range(out.shape[0]):
             out[j, w] = square[j]
