@@ -38,6 +38,17 @@ def test_the_tree_leads_from_results_to_inputs(here, spec, monkeypatch):
     assert told.count("%6 concat  ") == 1
 
 
+def test_what_is_said_of_the_adversary_is_true_of_the_protocol(here, spec):
+    text = spec.read_text()
+    told = " ".join(here("explain", spec, *ROWS).out.split())
+    assert "are taken to run the agreed program" in told
+    spec.write_text(text.replace("name: rep3, adversary: semi-honest", "name: rep3_malicious, adversary: malicious"))
+    told = " ".join(here("explain", spec, *ROWS).out.split())
+    assert "parties may send what they like" in told
+    assert "2^-40" in told
+    assert "are taken to run" not in told
+
+
 def test_digests_are_shown_in_full(here, spec):
     document = here("explain", spec, *ROWS, "--json").json()
     told = here("explain", spec, *ROWS).out

@@ -31,7 +31,7 @@ def demo(
         Path | None, typer.Option(metavar="DIR", help="Only write the example's files into this folder, to play with.")
     ] = None,
     protocol: Annotated[
-        str | None, typer.Option(help="Compute under this protocol instead of rep3, such as rep3_malicious or spdz2k.")
+        str | None, typer.Option(help="Compute under this protocol instead of rep3, such as rep3_malicious.")
     ] = None,
     json: Json = False,
 ) -> None:

@@ -96,6 +96,16 @@ def describe(opened: Opened, network: Network) -> tuple[dict[str, Any], list[Ope
     return document, costs
 
 
+def _behaviour(spec: Spec) -> str:
+    """What the adversary is taken to do, and what happens then."""
+    if spec.protocol.adversary == "semi-honest":
+        return "parties may look at everything they get, but are taken to run the agreed program."
+    return (
+        "parties may send what they like. Everything is checked before it is opened; a party that cheats ends the "
+        f"session without a result, and gets away with it with a probability of 2^-{spec.security} at most."
+    )
+
+
 def _protection(spec: Spec) -> str:
     """Adversary and threshold in words."""
     count, parties = spec.threshold, len(spec.parties)
@@ -103,8 +113,7 @@ def _protection(spec: Spec) -> str:
     words = (
         f"{', '.join(spec.parties)} compute on shares. Of these {parties} parties, {alone} nothing beyond what is "
         f"listed here, and {count + 1} or more that collude could see all inputs. The adversary is "
-        f"{spec.protocol.adversary}: parties may look at everything they get, but are taken to run the agreed program. "
-        "If a party drops out, the session ends without a result."
+        f"{spec.protocol.adversary}: {_behaviour(spec)} If a party drops out, the session ends without a result."
     )
     if spec.dealer is None:
         return words
