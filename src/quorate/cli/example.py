@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from quorate.coordination.spec import PROTOCOLS
 from quorate.errors import UserError
 from quorate.files import ensure_folder, read_bytes, write_atomic
 from quorate.protocols.registry import protocol_class
@@ -42,8 +43,8 @@ def copy_example(folder: Path, ports: Sequence[int] | None = None, protocol: str
         UserError: one of the files exists already, nothing is written then; or there is no such protocol.
         EnvironmentFault: the disk is full, or this machine refuses the write.
     """
-    if protocol is not None:
-        protocol_class(protocol)
+    if protocol is not None and protocol not in PROTOCOLS:
+        raise UserError(f"there is no protocol {protocol!r}; choose one of {', '.join(PROTOCOLS)}")
     sources = sorted(path for path in SOURCE.iterdir() if path.suffix in SUFFIXES)
     for source in sources:
         if (folder / source.name).exists():

@@ -48,8 +48,8 @@ def protocol_problems(
     elif cls.exact_parties is not None and count != cls.exact_parties:
         yield (
             "parties",
-            f"{name} is for exactly {cls.exact_parties} parties, {count} are listed; use shamir or semi2k, or their "
-            "malicious kin shamir_malicious or spdz2k, for other numbers",
+            f"{name} is for exactly {cls.exact_parties} parties, {count} are listed; for other numbers use semi2k or "
+            "shamir (from 3 parties on), against parties that cheat spdz2k, spdz or shamir_malicious",
         )
     elif count < least == 2:
         yield "parties", f"{name} needs at least 2 parties, {count} listed; one party alone would see everything"
