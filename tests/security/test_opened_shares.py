@@ -47,3 +47,23 @@ def test_parts_of_a_sum_do_not_show_its_terms(name, recipients, dealer):
         for difference in differences:
             found = (share.astype(object) - difference.astype(object)) % modulus
             assert not (found == VALUES).any()
+
+
+@pytest.mark.parametrize("times", [1, 6, 7])
+def test_a_share_written_otherwise_opens_the_same(times):
+    """Words above the order of the field stand for elements, too; whoever opens them must reduce them first."""
+    altered = []
+
+    def program(p, at):
+        x = yield from p.input(at.child("x"), 2, (500,), np.arange(500) if p.me == 2 else None)
+        return (yield from p.reveal(at.child("open"), x, [0]))
+
+    def otherwise(sender, receiver, step, body):
+        if (sender, receiver, len(body)) != (1, 0, 4000):
+            return body
+        altered.append(step)
+        return (np.frombuffer(body, np.uint64) + np.uint64(times * FIELD)).tobytes()
+
+    end = World("shamir_malicious", 3, 1, seed=8).play(program, otherwise)[0]
+    assert len(altered) == 1
+    assert end.tolist() == list(range(500))
