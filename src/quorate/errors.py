@@ -9,6 +9,8 @@
     │   ├── IdentityError  a certificate is not the one that was pinned                     exit 7   UNAUTHENTICATED
     │   └── IntegrityError a check of the protocol failed: somebody cheated                 exit 9   DATA_LOSS
     ├── EnvironmentFault   this machine: ports, disks, clocks, files                        exit 8   UNAVAILABLE
+    │   └── BrokerFault    a message broker cannot be reached, or refuses us                exit 10  UNAVAILABLE
+    │       └── QueueFull  a queue has reached its limit: its receiver does not keep up     exit 10  RESOURCE_EXHAUSTED
     └── InternalError      a bug in quorate                                                 exit 70  INTERNAL
 
 Every message says what is wrong, where, and what to do. No message ever holds a share, a key or a raw value of a
@@ -21,6 +23,7 @@ from typing import ClassVar
 
 __all__ = [
     "AgreementError",
+    "BrokerFault",
     "DataError",
     "EnvironmentFault",
     "IdentityError",
@@ -28,6 +31,7 @@ __all__ = [
     "InternalError",
     "PeerError",
     "PeerTimeout",
+    "QueueFull",
     "QuorateError",
     "UserError",
 ]
@@ -96,6 +100,18 @@ class EnvironmentFault(QuorateError):
 
     exit_code = 8
     grpc_code = "UNAVAILABLE"
+
+
+class BrokerFault(EnvironmentFault):
+    """A message broker cannot be reached, refuses us, or broke off."""
+
+    exit_code = 10
+
+
+class QueueFull(BrokerFault):
+    """A queue holds as much as it may: whoever should empty it does not keep up, or is away."""
+
+    grpc_code = "RESOURCE_EXHAUSTED"
 
 
 class InternalError(QuorateError):
