@@ -105,7 +105,7 @@ def jobs_of(spec, data=DATA):
 
 def run(jobs, intercept=None):
     programs = [
-        session_program(job, job.session(entropy=SeededEntropyForTests(4, str(me))), Scope.root())
+        session_program(job, job.session(seed=SeededEntropyForTests(4, str(me)).bytes(32)), Scope.root())
         for me, job in enumerate(jobs)
     ]
     return simulate(programs, intercept)

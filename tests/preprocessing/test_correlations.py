@@ -254,8 +254,8 @@ def test_altered_messages_of_silent_voles_are_noticed_or_harmless(source, messag
 def test_altered_messages_of_silent_ots_are_noticed_or_harmless(message: int, at: float, cheat: int) -> None:
     """Of the sender: 0 asks for base OTs, 1 is the base's challenge, 2 has the sums of trees, 3 and 4 are of the
     comparison. Of the receiver: 0 answers, 1 and 2 are the base's, 3 has its choices, 4 the challenge, 5 is of the
-    comparison."""
-    maker = partial(one_way, partial(Cot, silent=True))
+    comparison. The secret has no digit of 0, with which a flip in the corrections of one digit would be multiplied."""
+    maker = partial(one_way, partial(Cot, delta=np.array([2**64 - 1] * 2, np.uint64), silent=True))
     made, complaint = None, ""
     try:
         made = run_source(maker, (1000,), intercept=flip(message, at, speaker=cheat))

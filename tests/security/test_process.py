@@ -15,6 +15,7 @@ from quorate.cli import explain_view
 from quorate.cli.main import main
 from quorate.crypto.entropy import SystemEntropy
 from quorate.crypto.hashing import new_salt
+from quorate.engine.names import Scope
 from quorate.engine.session import Session
 from quorate.errors import UserError
 from quorate.lang.plan import Plan
@@ -47,10 +48,10 @@ def test_commands_leave_no_core_files():
 
 
 def test_forked_workers_share_no_randomness():
-    session = Session(0, 3, ("a", "b", "c"))
-
     def draw():
-        return session.entropy.bytes(16) + SystemEntropy().bytes(16) + new_salt() + ssl.RAND_bytes(16)
+        session = Session(0, 3, ("a", "b", "c"))
+        own = session.private(Scope.root(), "test").bytes(16)
+        return own + SystemEntropy().bytes(16) + new_salt() + ssl.RAND_bytes(16)
 
     draws = [draw(), in_child(draw), in_child(draw), draw()]
     pieces = [text[at : at + 16] for text in draws for at in range(0, len(text), 16)]

@@ -17,7 +17,6 @@ from quorate.coordination.agreement import REHEARSAL, RUN, Statement, agree
 from quorate.coordination.roster import Roster, roster
 from quorate.coordination.spec import Spec
 from quorate.coordination.stock import Provision, Store, assume, provide
-from quorate.crypto.entropy import Entropy, SystemEntropy
 from quorate.crypto.hashing import hex_digest
 from quorate.data.prepare import Prepared
 from quorate.engine.count import count
@@ -80,18 +79,17 @@ class Job:
         """Who takes part."""
         return roster(self.spec)
 
-    def session(self, *, counting: bool = False, entropy: Entropy | None = None) -> Session:
-        """A session of this participant, without keys yet."""
+    def session(self, *, counting: bool = False, seed: bytes = b"") -> Session:
+        """A session of this participant, without keys yet; its private randomness is that of `seed`, or fresh."""
         who = self.roster
         network = self.spec.network.model
-        source = entropy or SystemEntropy()
         return Session(
             self.me,
             who.parties,
             who.participants,
             who.dealer,
             counting,
-            source,
+            seed,
             network,
             ident=self.ident.encode(),
             security=self.spec.security,

@@ -71,7 +71,7 @@ def toss(session: Session, at: Scope, members: Sequence[int] | None = None) -> S
     """
     group = tuple(range(session.parties)) if members is None else tuple(members)
     taking_part = session.me in group and not session.counting
-    mine = np.frombuffer(session.entropy.bytes(DIGEST), np.uint8) if taking_part else np.zeros(DIGEST, np.uint8)
+    mine = session.private(at, "coin").array(DIGEST) if taking_part else np.zeros(DIGEST, np.uint8)
     values = yield from commit_and_open(session, at, mine, group)
     if not taking_part:
         return Coin(None, at.path)
@@ -109,7 +109,7 @@ def commit_and_open(
         content = [value, np.zeros(SALT, np.uint8), blank]
         yield Exchange(second, _to(others, content), _to(others, content))
         return [value for _ in group]
-    salt = np.frombuffer(session.entropy.bytes(SALT), np.uint8)
+    salt = session.private(at, "salt").array(SALT)
     committed = {member: np.empty(DIGEST, np.uint8) for member in others}
     committed_all = {**committed, session.me: commitment(session.me, value, salt)}
     own = [committed_all[session.me]]

@@ -20,7 +20,7 @@ Name = tuple[int, int]
 class Scope:
     """A place in the computation from which unique names are drawn; made with `Scope.root` and `child`."""
 
-    __slots__ = ("_claimed", "_steps", "ident", "path")
+    __slots__ = ("_asides", "_claimed", "_steps", "ident", "path")
 
     def __init__(self, path: str, ident: int, claimed: dict[int, str]) -> None:
         if ident in claimed:
@@ -30,6 +30,7 @@ class Scope:
         self.ident = ident
         self._claimed = claimed
         self._steps = 0
+        self._asides: dict[str, Scope] = {}
 
     @classmethod
     def root(cls, label: str = "session") -> Scope:
@@ -45,6 +46,13 @@ class Scope:
         """The next unused name of this scope."""
         self._steps += 1
         return self.ident, self._steps
+
+    def aside(self, label: str) -> Name:
+        """The next unused name for what this participant does alone: the steps that all count are not shifted."""
+        place = self._asides.get(label)
+        if place is None:
+            place = self._asides[label] = self.child(f"{label} (alone)")
+        return place.step()
 
     def describe(self, name: Name) -> str:
         """Readable form of a name that was drawn below the same root; for messages to people."""

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from quorate.crypto.entropy import Entropy, SystemEntropy
+from quorate.crypto.entropy import SystemEntropy
 from quorate.crypto.hashing import digest_parts
 from quorate.crypto.stream import KEY_BYTES, NullStream, Stream
 from quorate.engine.exchange import Exchange, Step
 from quorate.engine.names import Name, Scope
 from quorate.engine.network import LAN, Network
+from quorate.engine.private import SEED_BYTES, Draws, Private
 from quorate.errors import IntegrityError, InternalError
 from quorate.kernels.ghost import ghost
 from quorate.kernels.memory import Pool
@@ -64,6 +65,8 @@ class Session:
         participants: names of all participants, in order of index.
         dealer: index of the trusted dealer, if the protocol has one.
         counting: all arrays are ghosts and no randomness is drawn; used to predict cost.
+        seed: of all private randomness of this participant, `SEED_BYTES` bytes for this session alone;
+            drawn afresh if empty, and empty while counting.
         network: how far apart participants are, the same at all of them; circuits weigh rounds against bytes by it.
         effort: what was asked of this session so far; filled while counting only.
         ident: what tells this session from all others, the same at all participants; commitments are bound to it.
@@ -78,7 +81,7 @@ class Session:
     participants: tuple[str, ...]
     dealer: int | None = None
     counting: bool = False
-    entropy: Entropy = field(default_factory=SystemEntropy)
+    seed: bytes = field(default=b"", repr=False)
     network: Network = LAN
     ident: bytes = b""
     security: int = 40
@@ -86,8 +89,23 @@ class Session:
     stock_keys: tuple[npt.NDArray[Any], ...] = field(default=(), repr=False)
     effort: Effort = field(default_factory=Effort)
     _streams: dict[Group, Stream | NullStream] = field(default_factory=dict, repr=False)
+    _private: Private = field(init=False, repr=False)
     _pool: Pool = field(default_factory=Pool, repr=False)
     _scratch: dict[tuple[int, str], npt.NDArray[Any]] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.counting:
+            self.seed = b""
+        elif not self.seed:
+            self.seed = SystemEntropy().bytes(SEED_BYTES)
+        self._private = Private(self.seed or None, self.ident)
+
+    def private(self, at: Scope, label: str) -> Draws:
+        """What this participant draws for itself at `at` for the purpose `label`: the same whenever that is.
+
+        Participants need not draw alike: names of messages are not shifted. While counting all draws are zeros.
+        """
+        return self._private.at(at, label)
 
     @property
     def holds_shares(self) -> bool:
@@ -157,7 +175,8 @@ class Session:
         Raises:
             IntegrityError: members of a group were given different keys.
         """
-        self._install((self.me,), np.frombuffer(self.entropy.bytes(KEY_BYTES), np.uint8))
+        own = self.private(at, "keys")
+        self._install((self.me,), own.array(KEY_BYTES))
         sends: dict[int, list[npt.NDArray[Any]]] = {}
         receives: dict[int, list[npt.NDArray[Any]]] = {}
         keys: dict[Group, npt.NDArray[Any]] = {}
@@ -166,7 +185,7 @@ class Session:
                 continue
             key = keys[group] = np.empty(KEY_BYTES, np.uint8)
             if group[0] == self.me:
-                key[:] = np.frombuffer(self.entropy.bytes(KEY_BYTES), np.uint8)
+                own.fill(key)
                 for member in group[1:]:
                     sends.setdefault(member, []).append(key)
             else:
@@ -207,7 +226,9 @@ class Session:
         self._streams[group] = NullStream() if self.counting else Stream(key.tobytes())
 
     def erase(self) -> None:
-        """Forget all keys; the session cannot go on."""
+        """Forget all keys and the seed; the session cannot go on."""
+        self.seed = b""
+        self._private.erase()
         self._streams.clear()
         self._scratch.clear()
         self._pool.clear()

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from quorate.crypto.entropy import SeededEntropyForTests, SystemEntropy
 from quorate.engine.exchange import Step
 from quorate.engine.names import Scope
+from quorate.engine.private import SEED_BYTES
 from quorate.engine.session import Session
 from quorate.engine.simulate import simulate
 from quorate.errors import UserError
@@ -146,7 +147,7 @@ def simulated(
 
     def program(me: int) -> Step[Results]:
         entropy = SystemEntropy() if seed is None else SeededEntropyForTests(seed, str(me))
-        session = Session(me, parties, names, dealer, entropy=entropy)
+        session = Session(me, parties, names, dealer, seed=entropy.bytes(SEED_BYTES))
         at = Scope.root()
         protocol = make(name, session, threshold)
         yield from protocol.setup(at.child("setup"))

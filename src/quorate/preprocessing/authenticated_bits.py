@@ -54,11 +54,11 @@ MASK_BITS = 64
 """Bits of every party that hide one opened combination."""
 
 
-def draw_key(session: Session) -> Words:
+def draw_key(session: Session, at: Scope) -> Words:
     """A fresh key (2,): the first bytes of it are Delta_i; all of it makes transfers computationally secure."""
     key = np.zeros(2, np.uint64)
     if session.holds_shares:
-        key = np.frombuffer(session.entropy.bytes(16), np.uint64).copy()
+        key = session.private(at, "bit key").array(2, np.uint64)
     key[0] = (key[0] & np.uint64(2**64 - 2)) | np.uint64(session.me == 0)
     return key
 

@@ -60,7 +60,7 @@ class Authentication:
         Raises:
             IntegrityError: somebody cheated in base OTs.
         """
-        word = self._key(kept)
+        word = self._key(at, kept)
         self.alpha = self.domain.from_words(word)
         make = FieldVole if self.domain.limbs == 1 else RingVole
         for sender, receiver in self.pairs():
@@ -72,13 +72,13 @@ class Authentication:
         """All ordered pairs of parties."""
         return [(one, other) for one in self.parties for other in self.parties if one != other]
 
-    def _key(self, kept: Sequence[Array]) -> Array:
+    def _key(self, at: Scope, kept: Sequence[Array]) -> Array:
         """A 64-bit word; for the field an element."""
         if not self.session.holds_shares:
             return self.session.blank(())
         if kept:
             return np.array(kept[0][0], np.uint64)
-        word = np.frombuffer(self.session.entropy.bytes(8), np.uint64)
+        word = self.session.private(at, "MAC key").array(1, np.uint64)
         return np.array((field.from_random_words(word) if self.domain.limbs == 1 else word)[0], np.uint64)
 
     def random(self, at: Scope, owners: Sequence[int], count: int) -> Step[tuple[Element, Parts]]:

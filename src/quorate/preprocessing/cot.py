@@ -34,7 +34,7 @@ class Cot:
         session: of this participant.
         sender: index of the party that holds delta.
         receiver: index of the party that gets the bits.
-        delta: (2,) uint64 at the sender; drawn if None.
+        delta: (2,) uint64 at the sender; drawn by `setup` if None.
         checked: without it both are trusted to follow the protocol, which saves rounds.
         silent: whether to use silent OTs; None for whichever is faster for the session's network.
     """

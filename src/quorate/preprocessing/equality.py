@@ -32,7 +32,7 @@ def compare_as_prover(session: Session, at: Scope, names: Sequence[Name], peer: 
     Raises:
         IntegrityError: the verifier has something else.
     """
-    salt = np.frombuffer(bytes(SALT) if session.counting else session.entropy.bytes(SALT), np.uint8)
+    salt = session.private(at, "salt").array(SALT)
     commitment, proof = np.zeros(32, np.uint8), np.zeros(32, np.uint8)
     if not session.counting:
         commitment = _hash(session, at, _COMMITMENT, value, salt)

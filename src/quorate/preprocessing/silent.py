@@ -127,7 +127,7 @@ class SilentCot:
         leaves = session.blank((OUTPUTS // ROWS, ROWS, 2))
         if self._base.works:
             roots = np.empty((TREES, 2), np.uint64)
-            Stream(session.entropy.bytes(KEY_BYTES)).fill((0, 1), roots)
+            session.private(at, "roots").fill(roots)
             sums = plant(roots, leaves.reshape(-1, 1 << DEPTH, BESIDE, 2), DEPTH)
             sealed = seal_sums(sums, q[INPUTS : INPUTS + TREES * DEPTH], flips, self._base.delta, tweak)
             ends = sums[:, -1, 0] ^ sums[:, -1, 1] ^ self._base.delta
@@ -150,7 +150,7 @@ class SilentCot:
         turns = np.zeros((TREES, DEPTH), np.uint8)
         flips = session.tuple_blank((TREES * DEPTH // 8,), np.uint8)
         if self._base.works:
-            drawn = np.frombuffer(session.entropy.bytes(TREES * DEPTH // 8), np.uint8)
+            drawn = session.private(at, "turns").array(TREES * DEPTH // 8)
             turns = np.unpackbits(drawn).reshape(TREES, DEPTH)
             bits = seeds.bits[INPUTS : INPUTS + TREES * DEPTH]
             flips = np.packbits(bits ^ 1 ^ turns.reshape(-1), bitorder="little")
@@ -170,7 +170,7 @@ class SilentCot:
             challenge, shown = np.zeros(KEY_BYTES, np.uint8), np.zeros(self._masks, np.uint64)
             value: Array = ghost((self._masks, 2, 2), np.uint64)
             if self._base.works:
-                challenge = np.frombuffer(session.entropy.bytes(KEY_BYTES), np.uint8)
+                challenge = session.private(at, "challenge").array(KEY_BYTES)
                 value, picked = self._hashed(leaves, seeds.t, challenge, (group, row))
                 masks = seeds.bits[INPUTS + TREES * DEPTH :].reshape(self._masks, _WORD)
                 shown = picked ^ np.packbits(masks, axis=1, bitorder="little").view(np.uint64).reshape(-1)

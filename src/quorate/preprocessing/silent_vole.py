@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from quorate.crypto.stream import KEY_BYTES, Stream
+from quorate.crypto.stream import KEY_BYTES
 from quorate.engine.exchange import Exchange, Step
 from quorate.engine.names import Name, Scope
 from quorate.engine.session import Session
@@ -120,7 +120,7 @@ class SilentVole(ABC):
         values = session.blank(base.shape(OUTPUTS + base.checks))
         if base.works:
             roots, leaves = np.empty((TREES, 2), np.uint64), session.blank((_GROUPS, 1 << DEPTH, BESIDE, 2))
-            Stream(session.entropy.bytes(KEY_BYTES)).fill((0, 1), roots)
+            session.private(at, "roots").fill(roots)
             sealed = seal_sums(plant(roots, leaves, DEPTH), cots.q, flips, self._cots.delta, tweak)
             totals = self._numbers(leaves, values[:OUTPUTS])
             ends = base.minus(self._noise_key(k[INPUTS : INPUTS + TREES]), totals)
@@ -143,7 +143,7 @@ class SilentVole(ABC):
         turns = np.zeros((TREES, DEPTH), np.uint8)
         flips = session.tuple_blank((TREES * DEPTH // 8,), np.uint8)
         if base.works:
-            drawn = np.frombuffer(session.entropy.bytes(TREES * DEPTH // 8), np.uint8)
+            drawn = session.private(at, "turns").array(TREES * DEPTH // 8)
             turns = np.unpackbits(drawn).reshape(TREES, DEPTH)
             flips = np.packbits(cots.bits ^ 1 ^ turns.reshape(-1), bitorder="little")
         yield Exchange(names[0], {peer: [flips]})
@@ -166,7 +166,7 @@ class SilentVole(ABC):
         challenge, shown = np.zeros(KEY_BYTES, np.uint8), np.zeros(base.shape(base.checks), np.uint64)
         value = shown
         if base.works:
-            challenge = np.frombuffer(session.entropy.bytes(KEY_BYTES), np.uint8)
+            challenge = session.private(at, "challenge").array(KEY_BYTES)
             shown, value = base.combined([u, m], challenge, OUTPUTS)
         yield Exchange(names[2], {peer: [challenge, shown]})
         yield from compare_as_verifier(session, at, names[3:], peer, value)

@@ -76,7 +76,7 @@ class SoftSpokenCot(ByChunks):
         session: of this participant.
         sender: index of the party that holds delta.
         receiver: index of the party that gets the bits.
-        delta: (2,) uint64 at the sender; drawn if None.
+        delta: (2,) uint64 at the sender; drawn by `setup` if None.
         checked: without it the receiver is trusted to follow the protocol, which saves two rounds.
     """
 
@@ -87,8 +87,9 @@ class SoftSpokenCot(ByChunks):
         self._session = session
         self._masks = -(-session.security // 64) if checked else 0
         self._delta: Array = ghost((2,), np.uint64)
-        if self._chunks.works and self._chunks.sends:
-            self._delta = np.frombuffer(session.entropy.bytes(16), np.uint64) if delta is None else delta.copy()
+        self._given = delta is not None
+        if delta is not None and self._chunks.works and self._chunks.sends:
+            self._delta = delta.copy()
 
     @property
     def checked(self) -> bool:
@@ -97,7 +98,7 @@ class SoftSpokenCot(ByChunks):
 
     @property
     def delta(self) -> Array:
-        """(2,) uint64 at the sender, a ghost elsewhere."""
+        """(2,) uint64 at the sender, a ghost elsewhere; once it is given or drawn."""
         return self._delta
 
     def setup(self, at: Scope) -> Step[None]:
@@ -107,6 +108,8 @@ class SoftSpokenCot(ByChunks):
             IntegrityError: the other one cheated.
         """
         known = self._chunks.works and self._chunks.sends
+        if known and not self._given:
+            self._delta = self._session.private(at, "delta").array(2, np.uint64)
         secret = int(self._delta[0]) | int(self._delta[1]) << 64 if known else 0
         yield from self._chunks.setup(at, secret)
 
@@ -175,7 +178,7 @@ class SoftSpokenCot(ByChunks):
         """The sender's part of the check."""
         peer, seed = self._chunks.receiver, np.zeros(KEY_BYTES, np.uint8)
         if tiles:
-            seed = np.frombuffer(self._session.entropy.bytes(KEY_BYTES), np.uint8)
+            seed = self._session.private(at, "challenge").array(KEY_BYTES)
         yield Exchange(names[1], {peer: [seed]})
         hashed, digest = np.zeros(self._masks, np.uint64), np.zeros(DIGEST, np.uint8)
         yield Exchange(names[2], None, {peer: [hashed, digest]})

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from quorate.crypto.stream import Stream
+from quorate.engine.private import Draws
 from quorate.kernels import field, vole
 from quorate.preprocessing.softspoken_vole import DIGIT, SoftSpokenVole, tiles
 
@@ -28,8 +29,8 @@ class SoftSpokenFieldVole(SoftSpokenVole):
     def _valid(self, secret: int) -> bool:
         return 0 <= secret < field.P
 
-    def _draw_delta(self) -> int:
-        while (secret := int.from_bytes(self._session.entropy.bytes(8), "big") >> 3) == field.P:
+    def _draw_delta(self, drawn: Draws) -> int:
+        while (secret := int.from_bytes(drawn.bytes(8), "big") >> 3) == field.P:
             pass
         return secret
 

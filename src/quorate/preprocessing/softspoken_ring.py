@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from quorate.crypto.stream import Stream
+from quorate.engine.private import Draws
 from quorate.kernels import vole
 from quorate.preprocessing.softspoken_vole import DIGIT, SoftSpokenVole, tiles
 
@@ -28,8 +29,8 @@ class SoftSpokenRingVole(SoftSpokenVole):
     def _valid(self, secret: int) -> bool:
         return secret >= 0
 
-    def _draw_delta(self) -> int:
-        return int.from_bytes(self._session.entropy.bytes(8), "big")
+    def _draw_delta(self, drawn: Draws) -> int:
+        return int.from_bytes(drawn.bytes(8), "big")
 
     def _planar(self, count: int) -> tuple[int, ...]:
         return (2, count)

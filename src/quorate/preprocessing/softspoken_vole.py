@@ -42,6 +42,7 @@ from quorate.crypto.hashing import digest_parts
 from quorate.crypto.stream import KEY_BYTES
 from quorate.engine.exchange import Exchange, Step
 from quorate.engine.names import Name, Scope
+from quorate.engine.private import Draws
 from quorate.engine.session import Session
 from quorate.errors import IntegrityError, InternalError
 from quorate.kernels import vole
@@ -82,21 +83,21 @@ class SoftSpokenVole(ByChunks, ABC):
         session: of this participant.
         sender: index of the party that holds delta.
         receiver: index of the party that gets u and m.
-        delta: the sender's, as an integer or array of one uint64; drawn if None. Ignored elsewhere.
+        delta: the sender's, as an integer or array of one uint64; drawn by `setup` if None. Ignored elsewhere.
     """
 
     def __init__(self, session: Session, sender: int, receiver: int, delta: Any = None) -> None:
         self._session = session
         self._chunks = Chunks(session, sender, receiver, DIGIT, DIGITS)
         self._secret: int | None = None
-        if self._chunks.works and self._chunks.sends:
-            self._secret = self._draw_delta() if delta is None else int(np.asarray(delta).reshape(-1)[0])
+        if delta is not None and self._chunks.works and self._chunks.sends:
+            self._secret = int(np.asarray(delta).reshape(-1)[0])
             if self._secret >> self._bits or not self._valid(self._secret):
                 raise InternalError("the secret of a VOLE is out of range")
 
     @property
     def delta(self) -> Array:
-        """(1,) uint64 at the sender, a ghost elsewhere."""
+        """(1,) uint64 at the sender, a ghost elsewhere; once it is given or drawn."""
         return ghost((1,), np.uint64) if self._secret is None else np.array([self._secret], np.uint64)
 
     def setup(self, at: Scope) -> Step[None]:
@@ -105,6 +106,8 @@ class SoftSpokenVole(ByChunks, ABC):
         Raises:
             IntegrityError: the other one cheated.
         """
+        if self._secret is None and self._chunks.works and self._chunks.sends:
+            self._secret = self._draw_delta(self._session.private(at, "delta"))
         yield from self._chunks.setup(at, self._secret or 0)
 
     def extend(self, at: Scope, count: int) -> Step[VoleBatch]:
@@ -156,7 +159,7 @@ class SoftSpokenVole(ByChunks, ABC):
             k[..., held] = self._pointed(at.step(), width, corrections[..., held])[..., : size - start]
         seed = np.zeros(KEY_BYTES, np.uint8)
         if self._chunks.works:
-            seed = np.frombuffer(self._session.entropy.bytes(KEY_BYTES), np.uint8)
+            seed = self._session.private(at, "challenge").array(KEY_BYTES)
         yield Exchange(names[1], {peer: [seed]})
         combined, digest = np.zeros(self.shape(checks), np.uint64), np.zeros(DIGEST, np.uint8)
         yield Exchange(names[2], None, {peer: [combined, digest]})
@@ -210,7 +213,7 @@ class SoftSpokenVole(ByChunks, ABC):
         """Whether delta may be this."""
 
     @abstractmethod
-    def _draw_delta(self) -> int: ...
+    def _draw_delta(self, drawn: Draws) -> int: ...
 
     @abstractmethod
     def _planar(self, count: int) -> tuple[int, ...]:

@@ -55,9 +55,10 @@ def own(session: Session, at: Scope, peer: int, trees: int, depth: int) -> Step[
     hashes, digest = np.zeros((trees, 4), np.uint64), np.zeros(DIGEST, np.uint8)
     leaves = np.zeros((trees, 1 << depth, 2), np.uint64)
     if not session.counting:
-        sender = Sender(session.entropy, _context(session, at, peer, session.me))
+        own = session.private(at, "trees")
+        sender = Sender(own, _context(session, at, peer, session.me))
         keys, answer = sender.answer(asked)
-        roots = np.frombuffer(session.entropy.bytes(16 * trees), np.uint64).reshape(trees, 1, 2)
+        roots = own.array(2 * trees, np.uint64).reshape(trees, 1, 2)
         leaves, totals = grow(roots, depth)
         sums = totals ^ keys.view(np.uint64).reshape(sums.shape)
         checks = _checks(leaves)
@@ -82,7 +83,7 @@ def puncture(session: Session, at: Scope, peer: int, secrets: Sequence[int], dep
     if not session.counting:
         choices = [1 - (secret >> (depth - 1 - level) & 1) for secret in secrets for level in range(depth)]
         context = _context(session, at, session.me, peer)
-        receiver = Receiver(session.entropy, context, np.array(choices, np.uint8))
+        receiver = Receiver(session.private(at, "base OTs"), context, np.array(choices, np.uint8))
         asked = receiver.ask()
     yield Exchange(at.step(), {peer: [asked]})
     answer = np.zeros((trees * depth, POINT_BYTES), np.uint8)

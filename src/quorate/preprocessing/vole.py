@@ -37,7 +37,7 @@ class _Vole:
         session: of this participant.
         sender: index of the party that holds delta.
         receiver: index of the party that gets u and m.
-        delta: the sender's, as an integer or array of one uint64; drawn if None. Ignored elsewhere.
+        delta: the sender's, as an integer or array of one uint64; drawn by `setup` if None. Ignored elsewhere.
         silent: whether to use silent VOLE; None for whichever is faster for the session's network.
     """
 

@@ -96,7 +96,7 @@ class AuthenticatedWords(Authenticated):
             self._bit_key = self._dealt.key(at.child("key"))
             return
         if not self._bit_key.any():
-            self._bit_key = draw_key(self.session)
+            self._bit_key = draw_key(self.session, at)
         self._source = BitSource(self.session, self._bit_key, self._row_bytes)
         yield from self._source.setup(at.child("transfers"))
 

@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from quorate.crypto.stream import KEY_BYTES, Stream
 from quorate.engine.exchange import Exchange, Step
 from quorate.engine.names import Name, Scope
 from quorate.errors import IntegrityError, PeerError
@@ -112,8 +111,7 @@ def _refuse_misfits(p: Shamir, at: Scope, name: Name, shares: list[Array], arriv
 def _corrected(p: Shamir, at: Scope, shares: list[Array], holders: list[int]) -> Array:
     def weights(count: int) -> Array:
         words = np.empty(count, np.uint64)
-        Stream(p.session.entropy.bytes(KEY_BYTES)).fill((0, 1), words)
-        return field.from_random_words(words)
+        return field.from_random_words(p.session.private(at, "weights").fill(words))
 
     try:
         values, wrong = reed_solomon.correct(shares, holders, p.threshold, weights)

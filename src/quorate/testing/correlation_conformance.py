@@ -21,6 +21,7 @@ from quorate.engine.count import count
 from quorate.engine.exchange import Step, parallel
 from quorate.engine.names import Scope
 from quorate.engine.party import Party
+from quorate.engine.private import SEED_BYTES
 from quorate.engine.session import Session
 from quorate.engine.simulate import Interceptor, simulate
 from quorate.errors import InternalError
@@ -60,8 +61,8 @@ def run_source(
 
     def session(me: int, counting: bool) -> Session:
         names = tuple(f"participant {number}" for number in range(_PARTICIPANTS))
-        entropy = SeededEntropyForTests(seed, f"source {me}")
-        return Session(me, _PARTICIPANTS, names, None, counting, entropy, ident=b"conformance", security=security)
+        drawn = SeededEntropyForTests(seed, f"source {me}").bytes(SEED_BYTES)
+        return Session(me, _PARTICIPANTS, names, None, counting, drawn, ident=b"conformance", security=security)
 
     parties = simulate([_program(source, session(me, False), sizes) for me in range(_PARTICIPANTS)], intercept)
     for me, party in enumerate(parties):

@@ -51,10 +51,11 @@ class _Thin:
         self.pair, self.uses = (sender, receiver), 0
         self.sends = session.me == sender and not session.counting
         self.receives = session.me == receiver and not session.counting
-        if self.sends:
-            drawn = np.frombuffer(session.entropy.bytes(8 * self.words), np.uint64)
-            given = drawn if delta is None else np.array(delta, np.uint64).reshape(-1)
-            self.secrets[type(self), *self.pair] = given
+        self.session = session
+        if self.sends and delta is not None:
+            self.secrets[type(self), *self.pair] = np.array(delta, np.uint64).reshape(-1)
+        elif self.sends:
+            self.secrets.pop((type(self), *self.pair), None)
 
     @property
     def delta(self) -> Array:
@@ -64,6 +65,9 @@ class _Thin:
     def setup(self, at: Scope) -> Step[None]:
         """The receiver waits until the sender is there."""
         sender, receiver = self.pair
+        if self.sends:
+            drawn = self.session.private(at, "delta").array(self.words, np.uint64)
+            self.secrets.setdefault((type(self), *self.pair), drawn)
         here = [np.zeros(1, np.uint8)]
         yield Exchange(at.step(), {receiver: here} if self.sends else None, {sender: here} if self.receives else None)
 

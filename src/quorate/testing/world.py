@@ -17,6 +17,7 @@ from quorate.engine.exchange import Step
 from quorate.engine.names import Scope
 from quorate.engine.network import LAN, Network
 from quorate.engine.party import Party
+from quorate.engine.private import SEED_BYTES
 from quorate.engine.session import Session
 from quorate.engine.simulate import Interceptor, play, simulate
 from quorate.errors import InternalError, QuorateError
@@ -123,10 +124,10 @@ class World:
 
     def _root(self, me: int, *, counting: bool) -> Session:
         names = tuple(f"participant {index}" for index in range(self.size))
-        entropy = SeededEntropyForTests(self.seed, f"{self.protocol} {me}")
+        seed = SeededEntropyForTests(self.seed, f"{self.protocol} {me}").bytes(SEED_BYTES)
         ident = f"world {self.seed}".encode()
         facts = {"ident": ident, "security": self.security}
-        return Session(me, self.parties, names, self.dealer, counting, entropy, self.network, **facts)  # type: ignore[arg-type]
+        return Session(me, self.parties, names, self.dealer, counting, seed, self.network, **facts)  # type: ignore[arg-type]
 
     def _program(self, program: Program, session: Session) -> Step[Any]:
         at = Scope.root()
