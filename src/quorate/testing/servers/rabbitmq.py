@@ -1,0 +1,104 @@
+"""RabbitMQ for tests: TLS 1.3 only, members by the common name of their certificates, one small Erlang machine."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from quorate.testing.servers.base import HOST, Server, free_port, listens
+
+__all__ = ["RabbitServer"]
+
+_SCRIPTS = ("/usr/lib/rabbitmq/bin", "/usr/local/sbin", "/opt/homebrew/sbin")
+_CONFIGURATION = """\
+listeners.tcp = none
+listeners.ssl.1 = {host}:{port}
+ssl_options.cacertfile = {pki}/ca.crt
+ssl_options.certfile = {pki}/server.crt
+ssl_options.keyfile = {pki}/server.key
+ssl_options.verify = verify_peer
+ssl_options.fail_if_no_peer_cert = true
+ssl_options.versions.1 = tlsv1.3
+ssl_options.ciphers.1 = TLS_AES_256_GCM_SHA384
+ssl_options.ciphers.2 = TLS_AES_128_GCM_SHA256
+ssl_options.ciphers.3 = TLS_CHACHA20_POLY1305_SHA256
+auth_mechanisms.1 = EXTERNAL
+ssl_cert_login_from = common_name
+max_message_size = 16777216
+distribution.listener.interface = {host}
+load_definitions = {home}/definitions.json
+log.file.level = warning
+"""
+# What a member may do; the documentation for operators has the same lines.
+_OWN = r"^mpc\.(invitations\.{name}|[0-9a-z]+\.(exchange|shares|dlq|(rounds|shares|dlq)\.{name}))$"
+
+
+class RabbitServer(Server):
+    """One node; users are the members, without passwords."""
+
+    scheme: ClassVar[str] = "amqps"
+
+    def __init__(self, folder: Path, members: Sequence[str], *, host: str = HOST) -> None:
+        super().__init__(folder, members, host=host)
+        self._epmd, self._distribution = free_port(), free_port()
+        text = _CONFIGURATION.format(host=HOST, port=self.port, pki=self.pki, home=self.home)
+        (self.home / "rabbitmq.conf").write_text(text)
+        (self.home / "enabled_plugins").write_text("[rabbitmq_auth_mechanism_ssl].\n")
+        (self.home / "definitions.json").write_text(json.dumps(_definitions(members)))
+
+    @classmethod
+    def missing(cls) -> str | None:
+        if _script() is None or shutil.which("epmd") is None:
+            return "no RabbitMQ on this machine (Debian: apt install rabbitmq-server)"
+        return None
+
+    def _launch(self) -> None:
+        # Erlang would start this one in the background, where it outlives everything.
+        self._spawn(["epmd", "-port", str(self._epmd), "-address", HOST], {})
+        self._spawn([str(_script())], self._environment())
+
+    def _ready(self) -> bool:
+        return listens(self._epmd) and listens(self.port)
+
+    def _environment(self) -> dict[str, str]:
+        home = self.home
+        return {
+            "HOME": str(home),
+            "ERL_EPMD_ADDRESS": HOST,
+            "ERL_EPMD_PORT": str(self._epmd),
+            "RABBITMQ_CONF_ENV_FILE": "/dev/null",
+            "RABBITMQ_CONFIG_FILE": str(home / "rabbitmq.conf"),
+            "RABBITMQ_DIST_PORT": str(self._distribution),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(home / "enabled_plugins"),
+            "RABBITMQ_LOG_BASE": str(home / "log"),
+            "RABBITMQ_MNESIA_BASE": str(home / "data"),
+            "RABBITMQ_NODENAME": "quorate@localhost",
+            "RABBITMQ_PID_FILE": str(home / "pid"),
+            # One scheduler thread: tests share a small machine.
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 1:1 +A 4 +SDio 2",
+        }
+
+
+def _definitions(members: Sequence[str]) -> dict[str, object]:
+    own = {name: _OWN.format(name=name.replace(".", r"\.")) for name in members}
+    return {
+        "vhosts": [{"name": "/"}],
+        "users": [{"name": name, "password_hash": "", "tags": [], "limits": {}} for name in members],
+        "permissions": [
+            {"user": name, "vhost": "/", "configure": pattern, "write": pattern, "read": pattern}
+            for name, pattern in own.items()
+        ],
+    }
+
+
+def _script() -> Path | None:
+    """The server's own script: the one in the path of Debian changes the user and forgets the environment."""
+    for folder in _SCRIPTS:
+        path = Path(folder, "rabbitmq-server")
+        if path.is_file():
+            return path
+    found = shutil.which("rabbitmq-server")
+    return Path(found) if found else None
