@@ -137,8 +137,9 @@ class Credentials:
 class Carrier(Protocol):
     """A connection to a broker; used by one thread at a time.
 
-    Every method may raise `BrokerFault`: the broker cannot be reached, refuses us, or broke off. Then the carrier is
-    closed, and a new one has to be opened; what was published and not confirmed may or may not have arrived.
+    Every method may raise `BrokerFault`: the broker cannot be reached, refuses us, or broke off. Then the carrier is of
+    no use any more (except after `QueueFull`): close it and open a new one. What was published and not confirmed may or
+    may not have arrived. After `close`, every other method raises `BrokerFault`.
     """
 
     scheme: ClassVar[str]
