@@ -1,8 +1,9 @@
 """What a protocol step asks of the outside world, and how steps are combined.
 
 A step is a generator. It yields an `Exchange` (one round) or a `Fork` (independent work that need not run in step),
-and is resumed when that is complete. Protocol code does no I/O and knows no clock. `Spawn` and `Join` are the two
-halves of a fork, for schedulers. `Checkpoint` holds a step until everything that runs beside it has come to rest.
+and is resumed when that is complete, which an exchange may be with the messages of some of its peers. Protocol code
+does no I/O and knows no clock. `Spawn` and `Join` are the two halves of a fork, for schedulers. `Checkpoint` holds a
+step until everything that runs beside it has come to rest.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any, Protocol, TypeVar
 import numpy.typing as npt
 
 from quorate.engine.names import Name
+from quorate.engine.quorum import Quorum
 
 __all__ = [
     "CHECK",
@@ -45,18 +47,32 @@ class Exchange:
         name: unique name of the round; every party that takes part uses the same.
         sends: peer index -> C-contiguous arrays. They must not be written to afterwards.
         receives: peer index -> C-contiguous arrays, filled in place before the step is resumed.
+        quorums: what has to be here before the step is resumed; None: everything.
+
+    With `enough`, the step is resumed as soon as the messages of so many of the peers in `receives` are here. It is
+    given a frozenset of the peers whose messages are, which may be more; all other arrays are not to be looked at, now
+    or later. What comes too late is dropped. Who is there in time depends on the network, so whatever a step makes of
+    the messages must be the same for every choice of peers: any t + 1 shares of one polynomial, copies of one word.
 
     Every party yields the same sequence of exchanges, empty ones included, so that rounds can be merged.
     """
 
-    __slots__ = ("name", "receives", "sends")
+    __slots__ = ("name", "quorums", "receives", "sends")
 
     def __init__(
-        self, name: Name, sends: Mapping[int, Buffers] | None = None, receives: Mapping[int, Buffers] | None = None
+        self,
+        name: Name,
+        sends: Mapping[int, Buffers] | None = None,
+        receives: Mapping[int, Buffers] | None = None,
+        enough: int | None = None,
     ) -> None:
         self.name = name
         self.sends: Mapping[int, Buffers] = sends or {}
         self.receives: Mapping[int, Buffers] = receives or {}
+        self.quorums: tuple[Quorum, ...] | None = None
+        if enough is not None:
+            peers = frozenset(peer for peer, buffers in self.receives.items() if size_of(buffers))
+            self.quorums = (Quorum(peers, min(enough, len(peers))),)
 
 
 class Fork:
@@ -133,10 +149,12 @@ class Lockstep:
     waited for when the first has ended.
     """
 
-    __slots__ = ("_live",)
+    __slots__ = ("_answers", "_live")
 
     def __init__(self) -> None:
         self._live: list[tuple[Step[Any], Callable[[Any], None]]] = []
+        self._answers: list[Any] = []
+        """What the first of the live steps are to be resumed with; nothing for ordinary exchanges."""
 
     def add(self, step: Step[Any], then: Callable[[Any], None]) -> None:
         """Let `step` take part; `then` is called with its result, and may add further steps to the same round."""
@@ -147,21 +165,24 @@ class Lockstep:
         while self._live:
             if len(self._live) == 1:
                 step, then = self._live.pop()
-                then((yield from step))
+                then((yield from (_resumed_with(step, self._answers.pop()) if self._answers else step)))
                 continue
             round_: list[Exchange] = []
             self._live = yield from self._advance(round_)
             if round_:
-                yield round_[0] if len(round_) == 1 else _merge(round_)
+                arrived = yield round_[0] if len(round_) == 1 else _merge(round_)
+                if arrived is not None:
+                    self._answers = [_answer(request, arrived) for request in round_]
                 round_.clear()  # what was sent is not held any longer
 
     def _advance(self, round_: list[Exchange]) -> Step[list[tuple[Step[Any], Callable[[Any], None]]]]:
         """Take every step, and those that are added meanwhile, to its next exchange; returns those that have one."""
         going = []
-        for started, then in self._live:
+        answers, self._answers = self._answers, []
+        for number, (started, then) in enumerate(self._live):
             step = started
             try:
-                request = step.send(None)
+                request = step.send(answers[number] if number < len(answers) else None)
                 while not isinstance(request, Exchange):
                     if type(request) is Fork:
                         step = _resumed(step, request)
@@ -174,6 +195,17 @@ class Lockstep:
             round_.append(request)
             going.append((step, then))
         return going
+
+
+def _resumed_with(step: Step[T], answer: Any) -> Step[T]:
+    """The rest of a step that is to be resumed with `answer`."""
+    while True:
+        try:
+            request = step.send(answer)
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+        answer = yield request
 
 
 def _resumed(step: Step[T], fork: Fork) -> Step[T]:
@@ -220,7 +252,23 @@ def _merge(round_: Sequence[Exchange]) -> Exchange:
             sends.setdefault(peer, []).extend(buffers)
         for peer, buffers in request.receives.items():
             receives.setdefault(peer, []).extend(buffers)
-    return Exchange(round_[0].name, sends, receives)
+    merged = Exchange(round_[0].name, sends, receives)
+    if any(request.quorums is not None for request in round_):
+        merged.quorums = tuple(quorum for request in round_ for quorum in _quorums(request))
+    return merged
+
+
+def _quorums(request: Exchange) -> tuple[Quorum, ...]:
+    """What a part of a merged round asks for; an ordinary exchange asks for all its messages."""
+    if request.quorums is not None:
+        return request.quorums
+    peers = frozenset(peer for peer, buffers in request.receives.items() if size_of(buffers))
+    return (Quorum(peers, len(peers)),)
+
+
+def _answer(request: Exchange, arrived: frozenset[int]) -> frozenset[int] | None:
+    """What a part of a merged round is resumed with."""
+    return None if request.quorums is None else arrived.intersection(request.receives)
 
 
 def size_of(buffers: Buffers) -> int:

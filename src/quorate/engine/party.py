@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from quorate.engine.exchange import Buffers, Checkpoint, Exchange, Fork, Join, Spawn, Step, size_of
 from quorate.engine.names import Name
+from quorate.engine.quorum import Gathering, Quorum
 from quorate.errors import InternalError, PeerError
 
 __all__ = ["Message", "Party"]
@@ -38,7 +39,7 @@ class Message(NamedTuple):
 
 
 class _Task:
-    __slots__ = ("depth", "fork", "missing", "position", "step", "value")
+    __slots__ = ("depth", "fork", "gathering", "missing", "position", "step", "value")
 
     def __init__(self, step: Step[Any], depth: int, fork: _Forked | None, position: int) -> None:
         self.step = step
@@ -46,6 +47,7 @@ class _Task:
         self.fork = fork
         self.position = position
         self.missing = 0
+        self.gathering: Gathering | None = None
         self.value: Any = None
 
 
@@ -86,6 +88,7 @@ class Party:
         self._check: _Task | None = None
         self._served = 0
         self._expected: dict[tuple[int, Name], tuple[_Task, Buffers, int]] = {}
+        self._surplus: dict[tuple[int, Name], int] = {}
         self._early: dict[tuple[int, Name], bytes] = {}
         self._early_bytes: dict[int, int] = {}
         self._seen: dict[tuple[int, int], int] = {}
@@ -101,8 +104,15 @@ class Party:
         return bool(self._ready) or (bool(self._held) and self._at_rest())
 
     def waiting(self) -> list[tuple[int, Name]]:
-        """(peer, name) of the messages without which nothing goes on, in the order they were asked for."""
-        return list(self._expected)
+        """(peer, name) of the messages without which nothing goes on, in the order they were asked for.
+
+        Where some of several messages are enough, those that would be of use.
+        """
+        return [
+            key
+            for key, (task, _, _) in self._expected.items()
+            if task.gathering is None or task.gathering.waits_for(key[0])
+        ]
 
     def advance(self) -> bool:
         """Run one ready task up to its next exchange; False if none is ready."""
@@ -130,7 +140,7 @@ class Party:
         return True
 
     def slot(self, peer: int, name: Name, size: int) -> Buffers | None:
-        """Where the body of an arriving message belongs; None if it is early (then use `deliver`).
+        """Where the body of an arriving message belongs; None if it is early or comes too late (then use `deliver`).
 
         Call `filled` once all buffers are written.
 
@@ -146,11 +156,36 @@ class Party:
 
     def filled(self, peer: int, name: Name) -> None:
         """The slot for (peer, name) has been written completely."""
-        task, _, size = self._expected.pop((peer, name))
-        self._note(peer, name, size)
-        task.missing -= 1
-        if task.missing:
+        expected = self._expected.pop((peer, name), None)
+        if expected is None:  # others were enough while it was written
+            self._note(peer, name, self._surplus.pop((peer, name)))
             return
+        task, _, size = expected
+        self._note(peer, name, size)
+        if task.gathering is not None:
+            task.gathering.arrived.add(peer)
+            self._try_quorum(task, task.gathering)
+            return
+        task.missing -= 1
+        if not task.missing:
+            self._go_on(task)
+
+    def too_late(self, peer: int, name: Name, size: int) -> bool:
+        """Whether others had been enough without this message, which has arrived now. It counts as received.
+
+        Raises:
+            PeerError: the message has another length than agreed.
+        """
+        agreed = self._surplus.get((peer, name))
+        if agreed is None:
+            return False
+        if agreed != size:
+            raise PeerError(f"peer {peer} sent {size} bytes where {agreed} were agreed")
+        del self._surplus[peer, name]
+        self._note(peer, name, size)
+        return True
+
+    def _go_on(self, task: _Task) -> None:
         if task.fork is None:  # the main line: forks keep the core busy while it waits, and must not hold it up
             self._ready.appendleft(task)
         else:
@@ -166,6 +201,8 @@ class Party:
         if buffers is not None:
             _scatter(memoryview(body), buffers)
             self.filled(peer, name)
+            return
+        if self.too_late(peer, name, len(body)):
             return
         if (peer, name) in self._early or self._seen.get((peer, name[0]), 0) >= name[1]:
             raise PeerError(f"peer {peer} sent a second message under a name that it had used")
@@ -198,6 +235,9 @@ class Party:
                 self.outbox.append(Message(peer, name, buffers, size))
                 self.sent[peer] = self.sent.get(peer, 0) + size
                 self.messages += 1
+        if request.quorums is not None:
+            self._gather(task, request, request.quorums)
+            return
         for peer, buffers in request.receives.items():
             size = size_of(buffers)
             if size and not self._take_early(peer, name, buffers, size):
@@ -205,6 +245,28 @@ class Party:
                 task.missing += 1
         if not task.missing:
             self._ready.append(task)
+
+    def _gather(self, task: _Task, request: Exchange, quorums: tuple[Quorum, ...]) -> None:
+        """An exchange that is complete without some of its messages."""
+        gathering = task.gathering = Gathering(request.name, request.receives, quorums)
+        for peer, buffers in request.receives.items():
+            size = size_of(buffers)
+            if size and self._take_early(peer, request.name, buffers, size):
+                gathering.arrived.add(peer)
+            elif size:
+                self._expected[peer, request.name] = (task, buffers, size)
+        self._try_quorum(task, gathering)
+
+    def _try_quorum(self, task: _Task, gathering: Gathering) -> None:
+        """Go on if enough is here; what has not arrived is dropped when it does."""
+        if not gathering.complete():
+            return
+        for peer in gathering.peers:
+            late = self._expected.pop((peer, gathering.name), None)
+            if late is not None:
+                self._surplus[peer, gathering.name] = late[2]
+        task.gathering, task.value = None, frozenset(gathering.arrived)
+        self._go_on(task)
 
     def _take_early(self, peer: int, name: Name, buffers: Buffers, size: int) -> bool:
         body = self._early.pop((peer, name), None)

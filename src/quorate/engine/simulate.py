@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from quorate.engine.names import Name
 from quorate.engine.party import Party
 from quorate.errors import PeerTimeout, QuorateError
 
-__all__ = ["Interceptor", "play", "simulate"]
+__all__ = ["Interceptor", "play", "simulate", "survive"]
 
 Interceptor = Callable[[int, int, Name, bytes], bytes | None]
 """(sender, receiver, name, body) -> the body to deliver instead, or None to drop the message."""
@@ -51,6 +52,65 @@ def play(programs: Sequence[Step[Any]], intercept: Interceptor | None = None) ->
             if index not in ended:
                 progress |= _turn(index, parties, ended, intercept)
     return [_end_of(party, ended.get(index)) for index, party in enumerate(parties)]
+
+
+def survive(
+    programs: Sequence[Step[Any]], lost: Mapping[int, int], choose: Callable[[int], int], *, rejoin: bool = False
+) -> list[Party]:
+    """`simulate` where participants are lost, and nobody knows which message or task is next.
+
+    Args:
+        programs: one per participant.
+        lost: participant -> after how many messages of its own it falls silent: it sends and does nothing more. What is
+            sent to it is kept.
+        choose: a number below its argument (at least 1), for instance a random one: which of all possible events comes
+            next. Messages from one participant to another keep their order.
+        rejoin: once nothing goes on without them, the lost ones go on where they stopped.
+
+    Returns:
+        The parties, in order; some may not be done.
+    """
+    post = _Post([Party(program) for program in programs], lost)
+    post.run(choose)
+    if rejoin:
+        post.left.clear()
+        post.run(choose)
+    return post.parties
+
+
+class _Post:
+    """Messages under way, in a mailbox for every sender and receiver."""
+
+    def __init__(self, parties: list[Party], lost: Mapping[int, int]) -> None:
+        self.parties = parties
+        self.left = dict(lost)
+        self.boxes: dict[tuple[int, int], deque[tuple[Name, bytes]]] = {}
+
+    def run(self, choose: Callable[[int], int]) -> None:
+        """Until nothing is left to do."""
+        while events := self._events():
+            sender, receiver = events[choose(len(events))]
+            if sender == receiver:
+                self._work(sender)
+            else:
+                self.parties[receiver].deliver(sender, *self.boxes[sender, receiver].popleft())
+
+    def _events(self) -> list[tuple[int, int]]:
+        """Mailboxes that can be read from, and (i, i) for participants that have something to do."""
+        live = [index for index in range(len(self.parties)) if self.left.get(index, 1) > 0]
+        able = [(index, index) for index in live if self.parties[index].ready or self.parties[index].outbox]
+        return able + [key for key, box in self.boxes.items() if box and key[1] in live]
+
+    def _work(self, index: int) -> None:
+        """Send one message, else run one task."""
+        party = self.parties[index]
+        if not party.outbox:
+            party.advance()
+            return
+        message = party.outbox.popleft()
+        self.boxes.setdefault((index, message.peer), deque()).append((message.name, _joined(message.buffers)))
+        if index in self.left:
+            self.left[index] -= 1
 
 
 def _turn(index: int, parties: Sequence[Party], ended: dict[int, QuorateError], intercept: Interceptor | None) -> bool:
