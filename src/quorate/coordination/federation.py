@@ -15,11 +15,13 @@ from quorate.coordination.document import convert, load_yaml, raise_problems
 from quorate.crypto.hashing import canonical_json, hex_digest
 from quorate.crypto.pki import check_name, fingerprint
 from quorate.errors import UserError
+from quorate.transport.carrier import check_address
 
 __all__ = ["Address", "Federation", "Member", "Role", "load_federation", "parse_address"]
 
 Role = Literal["compute", "owner", "recipient", "dealer", "coordinator"]
 
+EMBEDDED = "embedded:"
 _LISTENING: tuple[Role, ...] = ("compute", "dealer")
 _DOMAIN = "quorate/federation/1"
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
@@ -47,12 +49,18 @@ def parse_address(text: str) -> Address:
 
 
 class Member(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One organisation; `certificate` is a path, absolute or relative to the working directory once loaded."""
+    """One organisation; `certificate` is a path, absolute or relative to the working directory once loaded.
+
+    `inbox` is the address of the broker where messages for the member are left in sessions with `delivery: queued`;
+    by default a folder of this machine beside the federation file. `region` is where its node and broker stand.
+    """
 
     name: str
     roles: tuple[Role, ...]
     certificate: str
     address: str | None = None
+    inbox: str | None = None
+    region: str | None = None
 
     @property
     def endpoint(self) -> Address:
@@ -125,7 +133,9 @@ def load_federation(path: str | Path) -> Federation:
     federation = convert(load_yaml(file), Federation, str(file))
     raise_problems(str(file), _problems(federation))
     members = tuple(
-        msgspec.structs.replace(member, certificate=str(file.parent / member.certificate))
+        msgspec.structs.replace(
+            member, certificate=str(file.parent / member.certificate), inbox=_inbox(member.inbox, file.parent)
+        )
         for member in federation.members
     )
     return msgspec.structs.replace(federation, ca=str(file.parent / federation.ca), members=members)
@@ -133,7 +143,18 @@ def load_federation(path: str | Path) -> Federation:
 
 def _content(member: Member) -> dict[str, object]:
     address = None if member.address is None else str(member.endpoint)
-    return {"roles": sorted(member.roles), "address": address, "fingerprint": member.fingerprint}
+    content: dict[str, object] = {"roles": sorted(member.roles), "address": address, "fingerprint": member.fingerprint}
+    if member.inbox is not None and not member.inbox.startswith(EMBEDDED):
+        content["inbox"] = member.inbox
+    if member.region is not None:
+        content["region"] = member.region
+    return content
+
+
+def _inbox(address: str | None, folder: Path) -> str:
+    """The address with the path of an embedded queue relative to the working directory."""
+    path = "queues" if address is None else address.removeprefix(EMBEDDED)
+    return EMBEDDED + str(folder / path) if address is None or address.startswith(EMBEDDED) else address
 
 
 def _host(text: str, bracketed: str | None, plain: str | None) -> str:
@@ -175,8 +196,22 @@ def _member_problems(path: str, member: Member) -> Iterator[tuple[str, str]]:
         yield f"{path}.roles", "names a role twice; remove one"
     if not member.certificate:
         yield f"{path}.certificate", "is empty; give the path of the member's certificate"
+    if member.inbox is not None:
+        try:
+            check_address(member.inbox)
+        except UserError as error:
+            yield f"{path}.inbox", str(error)
+    if member.region is not None:
+        yield from ((f"{path}.region", str(error)) for error in _name_errors(member.region))
     if member.address is None and member.has(*_LISTENING):
         yield path, f"the key 'address' is missing; members with role {' or '.join(_LISTENING)} need HOST:PORT"
+
+
+def _name_errors(name: str) -> Iterator[UserError]:
+    try:
+        check_name(name)
+    except UserError as error:
+        yield error
 
 
 def _taken(addresses: dict[Address, int], member: Member, index: int) -> Iterator[tuple[str, str]]:

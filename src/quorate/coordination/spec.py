@@ -30,6 +30,7 @@ from quorate.protocols.registry import default_threshold, protocol_class
 __all__ = [
     "PROTOCOLS",
     "Abort",
+    "Delivery",
     "Distance",
     "Input",
     "Output",
@@ -112,13 +113,21 @@ class Timeouts(_Part, frozen=True, kw_only=True):
 
 
 class Abort(_Part, frozen=True, kw_only=True):
-    """What happens when a party drops out."""
+    """What happens when a party drops out: the session ends, or those that are left go on if these are enough."""
 
-    on_dropout: Literal["abort"] = "abort"
+    on_dropout: Literal["abort", "continue"] = "abort"
+
+
+Delivery = Literal["direct", "durable", "queued"]
+"""How messages travel: over TLS between nodes that stay online; the same with journals, so that lost connections and
+crashes are survived; or through message queues, so that nobody needs to be online together with anybody."""
 
 
 class Spec(_Part, frozen=True, kw_only=True):
-    """One computation. `plan` and `source` are where files lie on this machine and not part of what is agreed."""
+    """One computation. `plan` and `source` are where files lie on this machine and not part of what is agreed.
+
+    `region` binds the session to nodes and brokers of one region.
+    """
 
     spec: Literal[1]
     name: str
@@ -132,6 +141,13 @@ class Spec(_Part, frozen=True, kw_only=True):
     network: Distance = msgspec.field(default_factory=Distance)
     timeouts: Timeouts = msgspec.field(default_factory=Timeouts)
     abort: Abort = msgspec.field(default_factory=Abort)
+    delivery: Delivery = "direct"
+    region: str | None = None
+
+    @property
+    def lasting(self) -> bool:
+        """Whether participants keep journals, so that the session survives their crashes."""
+        return self.delivery != "direct"
 
     @property
     def threshold(self) -> int:
@@ -290,6 +306,9 @@ def _problems(spec: Spec, protocols: Sequence[str]) -> Iterator[tuple[str, str]]
     for index, item in enumerate(spec.inputs):
         yield from _input_problems(f"inputs[{index}]", item)
     yield from _output_problems(spec)
+    yield from _dropout_problems(spec)
+    if spec.region is not None:
+        yield from _name_problem("region", spec.region)
     for key in ("round", "join", "session"):
         if not 0 < getattr(spec.timeouts, key) <= _LONGEST:
             yield f"timeouts.{key}", f"must be more than 0 and at most {int(_LONGEST)} seconds (30 days)"
@@ -346,6 +365,16 @@ def _keep_problems(spec: Spec) -> Iterator[tuple[str, str]]:
     for index, item in enumerate(spec.inputs):
         if item.stored is not None:
             yield f"inputs[{index}].stored", why
+
+
+def _dropout_problems(spec: Spec) -> Iterator[tuple[str, str]]:
+    if spec.abort.on_dropout != "continue" or spec.protocol.name not in BUILT_IN:
+        return
+    if not protocol_class(spec.protocol.name).survives:
+        able = " or ".join(name for name in BUILT_IN if protocol_class(name).survives)
+        yield "abort.on_dropout", f"{spec.protocol.name} needs all parties to the end; use {able}, or 'abort'"
+    if not spec.lasting:
+        yield "abort.on_dropout", "'continue' needs 'delivery: durable' or 'delivery: queued'"
 
 
 def _network_problems(network: Distance) -> Iterator[tuple[str, str]]:

@@ -75,6 +75,8 @@ class Protocol(ABC):
     """Bits of statistical security that its checks can reach at most (`Session.security`)."""
     keeps: ClassVar[bool] = True
     """Whether shares can be kept for a later session; not where they are bound to keys of the session."""
+    survives: ClassVar[bool] = False
+    """Whether it goes on without parties that are lost, as long as threshold + 1 are left."""
     capacity: ClassVar[int]
     """Raw values must lie strictly between -2**capacity and 2**capacity."""
 

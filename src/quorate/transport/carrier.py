@@ -28,6 +28,7 @@ __all__ = [
     "Limits",
     "Parcel",
     "Queue",
+    "check_address",
     "check_queue",
     "open_carrier",
 ]
@@ -200,16 +201,18 @@ def open_carrier(address: str, credentials: Credentials) -> Carrier:
         UserError: a malformed address, an unknown scheme, a password in the address, or an extra is not installed.
         BrokerFault: no connection, or we were refused.
     """
-    parts = _checked(address)
+    parts = check_address(address)
     module = importlib.import_module(SCHEMES[parts.scheme])
     carrier: Carrier = module.connect(parts, credentials)
     return carrier
 
 
-def _checked(address: str) -> SplitResult:
+def check_address(address: str) -> SplitResult:
+    """The parts of the address of a broker. Raises `UserError` as `open_carrier` does."""
     try:
         parts = urlsplit(address)
-        _ = parts.port
+        if "," not in parts.netloc:  # several hosts: their carrier looks at each
+            _ = parts.port
     except ValueError:
         raise UserError("the address of a broker is malformed; write scheme://host:port") from None
     if parts.scheme not in SCHEMES:
