@@ -1,4 +1,8 @@
-"""RabbitMQ for tests: TLS 1.3 only, members by the common name of their certificates, one small Erlang machine."""
+"""RabbitMQ for tests: TLS 1.3 only, members by the common name of their certificates, one small Erlang machine.
+
+A member may do what the documentation for operators advises: everything with boxes of its own, publish to those of
+others. `OPERATOR` is one more user, who may do everything with all queues of quorate.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,9 @@ from typing import ClassVar
 
 from quorate.testing.servers.base import HOST, Server, free_port, listens
 
-__all__ = ["RabbitServer"]
+__all__ = ["OPERATOR", "RabbitServer"]
+
+OPERATOR = "operator"
 
 _SCRIPTS = ("/usr/lib/rabbitmq/bin", "/usr/local/sbin", "/opt/homebrew/sbin")
 _CONFIGURATION = """\
@@ -42,12 +48,12 @@ class RabbitServer(Server):
     scheme: ClassVar[str] = "amqps"
 
     def __init__(self, folder: Path, members: Sequence[str], *, host: str = HOST) -> None:
-        super().__init__(folder, members, host=host)
+        super().__init__(folder, [*members, OPERATOR], host=host)
         self._epmd, self._distribution = free_port(), free_port()
         text = _CONFIGURATION.format(host=HOST, port=self.port, pki=self.pki, home=self.home)
         (self.home / "rabbitmq.conf").write_text(text)
         (self.home / "enabled_plugins").write_text("[rabbitmq_auth_mechanism_ssl].\n")
-        (self.home / "definitions.json").write_text(json.dumps(_definitions(members)))
+        (self.home / "definitions.json").write_text(json.dumps(_definitions(self.members)))
 
     @classmethod
     def missing(cls) -> str | None:
@@ -83,7 +89,7 @@ class RabbitServer(Server):
 
 
 def _definitions(members: Sequence[str]) -> dict[str, object]:
-    own = {name: _OWN.format(name=name.replace(".", r"\.")) for name in members}
+    own = {name: _OWN.format(name=name) for name in members} | {OPERATOR: r"^mpc\."}
     return {
         "vhosts": [{"name": "/"}],
         "users": [{"name": name, "password_hash": "", "tags": [], "limits": {}} for name in members],
