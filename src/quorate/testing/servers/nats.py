@@ -1,0 +1,50 @@
+"""A NATS server with JetStream; it recognises members by the name in their certificate."""
+
+from __future__ import annotations
+
+import shutil
+from typing import ClassVar
+
+from quorate.testing.servers.base import HOST, Server
+
+__all__ = ["NatsServer"]
+
+_SUITES = '["TLS_AES_256_GCM_SHA384", "TLS_AES_128_GCM_SHA256", "TLS_CHACHA20_POLY1305_SHA256"]'
+"""All those of TLS 1.3 and no others: with them, older versions of the protocol find nothing in common."""
+
+
+class NatsServer(Server):
+    """`nats-server` of the package of the same name."""
+
+    scheme: ClassVar[str] = "nats"
+
+    @classmethod
+    def missing(cls) -> str | None:
+        """See `Server.missing`."""
+        return None if shutil.which("nats-server") else "nats-server is not installed (package nats-server)"
+
+    def _launch(self) -> None:
+        path = self.home / "nats.conf"
+        path.write_text(self.configuration())
+        self._spawn([shutil.which("nats-server") or "nats-server", "-c", str(path)], {})
+
+    def configuration(self) -> str:
+        """The text of nats.conf: every member may use everything that begins with mpc, and listen for its answers."""
+        users = ",\n".join(f'    {{ user: "CN={name}", permissions: {{ {_rights(name)} }} }}' for name in self.members)
+        return f"""listen: "{HOST}:{self.port}"
+jetstream {{ store_dir: "{self.home / "store"}", max_mem: 64M, max_file: 20G }}
+tls {{
+    cert_file: "{self.pki / "server.crt"}"
+    key_file: "{self.pki / "server.key"}"
+    ca_file: "{self.pki / "ca.crt"}"
+    verify_and_map: true
+    cipher_suites: {_SUITES}
+}}
+authorization {{ users: [
+{users}
+] }}
+"""
+
+
+def _rights(name: str) -> str:
+    return f'publish: ["mpc.>", "$JS.API.>", "$JS.ACK.>"], subscribe: ["_INBOX.{name}.>"]'
