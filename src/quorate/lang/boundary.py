@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,6 +40,14 @@ class Results:
 
     values: dict[str, npt.NDArray[np.generic]] = field(default_factory=dict)
     kept: dict[str, Share] = field(default_factory=dict)
+
+    def sorted_as(self, names: Iterable[str]) -> Results:
+        """The same in this order: outputs are opened in the order in which messages arrive."""
+        order = list(names)
+        return Results(
+            {name: self.values[name] for name in order if name in self.values},
+            {name: self.kept[name] for name in order if name in self.kept},
+        )
 
 
 @dataclass

@@ -61,7 +61,7 @@ def execute(
         yield from _Execution(boundary, ranges, progress).work()
     else:
         yield from boundary.attend()
-    return boundary.results
+    return boundary.results.sorted_as(plan.outputs)
 
 
 class _Execution:

@@ -26,7 +26,7 @@ from quorate.engine.session import Session
 from quorate.engine.simulate import Interceptor, simulate
 from quorate.errors import InternalError
 
-__all__ = ["SIZES", "Source", "check_cots", "check_voles", "integers", "run_source"]
+__all__ = ["SIZES", "Source", "check_cots", "check_voles", "integers", "run_source", "source_programs"]
 
 Source = Callable[[Session, int, int], Any]
 """(session, sender, receiver) -> the source of one ordered pair at this participant."""
@@ -59,20 +59,28 @@ def run_source(
         QuorateError: whatever a participant raises.
     """
 
-    def session(me: int, counting: bool) -> Session:
-        names = tuple(f"participant {number}" for number in range(_PARTICIPANTS))
-        drawn = SeededEntropyForTests(seed, f"source {me}").bytes(SEED_BYTES)
-        return Session(me, _PARTICIPANTS, names, None, counting, drawn, ident=b"conformance", security=security)
-
-    parties = simulate([_program(source, session(me, False), sizes) for me in range(_PARTICIPANTS)], intercept)
+    parties = simulate(source_programs(source, sizes, security=security, seed=seed), intercept)
     for me, party in enumerate(parties):
-        predicted = count(_program(source, session(me, True), sizes))
+        predicted = count(_program(source, _session(me, security, seed, counting=True), sizes))
         if (party.sent, party.rounds) != (predicted.sent, predicted.rounds):
             raise InternalError(
                 f"participant {me} took {party.rounds} rounds and bytes {party.sent}, not {predicted.rounds} and "
                 f"{predicted.sent}"
             )
     return parties
+
+
+def source_programs(
+    source: Source, sizes: Sequence[int] = SIZES, *, security: int = 40, seed: int = 1
+) -> list[Step[Made]]:
+    """What every participant of `run_source` runs."""
+    return [_program(source, _session(me, security, seed), sizes) for me in range(_PARTICIPANTS)]
+
+
+def _session(me: int, security: int, seed: int, *, counting: bool = False) -> Session:
+    names = tuple(f"participant {number}" for number in range(_PARTICIPANTS))
+    drawn = SeededEntropyForTests(seed, f"source {me}").bytes(SEED_BYTES)
+    return Session(me, _PARTICIPANTS, names, None, counting, drawn, ident=b"conformance", security=security)
 
 
 def _program(source: Source, session: Session, sizes: Sequence[int]) -> Step[Made]:

@@ -96,14 +96,17 @@ class World:
         self.intercept = intercept
         self.network = network
 
+    def programs(self, program: Program) -> list[Step[Any]]:
+        """What every participant runs, set-up included: to be driven by whoever asks; the same seeds every time."""
+        return [self._program(program, self._root(me, counting=False)) for me in range(self.size)]
+
     def run(self, program: Program) -> Outcome:
         """Run the program at every participant, with real values.
 
         Errors carry a note with the seed, so that the run can be repeated.
         """
-        roots = [self._root(me, counting=False) for me in range(self.size)]
         try:
-            parties = simulate([self._program(program, root) for root in roots], self.intercept)
+            parties = simulate(self.programs(program), self.intercept)
         except Exception as error:
             error.add_note(f"simulation of {self.protocol} with {self.parties} parties, seed {self.seed}")
             raise
@@ -114,8 +117,7 @@ class World:
 
     def play(self, program: Program, intercept: Interceptor | None = None) -> list[Any | QuorateError]:
         """What every participant's program returns, or the error that ended it: for runs in which somebody cheats."""
-        roots = [self._root(me, counting=False) for me in range(self.size)]
-        ends = play([self._program(program, root) for root in roots], intercept or self.intercept)
+        ends = play(self.programs(program), intercept or self.intercept)
         return [end if isinstance(end, QuorateError) else end.result for end in ends]
 
     def count(self, program: Program) -> Outcome:
