@@ -63,7 +63,8 @@ class CarrierConformance:
         acknowledges_singly: what is acknowledged out of order is not handed out again either.
         refuses_when_full: `QueueFull` is raised near `Limits.most_bytes`.
         expires: parcels that nobody took within `Limits.ttl` become dead letters.
-        checks_existence: publishing to a queue that was never provisioned, or is removed, raises `BrokerFault`.
+        checks_existence: publishing to a queue that was never provisioned, or is removed, raises `BrokerFault`; so does
+            consuming from it.
     """
 
     patience: ClassVar[float] = 30.0
@@ -139,6 +140,7 @@ class CarrierConformance:
             if not self.checks_existence:
                 raise unittest.SkipTest("this broker makes queues on demand")
             refused(lambda: lab.open().publish(nowhere, parcels(1)))
+            refused(lambda: lab.open().consume(nowhere, 1, 0.1))
             queue, carrier = lab.queue(), lab.open()
             carrier.publish(queue, parcels(1))
             lab.open().remove(queue)
@@ -267,6 +269,22 @@ class CarrierConformance:
             require(attempts[3:] == [1, 1, 1], f"attempts of new parcels: {attempts[3:]}")
             if self.counts_attempts:
                 require(all(attempt > 1 for attempt in attempts[:3]), f"attempts of old parcels: {attempts[:3]}")
+
+    def test_many_in_hand(self, site: Site) -> None:
+        """A message of many parcels can only be acknowledged once all are here: there is no limit on the way to it."""
+        with self.lab(site) as lab:
+            queue, carrier = lab.queue(), lab.open()
+            small, large = parcels(2500, 10), parcels(48, CHUNK, "large")
+            for k in range(0, len(small), 500):
+                carrier.publish(queue, small[k : k + 500])
+            for k in range(0, len(large), 8):
+                carrier.publish(queue, large[k : k + 8])
+            consumer = lab.open()
+            got = lab.take(consumer, queue, len(small) + len(large))
+            same(got, [*small, *large], "all that was published")
+            consumer.acknowledge(got)
+            consumer.close()
+            lab.empty(lab.open(), queue)
 
     def test_acknowledged_parcels_never_come_again(self, site: Site) -> None:
         """Also when those before them are not acknowledged."""

@@ -14,8 +14,8 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from quorate.crypto.entropy import SystemEntropy
 from quorate.errors import IdentityError, PeerError, PeerTimeout
+from quorate.transport.backoff import Backoff
 from quorate.transport.conduct import bid_farewell
 from quorate.transport.frames import encode_failure
 from quorate.transport.link import Link
@@ -120,11 +120,10 @@ class _Dial:
         self.tries = 0
         self.due = 0.0
         self.reason = "no answer"
+        self._pauses = Backoff(_FIRST_PAUSE, _LONGEST_PAUSE)
 
     def postpone(self, reason: str) -> None:
-        pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 1.6 ** min(self.tries, 20))
-        # Jitter: peers that lost us at the same moment should not come back at the same moment.
-        self.due = time.monotonic() + pause * (0.75 + SystemEntropy().bytes(1)[0] / 512)
+        self.due = time.monotonic() + self._pauses.pause()
         self.reason = reason
 
 
