@@ -29,6 +29,7 @@ COMMANDS = {
     "node": "Run the node of one member of a federation.",
     "up": "Run all nodes of a federation as processes of this machine.",
     "tuples": "Show and fill the stocks of correlated randomness at a node.",
+    "audit": "Check and show what a node recorded of what it received and sent.",
     "bench": "Measure how fast this machine computes.",
     "compile": "Trace the source of a spec to the plan that nodes execute.",
     "quote": "Say what a session will cost, before anybody runs it.",
