@@ -4,6 +4,7 @@ import sys
 import pytest
 
 from quorate.durable.fence import Fence, default_fence
+from quorate.durable.storage import Disk
 from quorate.errors import EnvironmentFault, InternalError
 
 
@@ -104,6 +105,21 @@ def test_a_damaged_slot_leaves_the_other_and_two_damaged_ones_nothing(tmp_path):
     path.write_bytes(data)
     with pytest.raises(EnvironmentFault, match="damaged"):
         fence(tmp_path).enter(2)
+
+
+def test_entering_makes_the_name_durable_too(tmp_path):
+    synced = []
+
+    class Folders(Disk):
+        def sync_folder(self, folder):
+            synced.append(folder)
+
+    for _ in range(2):
+        one = Fence("s1", "alice", tmp_path, storage=Folders())
+        one.enter(0)
+        one.leave()
+        assert synced == [tmp_path]
+        synced.clear()
 
 
 def test_removing_forgets_the_session(tmp_path):

@@ -372,6 +372,25 @@ def test_the_header_is_readable_without_a_key(tmp_path):
         read_header(tmp_path / "j")
 
 
+class Folders(Disk):
+    """Notes which folders were made durable."""
+
+    def __init__(self):
+        self.synced = []
+
+    def sync_folder(self, folder):
+        self.synced.append(folder)
+        super().sync_folder(folder)
+
+
+def test_opening_makes_the_name_durable_too(tmp_path):
+    """Who created or rewrote it may have been killed between renaming and that."""
+    made(tmp_path / "j", *GROUPS).close()
+    disk = Folders()
+    Journal.open(tmp_path / "j", KEY, storage=disk).close()
+    assert tmp_path in disk.synced
+
+
 # ---- rewriting, erasing
 
 

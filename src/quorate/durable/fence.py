@@ -134,6 +134,7 @@ class Fence:
                     "another machine or a backup; going on could tell secrets. Start a new session"
                 )
             self._made()
+        self._storage.sync_folder(self.folder)  # who made the file may have been killed before doing so
         self._file = self._storage.open(self._path)
         self._marks = self._read(self._file)
         if self._marks.state == _GIVEN_UP:
@@ -153,7 +154,6 @@ class Fence:
         finally:
             file.close()
         self._storage.rename(temporary, self._path)
-        self._storage.sync_folder(self.folder)
 
     def _read(self, file: File) -> _Marks:
         found = [_unpacked(file.read(slot * _SLOT, _SLOT)) for slot in (0, 1)]

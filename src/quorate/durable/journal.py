@@ -233,6 +233,7 @@ class Journal:
             self._file.truncate(end.position)
             self.dropped = size - end.position
         self._file.sync()
+        self._storage.sync_folder(self.path.parent)  # who made the file may have been killed before doing so
         return end
 
     def _check_last(self, before: Mark, end: Mark) -> None:
