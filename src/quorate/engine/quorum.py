@@ -40,5 +40,5 @@ class Gathering:
         return not self._wanted
 
     def waits_for(self, peer: int) -> bool:
-        """Whether a message of this peer would be of use."""
-        return peer not in self.arrived and any(peer in quorum.peers for quorum in self._wanted)
+        """Whether the message of a peer, which is not here yet, would be of use."""
+        return any(peer in quorum.peers for quorum in self._wanted)

@@ -35,7 +35,7 @@ from quorate.protocols.base import Protocol
 from quorate.protocols.columns import common_rows, draw_order
 from quorate.sharing.share import AnyShare, Arithmetic, Boolean, Share, concatenate
 
-__all__ = ["Bits", "Group", "ShareBits", "ShareNumbers", "cost", "shuffle"]
+__all__ = ["Bits", "Group", "ShareBits", "ShareNumbers", "cost", "shuffle", "stacked", "unstacked"]
 
 Group = tuple[int, ...]
 Bits = npt.NDArray[np.uint8]
@@ -71,7 +71,7 @@ def shuffle(
     rows = common_rows(columns)
     if rows < 2:
         return list(columns)
-    stacks, places = _stacked(columns)
+    stacks, places = stacked(columns)
     for turn, group in enumerate(groups):
         within = at.child(f"turn {turn}")
         bits = _bits(p, within, group, rows)
@@ -82,7 +82,7 @@ def shuffle(
             numbers = yield from share_numbers(place, group, bits) if share_numbers else p.to_arithmetic(place, flags)
         for k, layer in enumerate(switching.layers(rows)):
             stacks = yield from _layer(p, within.child(f"layer {k}"), stacks, layer, flags, numbers)
-    return [_unstacked(stacks[k], start, column) for column, (k, start) in zip(columns, places, strict=True)]
+    return [unstacked(stacks[k], start, column) for column, (k, start) in zip(columns, places, strict=True)]
 
 
 def _bits(p: Protocol, at: Scope, group: Group, rows: int) -> Bits:
@@ -100,7 +100,7 @@ def _kind(column: Share) -> int:
     return column.width if isinstance(column, Boolean) else 0
 
 
-def _stacked(columns: Sequence[Share]) -> tuple[list[Any], list[tuple[int, int]]]:
+def stacked(columns: Sequence[Share]) -> tuple[list[Any], list[tuple[int, int]]]:
     """One share (rows, elements of a row) for numbers and for words of each width; where each column stands there."""
     kinds = sorted({_kind(column) for column in columns})
     widths = dict.fromkeys(kinds, 0)
@@ -115,7 +115,8 @@ def _stacked(columns: Sequence[Share]) -> tuple[list[Any], list[tuple[int, int]]
     return [concatenate(members[kind], 1) for kind in kinds], places
 
 
-def _unstacked(stack: Share, start: int, column: Share) -> Share:
+def unstacked(stack: Share, start: int, column: Share) -> Share:
+    """The column that stands in a stack from this place on."""
     width = column.parts[0][:1].size
     return stack.map(lambda part: contiguous(part[:, start : start + width]).reshape(column.shape))
 

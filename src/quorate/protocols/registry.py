@@ -28,6 +28,7 @@ PROTOCOLS = {
     "rep3_malicious": "quorate.protocols.rep3_malicious:Rep3Malicious",
     "shamir": "quorate.protocols.shamir:Shamir",
     "shamir_malicious": "quorate.protocols.shamir_malicious:ShamirMalicious",
+    "shamir_quorum": "quorate.protocols.shamir_quorum:ShamirQuorum",
     "semi2k": "quorate.protocols.semi2k:Semi2k",
     "spdz": "quorate.protocols.spdz:Spdz",
     "spdz2k": "quorate.protocols.spdz2k:Spdz2k",

@@ -6,7 +6,7 @@ wrong, or differ between parties, until the next check: both are noted.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import combinations
 
 import numpy as np
@@ -18,19 +18,18 @@ from quorate.kernels import field
 from quorate.kernels.ghost import contiguous
 from quorate.protocols import shamir_heard
 from quorate.protocols.deferred import Deferred
-from quorate.protocols.local import same_shape
-from quorate.protocols.shamir import Shamir
 from quorate.protocols.shamir_heard import Heard
 from quorate.protocols.shamir_parts import Array, Group
+from quorate.protocols.shamir_placed import ShamirPlaced
 from quorate.protocols.verification.scheme import Note, Zeros
 from quorate.sharing import shamir
-from quorate.sharing.share import Arithmetic, Boolean
+from quorate.sharing.share import Arithmetic
 
 __all__ = ["ShamirDivided"]
 
 
-class ShamirDivided(Shamir):
-    """The part of `ShamirMalicious` that divides values, places what groups know, and notes what is to be compared."""
+class ShamirDivided(ShamirPlaced):
+    """The part of `ShamirMalicious` that divides values and notes what is to be compared."""
 
     deferred: Deferred[Note | Heard]
 
@@ -51,24 +50,12 @@ class ShamirDivided(Shamir):
 
     # -- dividing values -----------------------------------------------------------------------------------------------
 
-    def random_share(self, at: Scope, shape: tuple[int, ...]) -> Array:
-        """Our share of uniform field elements that nobody knows. No communication."""
-        return self._assembled_share(self._random_parts(at, shape))
-
-    def _random_parts(self, at: Scope, shape: tuple[int, ...]) -> list[Array]:
-        name = at.step()
-        return [self.elements(group, name, self.session.blank(shape)) for group in self.mine]
-
-    def _assembled_share(self, parts: Sequence[Array]) -> Array:
-        """Our share of the sum of parts, one for each of our groups."""
-        return np.asanyarray(field.linear_combination(np.array(self.weights, np.uint64), list(parts)))
-
-    def _divided(self, at: Scope, x: Arithmetic) -> Step[list[Array]]:
+    def divided(self, at: Scope, x: Arithmetic) -> Step[list[Array]]:
         """x as a sum of field elements each known to one of the groups: those of our groups. One round."""
-        parts = self._random_parts(at, x.shape)
-        masked = field.sub(x.parts[0], self._assembled_share(parts))
+        parts = self.random_parts(at, x.shape)
+        masked = field.sub(x.parts[0], self.assembled_share(parts))
         opened = yield from self._open_to_check(at, masked)
-        self._add_to_first(parts, opened)
+        self.add_to_first(parts, opened)
         return parts
 
     def _open_to_check(self, at: Scope, share: Array) -> Step[Array]:
@@ -118,20 +105,6 @@ class ShamirDivided(Shamir):
     def _interpolated(self, shares: Mapping[int, Array]) -> Array:
         return shamir.combine(list(shares.values()), list(shares), self.threshold)
 
-    def place(self, group: Group, values: Array) -> Arithmetic:
-        """Numbers that all members of a group know, `values` at them, shared."""
-        if group not in self.mine:
-            return Arithmetic(self.name, (np.zeros_like(values),))
-        return Arithmetic(self.name, (field.scale(values, self.weights[self.mine.index(group)]),))
-
-    def place_words(self, group: Group, words: Array, width: int) -> Boolean:
-        return self.boolean({group: words} if group in self.mine else {(): np.zeros_like(words)}, width)
-
-    def _by_group(self, known: Sequence[Array]) -> list[Array]:
-        """What our groups know, for all groups: elsewhere an array of that shape."""
-        ours = dict(zip(self.mine, known, strict=True))
-        return [ours.get(group, known[0]) for group in self.groups]
-
     def _multiplied(
         self, at: Scope, product: Array, shift: int, out: Array | None = None
     ) -> Step[tuple[Array, list[Array]]]:
@@ -140,14 +113,14 @@ class ShamirDivided(Shamir):
         if not shift:
             return (yield from self._reshare(at, product, out)).parts[0], []
         parts = yield from self._divided_product(at, product)
-        return self._assembled_share(parts), parts
+        return self.assembled_share(parts), parts
 
     def _divided_product(self, at: Scope, product: Array) -> Step[list[Array]]:
-        """`_divided` from shares of degree 2t: the masked value is opened at once, and is noted with the product.
+        """`divided` from shares of degree 2t: the masked value is opened at once, and is noted with the product.
 
         8 (n - 1) bytes from each of the first 2t + 1 parties.
         """
-        parts = self._random_parts(at, product.shape)
+        parts = self.random_parts(at, product.shape)
         zero, name, same = at.step(), at.step(), at.step()
         holders = tuple(range(self.multipliers))
         arrived = {party: self.session.blank(product.shape) for party in holders if self.me < self.parties}
@@ -159,7 +132,7 @@ class ShamirDivided(Shamir):
         opened = field.linear_combination(np.ones(len(arrived), np.uint64), list(arrived.values()))
         if opened.size:
             self.heard(same, {tuple(range(self.parties)): opened})
-        self._add_to_first(parts, opened)
+        self.add_to_first(parts, opened)
         return parts
 
     def _masked_product(self, zero: Name, product: Array, parts: list[Array], holders: Group) -> Array:
@@ -171,9 +144,3 @@ class ShamirDivided(Shamir):
         taken = [part for group, part in groups if self.first_holder(group, holders) == self.me]
         weights = [self.product_weights[self.me], *signs, *[field.P - 1] * len(taken)]
         return field.linear_combination(np.array(weights, np.uint64), [product, *masks, *taken])
-
-    def _add_to_first(self, parts: list[Array], opened: Array) -> None:
-        """Let the collecting group's part take in what everybody knows."""
-        if self.collector in self.mine:
-            place = self.mine.index(self.collector)
-            parts[place] = field.add(*same_shape(parts[place], opened))

@@ -55,26 +55,22 @@ import numpy.typing as npt
 from quorate.engine.exchange import Step, parallel
 from quorate.engine.names import Scope
 from quorate.engine.session import Session
-from quorate.errors import InternalError
 from quorate.kernels import field
 from quorate.protocols import (
     shamir_heard,
     shamir_input,
     shamir_malicious_shuffle,
     shamir_opening,
-    summed_truncation,
 )
-from quorate.protocols.base import Bilinear, Function, Integers, through_ands
+from quorate.protocols.base import Bilinear, Integers, through_ands
 from quorate.protocols.deferred import Deferred
-from quorate.protocols.known import values_of
 from quorate.protocols.local import as_int64, check_full_words, check_shapes, rows_of
 from quorate.protocols.shamir_divided import ShamirDivided
 from quorate.protocols.shamir_heard import Heard
-from quorate.protocols.shamir_parts import BITS, Array
 from quorate.protocols.shamir_schemes import NumberScheme, WordScheme
 from quorate.protocols.verification import argument
 from quorate.protocols.verification.scheme import Inner, Matrix, Note, Permuted, Products, Zeros
-from quorate.sharing.share import Arithmetic, Boolean, Share, concatenate
+from quorate.sharing.share import Arithmetic, Boolean, Share
 
 __all__ = ["ShamirMalicious"]
 
@@ -97,6 +93,16 @@ class ShamirMalicious(ShamirDivided):
         self.deferred.open(at.child("checks"))
         pairs = combinations(range(self.multipliers), 2)
         yield from self.session.agree_keys(at, dict.fromkeys([*self.groups, *pairs]), compare=True)
+
+    @property
+    def resumable(self) -> bool:
+        return True
+
+    def progress(self) -> tuple[int, ...]:
+        return (self.deferred.batches,)
+
+    def proceed(self, progress: Sequence[int]) -> None:
+        self.deferred.proceed(progress)
 
     # -- checks --------------------------------------------------------------------------------------------------------
 
@@ -144,7 +150,7 @@ class ShamirMalicious(ShamirDivided):
         target = None if shift or out is None else out.parts[0]
         z, parts = yield from self._multiplied(at, product, shift, target)
         self.deferred.note(name, Products(x.parts, y.parts, (z,)), x.size)
-        return (yield from self._quotient(at, parts, shift)) if shift else Arithmetic(self.name, (z,))
+        return (yield from self.quotient(at, parts, shift)) if shift else Arithmetic(self.name, (z,))
 
     def dot(self, at: Scope, x: Arithmetic, y: Arithmetic, shift: int = 0) -> Step[Arithmetic]:
         check_shapes(x, y)
@@ -155,7 +161,7 @@ class ShamirMalicious(ShamirDivided):
         z, parts = yield from self._multiplied(at, field.dot(*rows).reshape(x.shape[:-1]), shift)
         flat = z.reshape(-1)
         self.deferred.note(name, Inner((rows[0],), (rows[1],), (flat,)) if x.size else Zeros((flat,)), x.size or z.size)
-        return (yield from self._quotient(at, parts, shift)) if shift else Arithmetic(self.name, (z,))
+        return (yield from self.quotient(at, parts, shift)) if shift else Arithmetic(self.name, (z,))
 
     def matmul(self, at: Scope, x: Arithmetic, y: Arithmetic, shift: int = 0) -> Step[Arithmetic]:
         size = x.size + y.size + x.shape[0] * y.shape[1]
@@ -167,7 +173,7 @@ class ShamirMalicious(ShamirDivided):
             self.deferred.note(name, Matrix(x.parts, y.parts, (z,)), size)
         else:
             self.deferred.note(name, Zeros((z,)), z.size)
-        return (yield from self._quotient(at, parts, shift)) if shift else Arithmetic(self.name, (z,))
+        return (yield from self.quotient(at, parts, shift)) if shift else Arithmetic(self.name, (z,))
 
     def and_(self, at: Scope, a: Boolean, b: Boolean) -> Step[Boolean]:
         check_shapes(a, b)
@@ -182,80 +188,7 @@ class ShamirMalicious(ShamirDivided):
         check_full_words(a, b)
         return (yield from through_ands(self, at, a, b, times, shape))
 
-    # -- randomness and summands ---------------------------------------------------------------------------------------
-
-    def random(self, at: Scope, shape: tuple[int, ...]) -> Step[Arithmetic]:
-        yield from ()
-        return Arithmetic(self.name, (self.random_share(at, shape),))
-
-    def summands(self, at: Scope, x: Arithmetic, negate_last: bool = False, width: int = 64) -> Step[list[Boolean]]:
-        known = self._by_group((yield from self._divided(at, x)))
-        if negate_last:
-            known[-1] = field.neg(known[-1])
-        return [self.place_words(group, words, BITS) for group, words in zip(self.groups, known, strict=True)]
-
-    @property
-    def summand_count(self) -> int:
-        return len(self.groups)
-
-    def known(self, at: Scope, x: Arithmetic, function: Function, count: int) -> Step[list[Arithmetic]]:
-        known = self._by_group((yield from self._divided(at, x)))
-        found = []
-        for number, (group, words) in enumerate(zip(self.groups, known, strict=True)):
-            if group in self.mine:
-                values = field.encode_signed(values_of(function, words, number, count))
-            else:
-                values = self.session.blank((count, *x.shape))
-            found.append(self.place(group, values))
-        return found
-
-    def known_dot(self, at: Scope, x: Arithmetic, function: Function, count: int, shift: int = 0) -> Step[Arithmetic]:
-        yield from ()
-        raise InternalError(f"{self.name} divides values into {self.summand_count} summands, not two")
-
-    # -- truncation ----------------------------------------------------------------------------------------------------
-
-    @property
-    def truncation_error(self) -> float:
-        return summed_truncation.error(self.summand_count)
-
-    @property
-    def truncation_offsets(self) -> tuple[int, int]:
-        return summed_truncation.offsets(self.summand_count)
-
-    def truncate(self, at: Scope, x: Arithmetic, shift: int) -> Step[Arithmetic]:
-        return (yield from self._quotient(at, (yield from self._divided(at, x)), shift))
-
-    def _quotient(self, at: Scope, parts: list[Array], shift: int) -> Step[Arithmetic]:
-        """From the parts of a value that our groups know to its quotient, as in `summed_truncation.truncate`."""
-        parts = list(parts)
-        self._add_to_first(parts, field.encode_signed(np.asarray(1 << self.capacity, np.int64)))
-        k = self.summand_count
-        known = [
-            np.stack([summed_truncation.rounded(part, shift), *summed_truncation.tops(part, k, BITS)]) for part in parts
-        ]
-        placed = [self.place(group, rows) for group, rows in zip(self.groups, self._by_group(known), strict=True)]
-        rows = [[share.map(lambda part, j=j: part[j]) for j in range(len(known[0]))] for share in placed]  # type: ignore[misc]
-        wraps = yield from summed_truncation.count_wraps(self, at.child("wraps"), [row[1:] for row in rows])
-        return summed_truncation.assembled(self, [row[0] for row in rows], wraps, shift)
-
-    # -- conversions and shuffles --------------------------------------------------------------------------------------
-
-    def to_arithmetic(self, at: Scope, b: Boolean) -> Step[Arithmetic]:
-        known = self._by_group([part.astype(np.uint64) for part in b.parts])
-        level = [self.place(group, bits) for group, bits in zip(self.groups, known, strict=True)]
-        while len(level) > 1:
-            level = yield from self._halved(at.child(f"of {len(level)}"), level)
-        return level[0]
-
-    def _halved(self, at: Scope, bits: list[Arithmetic]) -> Step[list[Arithmetic]]:
-        """Exclusive or of every two numbers 0 or 1, all in one product."""
-        pairs = list(zip(bits[::2], bits[1::2], strict=False))
-        left, right = (concatenate([pair[k].map(lambda part: part[None]) for pair in pairs], 0) for k in (0, 1))
-        both = yield from self.mul(at, left, right)
-        merged = self.sub(self.add(left, right), self.scale(both, 2))
-        rows = [merged.map(lambda part, k=k: part[k]) for k in range(len(pairs))]  # type: ignore[misc]
-        return rows + bits[2 * len(pairs) :]
+    # -- shuffles ----------------------------------------------------------------------------------------------------
 
     def shuffle(self, at: Scope, columns: Sequence[Share]) -> Step[list[Share]]:
         return (yield from shamir_malicious_shuffle.shuffle(self, at, columns))

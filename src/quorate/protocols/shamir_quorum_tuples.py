@@ -1,0 +1,113 @@
+"""Tuples for `quorate.protocols.shamir_quorum` where n <= 3t: products of randomness, made by 2t + 1 parties.
+
+Nobody knows the random a and b, which are drawn without a message; c = a b takes one reduction. They are good for any
+session with the same parties and threshold, as they depend on no key.
+
+Bytes from each party to each other one: 8 per product, 8 per entry of a matrix product, 8 per word of ands, and as
+many per element of a shuffle for every group. One round for each kind, for shuffles one for each group.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from quorate.engine.exchange import Step
+from quorate.engine.names import Scope
+from quorate.engine.session import Session
+from quorate.errors import InternalError
+from quorate.kernels import field
+from quorate.preprocessing.stock import Parts
+from quorate.preprocessing.supply import Maker, Supply
+from quorate.protocols import shamir_quorum_shuffle
+from quorate.protocols.shamir_parts import Array
+from quorate.protocols.shamir_quorum_opening import ShamirOpenings
+
+__all__ = ["AND_WORDS", "MATRICES", "PRODUCTS", "SHUFFLES", "ShamirTuples"]
+
+PRODUCTS = "products"
+AND_WORDS = "AND words"
+MATRICES = "matrix products "
+SHUFFLES = "shuffles "
+CHUNK = 1 << 18
+"""Tuples of one kind that are made at a time, at most."""
+BATCH = {PRODUCTS: 1 << 10, AND_WORDS: 1 << 10}
+"""Tuples that are produced at least where a computation waits for them."""
+
+
+class ShamirTuples(ShamirOpenings):
+    """Where tuples come from, and who may be lost when."""
+
+    def __init__(self, session: Session, threshold: int) -> None:
+        super().__init__(session, threshold)
+        self.reduces = session.parties >= 3 * threshold + 1
+        """Whether products are reduced on the spot, without tuples."""
+        if not self.reduces:
+            makers: dict[str, Maker] = {PRODUCTS: self._products, AND_WORDS: self._and_words}
+            families = {MATRICES: self._matrices, SHUFFLES: self._shuffles}
+            self.supply = Supply(makers, BATCH, families)
+
+    @property
+    def most_losses(self) -> int:
+        """How many parties may be lost: after set-up for n >= 3t + 1, else once the tuples are there."""
+        return self.parties - (2 * self.threshold + 1 if self.reduces else self.threshold + 1)
+
+    def setup(self, at: Scope) -> Step[None]:
+        yield from self.session.agree_keys(at.child("keys"), self.groups)
+        if self.supply is not None:
+            self.supply.open(at.child("supply"))
+
+    # -- taking --------------------------------------------------------------------------------------------------------
+
+    def taken(self, at: Scope, kind: str, count: int) -> Step[Parts]:
+        """Tuples from the supply, at least one."""
+        if self.supply is None:
+            raise InternalError(f"{self.name} with {self.parties} parties makes no tuples; please report this")
+        self.session.dealt(kind.split()[0] if kind.startswith(SHUFFLES) else kind, count)
+        return (yield from self.supply.take(at, kind, count))
+
+    def take(self, at: Scope, kind: str, shape: tuple[int, ...]) -> Step[list[Array]]:
+        """Tuples from the supply in this shape, which has elements."""
+        return [part.reshape(shape) for part in (yield from self.taken(at, kind, math.prod(shape)))]
+
+    def prepare(self, at: Scope, needs: Mapping[str, int]) -> Step[None]:
+        """Put so many tuples of each kind in stock, less what is there: before an input is used, so that parties may be
+        lost from then on."""
+        if self.supply is None:
+            return
+        for kind, count in sorted(needs.items()):
+            missing = count - self.supply.stock.available(kind)
+            for number, start in enumerate(range(0, missing, CHUNK)):
+                place = at.child(f"{kind} {number}")
+                made = yield from self.supply.produce(place, kind, min(CHUNK, missing - start))
+                self.supply.stock.put(kind, made)
+
+    # -- making --------------------------------------------------------------------------------------------------------
+
+    def _products(self, at: Scope, count: int) -> Step[Parts]:
+        a, b = (self.random_share(at, (count,)) for _ in range(2))
+        c = yield from self.reduced(at, field.mul(a, b))
+        return a, b, c.parts[0]
+
+    def _and_words(self, at: Scope, count: int) -> Step[Parts]:
+        """(a, b, a & b), with one part for each of our groups."""
+        a, b = (self.random_words(at, (count,), 64) for _ in range(2))
+        rows = self.share_of_product(a, b, np.bitwise_and)
+        c = yield from self.reduced_words(at, rows, (count,), 64)
+        return (*a, *b, *c.parts)
+
+    def _matrices(self, layout: str) -> Maker:
+        m, k, n = (int(size) for size in layout.split("x"))
+
+        def make(at: Scope, count: int) -> Step[Parts]:
+            a, b = self.random_share(at, (count, m, k)), self.random_share(at, (count, k, n))
+            product = np.stack([field.matmul(a[j], b[j]) for j in range(count)])
+            c = yield from self.reduced(at, product)
+            return a, b, c.parts[0]
+
+        return make
+
+    def _shuffles(self, layout: str) -> Maker:
+        return shamir_quorum_shuffle.maker(self, layout)

@@ -1,0 +1,19 @@
+"""Shamir's protocol among parties that may be lost passes the public conformance suite."""
+
+import pytest
+
+from quorate.testing.protocol_conformance import ProtocolConformance
+
+
+class TestShamirQuorum(ProtocolConformance):
+    @pytest.fixture(
+        params=[
+            ("shamir_quorum", 3, 1),
+            ("shamir_quorum", 5, 1),
+            pytest.param(("shamir_quorum", 4, 1), marks=pytest.mark.slow),
+            pytest.param(("shamir_quorum", 5, 2), marks=pytest.mark.slow),
+        ],
+        ids=lambda c: f"{c[1]}-{c[2]}",
+    )
+    def configuration(self, request):
+        return request.param
