@@ -86,11 +86,12 @@ class Member(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 class Federation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """All members; `ca` is the path of the authority's certificate."""
+    """All members; `ca` is the path of the authority's certificate, `broker_ca` of that of message brokers."""
 
     federation: str
     ca: str
     members: tuple[Member, ...]
+    broker_ca: str | None = None
 
     @property
     def name(self) -> str:
@@ -138,7 +139,10 @@ def load_federation(path: str | Path) -> Federation:
         )
         for member in federation.members
     )
-    return msgspec.structs.replace(federation, ca=str(file.parent / federation.ca), members=members)
+    broker_ca = None if federation.broker_ca is None else str(file.parent / federation.broker_ca)
+    return msgspec.structs.replace(
+        federation, ca=str(file.parent / federation.ca), members=members, broker_ca=broker_ca
+    )
 
 
 def _content(member: Member) -> dict[str, object]:

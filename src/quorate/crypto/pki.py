@@ -27,6 +27,7 @@ from quorate.files import ensure_folder, read_bytes, write_atomic
 
 __all__ = [
     "Authority",
+    "MemberKey",
     "check_certificate",
     "check_name",
     "create_authority",
@@ -36,6 +37,7 @@ __all__ = [
     "issue",
     "load_certificate",
     "sign_request",
+    "signed_by",
 ]
 
 AUTHORITY_DAYS = 3650
@@ -65,6 +67,32 @@ class Authority:
 @dataclass(frozen=True, slots=True, repr=False)
 class _Key:
     private: ec.EllipticCurvePrivateKey
+
+
+class MemberKey:
+    """The private key of a member's certificate, to sign with; its repr shows nothing."""
+
+    __slots__ = ("_key",)
+
+    def __init__(self, path: Path) -> None:
+        """Read the PEM file `path`. Raises `UserError` if it holds no unencrypted elliptic-curve key."""
+        self._key = _load_key(path)
+
+    def sign(self, data: bytes) -> bytes:
+        """ECDSA with SHA-256 over `data`, DER-encoded; another signature each time."""
+        return self._key.private.sign(data, ec.ECDSA(hashes.SHA256()))
+
+
+def signed_by(certificate: x509.Certificate, signature: bytes, data: bytes) -> bool:
+    """Whether `signature` over `data` was made with the key of `certificate`, see `MemberKey.sign`."""
+    key = certificate.public_key()
+    if not isinstance(key, ec.EllipticCurvePublicKey):
+        return False
+    try:
+        key.verify(signature, data, ec.ECDSA(hashes.SHA256()))
+    except InvalidSignature:
+        return False
+    return True
 
 
 def check_name(name: str) -> str:

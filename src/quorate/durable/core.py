@@ -37,7 +37,6 @@ from quorate.engine.names import Name, Scope
 from quorate.engine.party import Message, Party
 from quorate.errors import (
     EnvironmentFault,
-    IdentityError,
     IntegrityError,
     InternalError,
     PeerError,
@@ -286,7 +285,7 @@ class Core:
         seat = self.seat
         try:
             read_hello(hello, seat.session, seat.spec, peer.index, seat.certificates[peer.index], peer.name)
-        except IdentityError as problem:
+        except PeerError as problem:
             raise _Unusable(str(problem)) from None
         if peer.hello is not None:
             raise IntegrityError(
@@ -393,6 +392,11 @@ class Core:
             peer.greet = True
             peer.resend()
             peer.say = True
+
+    def say_all(self) -> None:
+        """We are about to leave for a while: every peer is to hear what we have of it."""
+        for peer in self._peers.values():
+            peer.say |= peer.unsaid > 0 or (self.state == "done" and not peer.done)
 
     def connected(self, index: int) -> None:
         """There is a fresh connection to a peer; what was under way on the old one may be lost."""

@@ -16,14 +16,14 @@ import msgspec
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, InvalidTag
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from quorate.crypto.hashing import digest_parts
-from quorate.errors import IdentityError, IntegrityError, PeerError
+from quorate.crypto.pki import signed_by
+from quorate.errors import AgreementError, IdentityError, IntegrityError, PeerError
 
 __all__ = ["SEED_BYTES", "Channel", "Hello", "Keys", "Signer", "derive", "read_hello"]
 
@@ -59,8 +59,9 @@ def read_hello(data: bytes, session: str, spec: str, sender: int, certificate: x
     """The HELLO of participant `sender`, checked.
 
     Raises:
-        PeerError: malformed, or for another session, spec or sender.
+        PeerError: malformed, or for another session or sender.
         IdentityError: not signed by the key of `certificate`.
+        AgreementError: the sender holds another spec.
     """
     try:
         hello = msgspec.msgpack.decode(data, type=Hello)
@@ -68,18 +69,13 @@ def read_hello(data: bytes, session: str, spec: str, sender: int, certificate: x
         raise PeerError(f"{who} greeted us with something malformed; compare releases") from None
     if (hello.session, hello.sender) != (session, sender) or len(hello.exchange) != 32 or len(hello.signing) != 32:
         raise PeerError(f"{who} greeted us for another session or under another name; compare its spec")
-    if hello.spec != spec:
-        raise PeerError(f"{who} holds another version of the spec or plan than we do; compare both copies")
-    key = certificate.public_key()
-    try:
-        if not isinstance(key, ec.EllipticCurvePublicKey):
-            raise InvalidSignature
-        key.verify(hello.signature, hello.statement(), ec.ECDSA(hashes.SHA256()))
-    except InvalidSignature:
+    if not signed_by(certificate, hello.signature, hello.statement()):
         raise IdentityError(
             f"the session keys of {who} are not signed by the key of its pinned certificate; somebody pretends to be "
             f"{who}, or its certificate was renewed (then update the federation file)"
-        ) from None
+        )
+    if hello.spec != spec:
+        raise AgreementError(f"{who} holds another version of the spec or plan than we do; compare both copies")
     return hello
 
 

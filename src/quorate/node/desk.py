@@ -7,11 +7,23 @@ import time
 import msgspec
 
 from quorate.coordination.federation import Federation
-from quorate.errors import EnvironmentFault, PeerTimeout
+from quorate.errors import EnvironmentFault, PeerTimeout, UserError
 from quorate.node.channel import Channel
 from quorate.node.messages import Failure, Finished, Prepare, Produce, Progress
 
-__all__ = ["Assignment", "Desk", "FromWorker", "Go", "Making", "Pause", "Ready", "Task", "ToWorker"]
+__all__ = [
+    "Assignment",
+    "Cancelled",
+    "Desk",
+    "FromWorker",
+    "Go",
+    "Making",
+    "Pause",
+    "Ready",
+    "Suspended",
+    "Task",
+    "ToWorker",
+]
 
 
 class _Message(msgspec.Struct, frozen=True, kw_only=True, tag=str.lower):
@@ -31,7 +43,11 @@ class Assignment(_Message, frozen=True):
         home: folder for results and kept shares.
         data: input -> path.
         prepare: what the coordinator asked for.
-        fence: folder of fences of tuple stocks, see `quorate.node.tuples`; by default that of the user.
+        fence: folder of fences, see `quorate.node.tuples` and `quorate.durable.fence`; by default that of the user.
+        coordinator: who asked.
+        resumed: the session was prepared by an earlier process, whose work is taken up again.
+        visit: seconds without news after which a session that goes through queues is left, to be taken up later.
+        insecure_session_seed_for_tests: in place of fresh randomness.
     """
 
     federation: Federation
@@ -42,6 +58,10 @@ class Assignment(_Message, frozen=True):
     data: dict[str, str]
     prepare: Prepare
     fence: str | None = None
+    coordinator: str = ""
+    resumed: bool = False
+    visit: float | None = None
+    insecure_session_seed_for_tests: str = ""
 
     @property
     def session(self) -> str:
@@ -73,19 +93,32 @@ class Pause(_Message, frozen=True):
     """A session with data is about to begin: stop making tuples soon."""
 
 
+class Cancelled(_Message, frozen=True):
+    """The coordinator gives the session up."""
+
+
+class Suspended(_Message, frozen=True):
+    """Nothing more can be done before something arrives; the session is to be taken up again then."""
+
+
 class Ready(_Message, frozen=True):
-    """Everything is checked; who takes part in what, and for a rehearsal the rows of every input."""
+    """Everything is checked; who takes part in what, and for a rehearsal the rows of every input.
+
+    `lasting`: the session survives its worker. `started`: it was started before, and goes on by itself.
+    """
 
     spec_name: str
     spec_digest: str
     spec: str
     participants: tuple[str, ...]
     rehearsal: dict[str, int] | None = None
+    lasting: bool = False
+    started: bool = False
 
 
 Task = Assignment | Making
-ToWorker = Assignment | Making | Go | Pause
-FromWorker = Ready | Progress | Finished | Failure
+ToWorker = Assignment | Making | Go | Pause | Cancelled
+FromWorker = Ready | Progress | Finished | Failure | Suspended
 
 
 class Desk:
@@ -95,11 +128,11 @@ class Desk:
         paused: the node has asked to stop making tuples.
     """
 
-    def __init__(self, channel: Channel[Assignment | Making | Go | Pause]) -> None:
+    def __init__(self, channel: Channel[Assignment | Making | Go | Pause | Cancelled]) -> None:
         self._channel = channel
         self.paused = False
 
-    def send(self, message: Ready | Progress | Finished) -> None:
+    def send(self, message: Ready | Progress | Finished | Failure | Suspended) -> None:
         """Tell the node."""
         self._channel.send(message)
 
@@ -124,13 +157,20 @@ class Desk:
             ) from None
 
     def check(self) -> None:
-        """Take in what the node has said meanwhile. Raises `EnvironmentFault` when it has ended."""
+        """Take in what the node has said meanwhile.
+
+        Raises:
+            EnvironmentFault: it has ended.
+            UserError: the coordinator has given the session up.
+        """
         while self._channel.ready(0):
             self._next(0)
 
-    def _next(self, timeout: float | None) -> Assignment | Making | Go | Pause:
+    def _next(self, timeout: float | None) -> Assignment | Making | Go | Pause | Cancelled:
         received = self._channel.receive(timeout)
         if received is None:
             raise EnvironmentFault("the node ended during the session; start it again, and the session anew")
+        if isinstance(received[0], Cancelled):
+            raise UserError("cancelled by the coordinator")
         self.paused |= isinstance(received[0], Pause)
         return received[0]

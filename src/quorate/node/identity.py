@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from quorate.coordination.federation import Federation, Member
-from quorate.crypto.pki import check_certificate
+from quorate.crypto.pki import MemberKey, check_certificate
 from quorate.errors import EnvironmentFault, PeerError, PeerTimeout, QuorateError, UserError
 from quorate.transport.tls import Contexts, describe_refusal, load_contexts, peer_fingerprint, verify_peer
 
@@ -48,6 +48,11 @@ class Identity:
     def contexts(self) -> Contexts:
         """TLS contexts for connections in both directions."""
         return load_contexts(Path(self.member.certificate), self.key, Path(self.federation.ca))
+
+    @cached_property
+    def signer(self) -> MemberKey:
+        """Signs as this member."""
+        return MemberKey(self.key)
 
     @cached_property
     def names(self) -> dict[str, str]:

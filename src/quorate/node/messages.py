@@ -120,6 +120,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         rows, commitments: of every input, as agreed by all.
         rehearsal: whether all data was made up.
         findings: what was found out about parties that cheated although the computation could go on.
+        transcript: of a lasting session, a hash over all messages sent and received, whatever their order.
+        incarnation: of a lasting session, how many processes of the member have run it.
     """
 
     member: str
@@ -136,6 +138,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     commitments: dict[str, str]
     rehearsal: bool = False
     findings: tuple[str, ...] = ()
+    transcript: str = ""
+    incarnation: int = 1
 
 
 # ---- requests

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from quorate.coordination.program import Job, Outcome, Stored, session_program
-from quorate.coordination.roster import roster
+from quorate.coordination.roster import Roster, roster
 from quorate.coordination.stock import orderly
 from quorate.data.prepare import Prepared
 from quorate.engine.names import Scope
@@ -54,6 +54,32 @@ class Seat:
     rehearsal: Mapping[str, int] | None = None
     store: Shelf | None = None
 
+    @property
+    def who(self) -> Roster:
+        """The participants."""
+        return roster(self.approved.spec)
+
+    @property
+    def me(self) -> int:
+        """Our index among them."""
+        return self.who.index(self.identity.name)
+
+    def job(self) -> Job:
+        """Our view of the session, to run."""
+        pinned = {name: self.identity.federation.member(name).fingerprint for name in self.who.participants}
+        return Job(
+            self.approved.spec,
+            self.approved.plan,
+            self.me,
+            self.inputs,
+            self.stored,
+            progress=self.progress,
+            certificates=pinned,
+            rehearsal=self.rehearsal,
+            ident=self.session,
+            store=self.store,
+        )
+
     def take_part(self, doorway: Doorway | None) -> tuple[Outcome, Report]:
         """Connect to the other participants, run the session, and close all connections.
 
@@ -63,25 +89,11 @@ class Seat:
         Raises:
             QuorateError: whatever ends the session; the others have been told then.
         """
-        spec, who = self.approved.spec, roster(self.approved.spec)
-        me = who.index(self.identity.name)
+        spec, who = self.approved.spec, self.who
         begun = time.monotonic()
-        links = connect(self.identity, who, me, self.session, doorway, spec.timeouts.join)
+        links = connect(self.identity, who, self.me, self.session, doorway, spec.timeouts.join)
         connected = time.monotonic()
-        pinned = {name: self.identity.federation.member(name).fingerprint for name in who.participants}
-        job = Job(
-            spec,
-            self.approved.plan,
-            me,
-            self.inputs,
-            self.stored,
-            progress=self.progress,
-            certificates=pinned,
-            rehearsal=self.rehearsal,
-            ident=self.session,
-            store=self.store,
-        )
-        root = Scope.root()
+        job, root = self.job(), Scope.root()
         party = Party(session_program(job, job.session(), root))
         with orderly(self.store):
             outcome: Outcome = conduct(
@@ -91,19 +103,21 @@ class Seat:
                 names=who.participants,
                 round_timeout=spec.timeouts.round,
                 session_timeout=spec.timeouts.session,
-                on_progress=self._beat,
+                on_progress=self.beat,
             )
         if self.rehearsal is not None:
             outcome = replace(outcome, values={}, kept={})  # of no meaning, and not to be taken for results
-        return outcome, self._report(party, links, outcome, (begun, connected, time.monotonic()))
+        return outcome, self.report(party, traffic(party, links), outcome, (begun, connected, time.monotonic()))
 
-    def _beat(self, _: Party) -> None:
+    def beat(self, _: Party) -> None:
+        """Called about once a second."""
         if self.pulse is not None:
             self.pulse()
 
-    def _report(
-        self, party: Party, links: Mapping[int, Link], outcome: Outcome, moments: tuple[float, float, float]
+    def report(
+        self, party: Party, peers: dict[str, Traffic], outcome: Outcome, moments: tuple[float, float, float]
     ) -> Report:
+        """What we measured; `moments` are those of beginning, connection and end, in seconds."""
         begun, connected, ended = moments
         return Report(
             member=self.identity.name,
@@ -111,7 +125,7 @@ class Seat:
             rounds=party.rounds,
             messages=party.messages,
             bytes_sent=sum(party.sent.values()),
-            peers=traffic(party, links),
+            peers=peers,
             seconds=ended - begun,
             connect_seconds=connected - begun,
             compute_seconds=ended - connected,
@@ -119,7 +133,7 @@ class Seat:
             rows=outcome.rows,
             commitments=outcome.commitments,
             rehearsal=self.rehearsal is not None,
-            findings=tuple(with_names(text, roster(self.approved.spec).participants) for text in outcome.findings),
+            findings=tuple(with_names(text, self.who.participants) for text in outcome.findings),
         )
 
 

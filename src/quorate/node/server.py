@@ -31,6 +31,7 @@ from quorate.node.messages import (
     Cancel,
     Differs,
     Failure,
+    Finished,
     Found,
     Hello,
     Prepare,
@@ -45,6 +46,7 @@ from quorate.node.messages import (
     check_session,
 )
 from quorate.node.nursery import Exited, Nursery
+from quorate.node.place import Place, places
 from quorate.node.probe import Prober
 from quorate.node.producing import Keeper, check_asked
 from quorate.node.sessions import Entry, Sessions
@@ -79,6 +81,7 @@ class Settings:
         key: the member's private key; by default beside its certificate.
         listen: where to listen, if not at the address in the federation file (behind a router, for example).
         stocks: which tuples to make ahead of sessions, with whom, see `quorate.coordination.stocks`.
+        insecure_session_seed_for_tests: hexadecimal; lasting sessions use it in place of fresh randomness.
     """
 
     specs: Path
@@ -87,6 +90,7 @@ class Settings:
     key: Path | None = None
     listen: Address | None = None
     stocks: Stocks = field(default_factory=Stocks)
+    insecure_session_seed_for_tests: str = field(default="", repr=False)
 
 
 def _check_specs(folder: Path) -> None:
@@ -142,7 +146,7 @@ class Node:
         except BaseException:
             self._nursery.close(0.0)
             raise
-        self._sessions = Sessions(self._nursery, self._open_door, self._shut_door)
+        self._sessions = Sessions(self._nursery, self._open_door, self._shut_door, self._recall)
         self._prober = Prober(self.identity)
         self._keeper = Keeper(self.identity, settings.stocks, settings.home, lambda: self._sessions.idle)
         self._admission = Admission(MOST_STRANGERS, MOST_PER_MEMBER)
@@ -163,6 +167,7 @@ class Node:
             log.info("node %s listens on %s:%d", self.identity.name, *self._port.address)
             if on_listening is not None:
                 on_listening()
+            self._resume()
             self._keeper.start()
             self._wait(lifeline)
         finally:
@@ -195,6 +200,17 @@ class Node:
         if not self._sessions.closed:
             self._nursery_ended = True
             self.stop()
+
+    def _resume(self) -> None:
+        """Take up the lasting sessions that an earlier process of this node has left."""
+        for place in places(self.settings.home, self.identity.name):
+            try:
+                self._sessions.resume(place.task())
+            except QuorateError as problem:
+                log.error("session %s cannot be taken up again: %s", place.session, problem)
+
+    def _recall(self, session: str) -> Finished | Failure | None:
+        return Place(self.settings.home, self.identity.name, session).end
 
     def _open_door(self, entry: Entry) -> None:
         self._port.register(session_host(entry.session), entry.welcome)
@@ -296,6 +312,8 @@ class Node:
                 data={} if request.rehearsal is not None else dict(settings.data),  # a rehearsal needs no path
                 prepare=request,
                 fence=settings.stocks.fence,
+                coordinator=caller,
+                insecure_session_seed_for_tests=settings.insecure_session_seed_for_tests,
             ),
             caller,
         )
@@ -326,6 +344,9 @@ class Node:
         return Found(session=entry.session, rehearsal=entry.ready.rehearsal)
 
     def _events(self, caller: str, request: Watch) -> Iterator[Response]:
+        if (ended := self._sessions.ended(check_session(request.session))) is not None:
+            self._check_coordinator(caller)
+            return iter([ended.told if isinstance(ended, Failure) else ended])
         entry = self._sessions.get(check_session(request.session))
         if not entry.concerns(caller):
             self._check_coordinator(caller)

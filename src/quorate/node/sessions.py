@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 
+import msgspec
+
 from quorate.errors import EnvironmentFault, IdentityError, UserError
 from quorate.node.channel import Channel, pair
-from quorate.node.desk import Assignment, FromWorker, Go, Making, Pause, Ready, Task
+from quorate.node.desk import Assignment, Cancelled, FromWorker, Go, Making, Pause, Ready, Suspended, Task
 from quorate.node.messages import Await, Event, Failure, Finished, Progress
 from quorate.node.nursery import Exited, Nursery
 from quorate.node.process import status_text
@@ -26,7 +29,9 @@ MOST_ALIVE = 64
 _REMEMBERED = 256
 _STATUS_SECONDS = 3.0
 _KILL_SECONDS = 10.0
-Worker = Channel[Ready | Progress | Finished | Failure]
+_MOST_RESTARTS = 100
+"""Workers that are started for one lasting session without any progress, at most."""
+Worker = Channel[Ready | Progress | Finished | Failure | Suspended]
 
 
 class Entry:
@@ -39,10 +44,16 @@ class Entry:
         started: the coordinator has started it.
         end: how it ended, or None.
         told: members that were told of this session by `Await`.
+        task: what the worker was given.
+        suspended: nothing can be done until something arrives for it.
+        restarts: how often a worker was started again since it last said something.
     """
 
     def __init__(self, task: Task, coordinator: str, channel: Worker, doorway: socket.socket) -> None:
         self.session = task.session
+        self.task = task
+        self.suspended = False
+        self.restarts = 0
         self.coordinator = coordinator
         self.makes_tuples = isinstance(task, Making)
         self.ready: Ready | None = None
@@ -61,11 +72,22 @@ class Entry:
         with self._closing:  # a descriptor that is closed meanwhile could be another file already
             hand_over(self._doorway, connection)
 
+    def rewire(self, channel: Worker, doorway: socket.socket) -> None:
+        """Another worker takes the session up."""
+        with self._closing:
+            self._channel, self._doorway = channel, doorway
+        self.status, self.suspended = None, False
+
     def close(self) -> None:
         """Close what leads to the worker, once it has ended."""
         with self._closing:
             self._doorway.close()
             self._channel.close()
+
+    @property
+    def lasting(self) -> bool:
+        """Whether the session survives its worker, as far as is known yet."""
+        return self.ready is not None and self.ready.lasting
 
     def concerns(self, member: str) -> bool:
         """Whether `member` takes part."""
@@ -75,10 +97,19 @@ class Entry:
 class Sessions:
     """All sessions since the node started. Thread-safe; waiting happens on one condition."""
 
-    def __init__(self, nursery: Nursery, on_open: Callable[[Entry], None], on_end: Callable[[Entry], None]) -> None:
-        """`on_open` is called before anything happens in a session, `on_end` once it is over."""
+    def __init__(
+        self,
+        nursery: Nursery,
+        on_open: Callable[[Entry], None],
+        on_end: Callable[[Entry], None],
+        recall: Callable[[str], Finished | Failure | None] = lambda _: None,
+    ) -> None:
+        """`on_open` is called before anything happens in a session, `on_end` once its worker is gone.
+
+        `recall` tells how a lasting session ended that this process knows nothing of.
+        """
         self._nursery = nursery
-        self._on_open, self._on_end = on_open, on_end
+        self._on_open, self._on_end, self._recall = on_open, on_end, recall
         self._entries: dict[str, Entry] = {}
         self._used: set[str] = set()
         self._changed = threading.Condition()
@@ -107,11 +138,51 @@ class Sessions:
             raise entry.end.error()
         return entry
 
+    def resume(self, task: Assignment) -> None:
+        """Take a lasting session up again that was prepared before; does not wait for its worker."""
+        inside, outside = pair()
+        with inside:
+            outside.setblocking(False)
+            with self._changed:
+                entry = self._entries.get(task.session)
+                if entry is not None and not entry.suspended:
+                    outside.close()
+                    return
+            log.info("session %s: taken up again", task.session)
+            if entry is None:
+                entry = self._open(task, task.coordinator, outside)
+            else:
+                self._rewire(entry, outside)
+            entry._channel.send(task, inside.fileno())
+
+    def _rewire(self, entry: Entry, doorway: socket.socket) -> None:
+        ours, theirs = pair()
+        channel: Worker = Channel(ours, FromWorker)
+        with self._changed:
+            entry.rewire(channel, doorway)
+            entry.restarts += 1
+        self._on_open(entry)
+        if not self._nursery.spawn(entry.session, theirs):
+            self._end(entry, Failure.of(EnvironmentFault("the node cannot start processes any more; restart it")))
+        threading.Thread(target=self._listen, args=(entry,), name=f"session {entry.session[:8]}", daemon=True).start()
+
+    @property
+    def suspended(self) -> list[Entry]:
+        """Sessions that wait for something to arrive."""
+        with self._changed:
+            return [entry for entry in self._entries.values() if entry.suspended]
+
+    @property
+    def working(self) -> bool:
+        """Whether any worker runs."""
+        with self._changed:
+            return any(entry.status is None and not entry.suspended for entry in self._entries.values())
+
     def _open(self, task: Task, caller: str, doorway: socket.socket) -> Entry:
         doorway.setblocking(False)
         session = task.session
         with self._changed:
-            if session in self._used:
+            if session in self._used or (self._recall(session) is not None and not _resumes(task)):
                 doorway.close()
                 raise UserError(f"session {session} exists already; every run needs an id of its own")
             if sum(entry.end is None for entry in self._entries.values()) >= MOST_ALIVE:
@@ -188,6 +259,9 @@ class Sessions:
             if entry.end is not None:
                 return
             entry.cancelled = True
+            entry._channel.send(Cancelled())
+            if entry.lasting:
+                return  # it tells its peers, and that it must not be taken up again
         log.info("session %s: cancelled", session)
         self._nursery.kill(session, signal.SIGTERM)
         last = threading.Timer(_KILL_SECONDS, self._nursery.kill, (session, signal.SIGKILL))
@@ -207,6 +281,11 @@ class Sessions:
         if entry is None:
             raise UserError(f"there is no session {session} at this node; it may have been restarted")
         return entry
+
+    def ended(self, session: str) -> Finished | Failure | None:
+        """How a lasting session ended before this process began; None if it did not, or is known here."""
+        with self._changed:
+            return None if session in self._entries else self._recall(session)
 
     # ---- for everybody who takes part
 
@@ -265,22 +344,46 @@ class Sessions:
                 break
             self._note(entry, received[0])
         with self._changed:
-            self._changed.wait_for(lambda: entry.end is not None or entry.status is not None, _STATUS_SECONDS)
+            self._changed.wait_for(lambda: entry.status is not None, _STATUS_SECONDS)
             how = "vanished" if entry.status is None else status_text(entry.status)
-        if entry.end is None:
+            killed = entry.status is None or os.WIFSIGNALED(entry.status)
+        if (entry.end is None or killed) and not entry.suspended and self._restart(entry, how):
+            return
+        if entry.end is None and not entry.suspended:
             text = f"its worker process {how}; the log of the node may say more, and whether its memory suffices"
             self._end(entry, Failure.of(EnvironmentFault(text)))
+        self._on_end(entry)
         entry.close()
 
-    def _note(self, entry: Entry, message: Ready | Progress | Finished | Failure) -> None:
+    def _restart(self, entry: Entry, how: str) -> bool:
+        """A worker died in the middle of a lasting session: let another one go on."""
+        task = entry.task
+        if isinstance(entry.end, Failure) or self.closed:
+            return False
+        if not (entry.lasting and entry.started and isinstance(task, Assignment)) or entry.restarts >= _MOST_RESTARTS:
+            return False
+        log.warning("session %s: its worker %s; another one goes on", entry.session, how)
+        self._on_end(entry)
+        entry.close()
+        time.sleep(min(5.0, 0.05 * 2.0**entry.restarts))
+        with self._changed:
+            entry.suspended = True
+        self.resume(msgspec.structs.replace(task, resumed=True))
+        return True
+
+    def _note(self, entry: Entry, message: Ready | Progress | Finished | Failure | Suspended) -> None:
         if isinstance(message, (Finished, Failure)):
             self._end(entry, message)
             return
         with self._changed:
-            if isinstance(message, Ready):
+            if isinstance(message, Suspended):
+                entry.suspended = True
+            elif isinstance(message, Ready):
                 entry.ready = message
+                entry.started |= message.started
             else:
                 entry.progress = message
+                entry.restarts = 0
             self._changed.notify_all()
 
     def _end(self, entry: Entry, end: Finished | Failure) -> None:
@@ -293,7 +396,6 @@ class Sessions:
             log.error("session %s: failed: %s: %s", entry.session, end.code, end.message)
         else:
             log.info("session %s: finished in %.2f s", entry.session, end.report.seconds)
-        self._on_end(entry)
 
     def exited(self, event: Exited) -> None:
         """The nursery says that a worker has ended."""
@@ -309,3 +411,7 @@ class Sessions:
         with self._changed:
             self.closed = True
             self._changed.notify_all()
+
+
+def _resumes(task: Task) -> bool:
+    return isinstance(task, Assignment) and task.resumed

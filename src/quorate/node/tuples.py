@@ -39,6 +39,7 @@ import numpy.typing as npt
 
 from quorate.crypto.hashing import canonical_json, hex_digest
 from quorate.crypto.sealed import MOST, key_file, new_key, seal, unseal
+from quorate.durable.fence import default_fence
 from quorate.errors import EnvironmentFault, InternalError, QuorateError, UserError
 from quorate.files import ensure_folder, file_error, read_bytes, write_atomic
 from quorate.node.journal import Event, Journal
@@ -87,11 +88,6 @@ class _Marks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     generation: str
     gone: dict[str, int]
     in_use: str = ""
-
-
-def default_fence() -> Path:
-    """The folder of fences in the user's state folder: XDG_STATE_HOME, or ~/.local/state."""
-    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "quorate" / "fence"
 
 
 def shelves(home: Path, member: str, fence: Path | None = None) -> list[Shelf]:

@@ -9,18 +9,22 @@ from pathlib import Path
 
 import msgspec
 
+from quorate.coordination.program import Outcome
 from quorate.coordination.roster import roster
 from quorate.coordination.synthetic import check_rows
-from quorate.errors import EnvironmentFault, InternalError
+from quorate.errors import EnvironmentFault, InternalError, UserError
 from quorate.node import messages
 from quorate.node.approval import Approved, compare, find, made_up_inputs, prepare_inputs, stored_inputs
 from quorate.node.channel import Channel
-from quorate.node.desk import Assignment, Desk, FromWorker, Go, Making, Pause, Ready, ToWorker
+from quorate.node.desk import Assignment, Cancelled, Desk, FromWorker, Go, Making, Pause, Ready, Suspended, ToWorker
 from quorate.node.identity import Identity
+from quorate.node.lasting import Lasting
 from quorate.node.making import Maker
 from quorate.node.mesh import Doorway
-from quorate.node.messages import Failure, Finished, Prepare
+from quorate.node.messages import Failure, Finished, Prepare, Report
+from quorate.node.place import Place
 from quorate.node.results import keep_shares, results_path, write_openings, write_results
+from quorate.node.routes import check_places, make_router, provision, remove_inbox
 from quorate.node.seat import Seat, throttled
 from quorate.node.tuples import Group, Shelf
 from quorate.node.vault import Vault
@@ -35,7 +39,8 @@ _LEASE_SECONDS = 10.0
 
 def work(sock: socket.socket) -> int:
     """Run one session as the channel says, and report its end on it; the exit code of the process."""
-    channel: Channel[Assignment | Making | Go | Pause] = Channel(sock, ToWorker)
+    channel: Channel[Assignment | Making | Go | Pause | Cancelled] = Channel(sock, ToWorker)
+    worker: _Worker | Maker | None = None
     try:
         received = channel.receive()
         task, doorway = received or (None, None)
@@ -48,32 +53,102 @@ def work(sock: socket.socket) -> int:
         failure = Failure.of(problem)
         log.debug("session failed: %s: %s", failure.code, failure.message)
         log.debug("details", exc_info=problem)
-        channel.send(failure)
+        if isinstance(worker, _Worker) and worker.unfinished:
+            log.error("session %s is interrupted: %s", worker.session, failure.message)
+        else:
+            channel.send(failure)
         return messages.as_quorate_error(problem).exit_code
     return 0
 
 
 class _Worker:
+    """Runs one session with data.
+
+    Attributes:
+        session: its id.
+        unfinished: it is a lasting session that has begun and not ended: whatever happens, another worker goes on.
+    """
+
     def __init__(self, desk: Desk, task: Assignment, doorway: Doorway) -> None:
         self._desk, self._task, self._doorway = desk, task, doorway
-        self._session = task.session
+        self.session = self._session = task.session
+        self._begun = False
+
+    @property
+    def unfinished(self) -> bool:
+        return self._begun and self._place.end is None
 
     def run(self) -> None:
         task = self._task
         what = "prepares" if task.prepare.rehearsal is None else "prepares a REHEARSAL, without real data"
-        log.info("session %s: worker %d %s", self._session, os.getpid(), what)
+        log.info("session %s: worker %d %s", self._session, os.getpid(), "goes on" if task.resumed else what)
         identity = Identity(task.federation, task.member, Path(task.key))
         approved = find(_spec_name(task.prepare), Path(task.specs), task.federation)
         compare(approved, task.prepare)
         seat = self._seat(identity, approved)
-        self._tell_ready(approved)
-        self._desk.await_start(approved.spec.timeouts.join)
+        lasting = approved.spec.lasting and seat.rehearsal is None
+        if lasting:
+            self._prepare_to_last(seat)
+        self._tell_ready(approved, lasting=lasting)
+        if not (lasting and self._place.started):
+            self._desk.await_start(approved.spec.timeouts.join)
+        if lasting:
+            self._last(seat)
+            return
         outcome, report = seat.take_part(self._doorway)
-        if seat.rehearsal is None:
-            keep_shares(self._vault, approved, roster(approved.spec).index(task.member), self._session, outcome)
+        self._leave(seat, outcome, report)
+        self._desk.send(Finished(report=report))
+
+    def _leave(self, seat: Seat, outcome: Outcome, report: Report) -> None:
+        """Write down what the member takes away; the same if it is done again."""
+        approved, task = seat.approved, self._task
+        if not report.rehearsal:
+            keep_shares(self._vault, approved, seat.me, self._session, outcome)
             write_results(self._results, approved.spec.name, self._session, outcome)
             write_openings(Path(task.home), task.member, self._session, seat.inputs)
-        self._desk.send(Finished(report=report))
+
+    # ---- sessions that survive this process
+
+    @property
+    def _place(self) -> Place:
+        return Place(Path(self._task.home), self._task.member, self._session)
+
+    def _prepare_to_last(self, seat: Seat) -> None:
+        if self._place.end is not None:
+            raise UserError(f"session {self._session} has ended already; every run needs an id of its own")
+        check_places(seat.approved.spec, seat.identity.federation, seat.who)
+        if seat.approved.spec.delivery == "queued":
+            provision(seat.identity, seat.approved.spec, self._session)
+        if not self._task.resumed:
+            self._place.begin(self._task)
+
+    def _last(self, seat: Seat) -> None:
+        """Run a lasting session as far as it goes."""
+        task, place = self._task, self._place
+        place.start()
+        self._begun = True
+
+        def result(outcome: Outcome, report: Report) -> None:
+            self._leave(seat, outcome, report)
+            place.note_end(Finished(report=report))
+            self._desk.send(Finished(report=report))
+
+        lasting = Lasting(
+            seat,
+            place,
+            Path(task.home),
+            result,
+            task.fence,
+            task.visit,
+            insecure_session_seed_for_tests=task.insecure_session_seed_for_tests,
+        )
+        spec = seat.approved.spec
+        router = make_router(seat.identity, spec, seat.who, seat.me, self._session, self._doorway)
+        end = lasting.take_part(router)
+        if end == "suspended":
+            self._desk.send(Suspended())
+        elif spec.delivery == "queued":
+            remove_inbox(seat.identity, self._session)
 
     def _seat(self, identity: Identity, approved: Approved) -> Seat:
         seat = Seat(identity, approved, self._session)
@@ -113,7 +188,7 @@ class _Worker:
     def _results(self) -> Path:
         return results_path(Path(self._task.home), self._task.member, self._session)
 
-    def _tell_ready(self, approved: Approved) -> None:
+    def _tell_ready(self, approved: Approved, *, lasting: bool) -> None:
         spec = approved.spec
         self._desk.send(
             Ready(
@@ -122,6 +197,8 @@ class _Worker:
                 spec=self._task.prepare.spec,  # equal to our own copy by now
                 participants=roster(spec).participants,
                 rehearsal=self._task.prepare.rehearsal,
+                lasting=lasting,
+                started=lasting and self._place.started,
             )
         )
 
