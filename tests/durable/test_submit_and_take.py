@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -19,7 +20,7 @@ from quorate.durable import frames
 from quorate.durable.consumer import Consumer, Seat
 from quorate.durable.frames import Fault
 from quorate.durable.share_store import ShareStore
-from quorate.durable.submission import Content, Envelope, sealed
+from quorate.durable.submission import Content, Envelope, envelope_of, opened, sealed
 from quorate.errors import BrokerFault, UserError
 from quorate.transport.carrier import Parcel
 
@@ -271,23 +272,67 @@ def test_blocks_of_one_submission_agree_on_their_number(place):
     assert consumer.admit([forged(place, blocks=3, block=1)]) == [Fault.OTHER]
 
 
-def test_a_recipient_of_all_shares_notices_two_manifests(place):
-    seat = Seat(SESSION, REP3, "p1", frozenset({1, 2, 3}))
-    consumer = Consumer(seat, place.master("p1"), ShareStore(place.folder / "all"))
-    made = [REP3.split(table()) for _ in range(2)]
+def recipient_of(field):
+    seat = Seat.recipient(SESSION, field.layout, "analyst")
+    return Consumer(seat, field.master("analyst"), ShareStore(field.folder / "analyst.shares"))
 
-    def frame(block, index):
-        held = REP3.held(index - 1)
-        parts = tuple(np.ascontiguousarray(block.parts[k], "<u8").tobytes() for k in held)
-        content = Content(REP3.digest, 3, 1, block.manifest, tuple(block.salts[k] for k in held), parts)
-        return sealed(content, Envelope("phone-1", b"i" * 16, 0), SESSION, index, place.ring("phone-1").key_for("p1"))
 
-    assert consumer.admit([frame(made[0], 1)]) == [True]
-    assert consumer.ready() == []
-    assert consumer.admit([frame(made[1], 2)]) == [Fault.OTHER]
-    assert consumer.admit([frame(made[0], 2)]) == [True]
-    (entry,) = consumer.ready()
-    np.testing.assert_array_equal(consumer.open(entry), table())
+def submitted(field, carrier, values):
+    producer = field.producer()
+    producer.submit(values)
+    field.send(producer, carrier)
+    consumers = [field.consumer(name) for name in PARTIES]
+    for consumer in consumers:
+        everything(consumer, carrier)
+    return consumers
+
+
+def passed(field, consumer):
+    return consumer.passed_on(consumer.entries(), field.ring(consumer.seat.name, ("analyst",)), "analyst")
+
+
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
+def test_a_recipient_opens_with_enough_shares_and_not_before(tmp_path, layout):
+    field = Field(tmp_path, layout)
+    values = table(60_000)
+    consumers, analyst = submitted(field, field.carrier(), values), recipient_of(field)
+    for count, consumer in enumerate(consumers[::-1], 1):
+        parcels = passed(field, consumer)
+        assert parcels == passed(field, consumer)
+        assert analyst.admit([parcel.body for parcel in parcels]) == [True] * len(parcels)
+        assert len(analyst.ready()) == (count >= layout.needed)
+    (entry,) = analyst.ready()
+    assert analyst.holders(entry) == [0, 1, 2]
+    np.testing.assert_array_equal(analyst.open(entry), values)
+
+
+def test_a_recipient_takes_shares_only_from_the_party_they_belong_to(place):
+    (first, *_), analyst = submitted(place, place.carrier(), table()), recipient_of(place)
+    (parcel,) = passed(place, first)
+    keys = place.ring("p1", ("analyst",)).key_for("analyst")
+    content = opened(frames.parse(parcel.body), envelope_of(parcel.body[52:]), SESSION, keys)
+    assert content is not None
+    as_second = sealed(content, Envelope("p1", b"i" * 16, 0), SESSION, 2, keys)
+    direct = sealed(msgspec.structs.replace(content, origin=""), Envelope("p1", b"i" * 16, 0), SESSION, 1, keys)
+    assert analyst.admit([as_second, direct, parcel.body]) == [Fault.INDEX, Fault.INDEX, True]
+    stolen = sealed(content, Envelope("phone-1", b"j" * 16, 0), SESSION, 1, place.ring("phone-1").key_for("p1"))
+    assert place.consumer().admit([stolen]) == [Fault.INDEX]
+
+
+def test_one_cheating_consumer_does_not_keep_the_others_from_being_heard(place):
+    consumers, analyst = submitted(place, place.carrier(), table()), recipient_of(place)
+    keys = place.ring("p1", ("analyst",)).key_for("analyst")
+    (entry,) = consumers[0].entries()
+    made = REP3.split(table(seed=9))
+    held = REP3.held(0)
+    parts = tuple(np.ascontiguousarray(made.parts[k], "<u8").tobytes() for k in held)
+    lie = Content(REP3.digest, 3, 1, made.manifest, tuple(made.salts[k] for k in held), parts, entry.producer)
+    assert analyst.admit([sealed(lie, Envelope("p1", entry.submission, 0), SESSION, 1, keys)]) == [True]
+    for consumer in consumers[1:]:
+        assert analyst.admit([parcel.body for parcel in passed(place, consumer)]) == [True]
+    assert analyst.ready() == [entry]
+    assert analyst.holders(entry) == [1, 2]
+    np.testing.assert_array_equal(analyst.open(entry), table())
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

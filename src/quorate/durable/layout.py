@@ -12,11 +12,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from quorate.crypto.entropy import SystemEntropy
-from quorate.crypto.hashing import canonical_json, digest, digest_parts
+from quorate.crypto.hashing import digest, digest_parts
 from quorate.errors import IntegrityError, PeerError, UserError
 from quorate.kernels import field
 from quorate.sharing import additive, shamir
@@ -92,10 +93,22 @@ class Layout:
         return SCHEMES[self.protocol]
 
     @property
+    def document(self) -> bytes:
+        """All of it as JSON."""
+        return msgspec.json.encode(self, order="sorted")
+
+    @classmethod
+    def read(cls, document: bytes) -> Layout:
+        """The inverse of `document`; raises `UserError` for anything else."""
+        try:
+            return msgspec.json.decode(document, type=cls)
+        except msgspec.MsgspecError:
+            raise UserError("the description of the shared table is damaged; restore the file from a backup") from None
+
+    @property
     def digest(self) -> bytes:
         """SHA-256 over all of it."""
-        content = [self.protocol, list(self.parties), self.threshold, self.dtype, list(self.columns)]
-        return digest(canonical_json(content), "quorate/submission/layout/1")
+        return digest(self.document, "quorate/submission/layout/1")
 
     @property
     def needed(self) -> int:

@@ -34,8 +34,9 @@ Note = Callable[[str, str, int], None]
 
 @dataclass(frozen=True)
 class Receipt:
-    """A submission that is safely in the outbox; `fresh` unless it had been submitted before."""
+    """A submission that is safely in the outbox, and its name; `fresh` unless it had been submitted before."""
 
+    name: str
     submission: str
     rows: int
     frames: int
@@ -72,7 +73,7 @@ class Producer:
         submission = self._outbox.next_id()
         frames = self._frames(submission, values)
         self._outbox.add(self._ring.session, name, Prepared(submission, proof, len(values)), frames)
-        return Receipt(submission.hex(), len(values), len(frames), fresh=True)
+        return Receipt(name, submission.hex(), len(values), len(frames), fresh=True)
 
     def _known(self, known: Prepared, proof: bytes, name: str) -> Receipt:
         if not hmac.compare_digest(known.proof, proof):
@@ -80,7 +81,7 @@ class Producer:
                 f"{name!r} was submitted in {self._ring.session} with other values; nothing is replaced once it is "
                 "sent: use another name"
             )
-        return Receipt(known.id.hex(), known.rows, 0, fresh=False)
+        return Receipt(name, known.id.hex(), known.rows, 0, fresh=False)
 
     def send(self, routes: Mapping[str, Carrier], limits: Limits) -> int:
         """Send what is unsent to every consumer, over `routes` (consumer -> carrier); how many frames were confirmed.

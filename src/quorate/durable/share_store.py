@@ -23,7 +23,9 @@ CREATE TABLE IF NOT EXISTS frames (
     blocks INTEGER NOT NULL, rows INTEGER NOT NULL, manifest BLOB NOT NULL, digest BLOB NOT NULL, body BLOB NOT NULL,
     at REAL NOT NULL, PRIMARY KEY (producer, submission, share, block));
 CREATE INDEX IF NOT EXISTS digests ON frames (digest);
-CREATE TABLE IF NOT EXISTS cuts (name TEXT PRIMARY KEY, statement BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS pages (
+    name TEXT NOT NULL, party TEXT NOT NULL, number INTEGER NOT NULL, body BLOB NOT NULL,
+    UNIQUE (name, party, number, body));
 """
 
 Taken = Literal["new", "same", "other"]
@@ -75,6 +77,12 @@ class ShareStore:
                 if found != value:
                     raise UserError(f"{self.path}: holds shares of another {key}; use another file for this one")
 
+    def fact(self, key: str) -> bytes | None:
+        """What was said of the store."""
+        with self._file.reading() as db:
+            row = db.execute("SELECT value FROM facts WHERE key = ?", (key,)).fetchone()
+        return None if row is None else bytes(row[0])
+
     def put(self, arrivals: Sequence[Arrival]) -> list[Taken]:
         """Keep those that are new; for each whether it was "new", the "same" as before, or "other" in its place."""
         with self._file.transaction() as db:
@@ -85,13 +93,11 @@ class ShareStore:
                     "SELECT digest FROM frames WHERE producer = ? AND submission = ? AND share = ? AND block = ?", place
                 ).fetchone()
                 sibling = db.execute(
-                    "SELECT blocks, CASE block WHEN ? THEN manifest ELSE ? END FROM frames "
-                    "WHERE producer = ? AND submission = ? ORDER BY block <> ? LIMIT 1",
-                    (arrival.block, arrival.manifest, arrival.producer, arrival.submission, arrival.block),
+                    "SELECT blocks FROM frames WHERE producer = ? AND submission = ? AND share = ? LIMIT 1", place[:3]
                 ).fetchone()
                 if known is not None:
                     verdicts.append("same" if known[0] == arrival.digest else "other")
-                elif sibling is not None and sibling != (arrival.blocks, arrival.manifest):
+                elif sibling is not None and sibling[0] != arrival.blocks:
                     verdicts.append("other")
                 else:
                     db.execute("INSERT INTO frames VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (*arrival, time.time()))
@@ -123,17 +129,32 @@ class ShareStore:
         with self._file.reading() as db:
             return db.execute("SELECT 1 FROM frames WHERE digest = ? LIMIT 1", (digest,)).fetchone() is not None
 
-    def cut(self, name: str, statement: bytes) -> bytes:
-        """Keep our statement under `name`; the one that was made first, if there is one."""
+    def state(self, name: str, party: str, pages: Sequence[bytes]) -> list[bytes]:
+        """Keep our statement for the cut `name`; the one that was made first, if there is one."""
         with self._file.transaction() as db:
-            db.execute("INSERT OR IGNORE INTO cuts VALUES (?, ?)", (name, statement))
-            found: bytes = db.execute("SELECT statement FROM cuts WHERE name = ?", (name,)).fetchone()[0]
-            return found
+            mine = "FROM pages WHERE name = ? AND party = ?"
+            if not db.execute(f"SELECT 1 {mine}", (name, party)).fetchone():
+                rows = [(name, party, number, body) for number, body in enumerate(pages)]
+                db.executemany("INSERT INTO pages VALUES (?, ?, ?, ?)", rows)
+            found = db.execute(f"SELECT body {mine} ORDER BY number", (name, party)).fetchall()
+        return [body for (body,) in found]
+
+    def keep_page(self, name: str, party: str, number: int, body: bytes) -> None:
+        """Keep a page of somebody's statement; a second one with other bytes is evidence, and kept too."""
+        with self._file.transaction() as db:
+            db.execute("INSERT OR IGNORE INTO pages VALUES (?, ?, ?, ?)", (name, party, number, body))
+
+    def pages(self, name: str) -> list[bytes]:
+        """All pages that are here for the cut `name`."""
+        with self._file.reading() as db:
+            found = db.execute("SELECT body FROM pages WHERE name = ? ORDER BY party, number", (name,)).fetchall()
+        return [body for (body,) in found]
 
     def erase(self) -> None:
-        """Delete all shares; what the store was for stays."""
+        """Delete all shares, for good; what the store was for stays, and that the session is closed."""
         with self._file.transaction() as db:
             db.execute("DELETE FROM frames")
+            db.execute("INSERT OR IGNORE INTO facts VALUES ('closed', x'01')")
         with self._file.reading() as db:
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             db.execute("VACUUM")

@@ -35,7 +35,19 @@ from quorate.durable import frames
 from quorate.errors import EnvironmentFault, UserError
 from quorate.files import read_bytes, write_atomic
 
-__all__ = ["Content", "Envelope", "KeyRing", "Keys", "derive", "enrol", "envelope_of", "new_id", "opened", "sealed"]
+__all__ = [
+    "Content",
+    "Envelope",
+    "KeyRing",
+    "Keys",
+    "derive",
+    "enrol",
+    "envelope_of",
+    "is_name",
+    "new_id",
+    "opened",
+    "sealed",
+]
 
 _VERSION = 1
 _ENVELOPE = struct.Struct("<BB")
@@ -79,9 +91,7 @@ class KeyRing(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         try:
             ring = msgspec.json.decode(data, type=cls)
         except msgspec.MsgspecError:
-            raise UserError(
-                f"{path}: not a key ring; ask the consumers for one with 'quorate collect --enrol'"
-            ) from None
+            raise UserError(f"{path}: not a key ring; ask the consumers for one with 'quorate collect enrol'") from None
         if any(len(key) != KEY_BYTES for key in ring.keys.values()):
             raise UserError(f"{path}: holds a key that has not {KEY_BYTES} bytes; ask its consumer for a new one")
         return ring
@@ -148,6 +158,7 @@ class Content(msgspec.Struct, frozen=True, forbid_unknown_fields=True, array_lik
         rows, blocks: rows in this block, and how many blocks the submission has.
         manifest: commitments to the parts of all consumers, so that these can compare what they were sent.
         salts, parts: of the parts that this consumer holds; as bytes of 64-bit words, little endian.
+        origin: who submitted it, where a consumer passes its share on to a recipient; else empty.
     """
 
     layout: bytes
@@ -156,6 +167,7 @@ class Content(msgspec.Struct, frozen=True, forbid_unknown_fields=True, array_lik
     manifest: tuple[bytes, ...]
     salts: tuple[bytes, ...]
     parts: tuple[bytes, ...]
+    origin: str = ""
 
     def __repr__(self) -> str:
         return f"<Content of {self.rows} rows>"
@@ -183,6 +195,11 @@ def envelope_of(payload: bytes) -> Envelope | None:
         return None
     submission, block = _PLACE.unpack_from(payload, start)
     return Envelope(name.decode(), submission, block, payload[start + _PLACE.size :])
+
+
+def is_name(text: str) -> bool:
+    """Whether this can name a producer."""
+    return _PRODUCER.fullmatch(text.encode(errors="replace")) is not None
 
 
 def opened(frame: frames.Frame, envelope: Envelope, session: str, keys: Keys) -> Content | None:

@@ -1,0 +1,138 @@
+"""quorate submit: leave a table, split into shares, for parties that compute on it later."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from functools import reduce
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from quorate.cli.common import AsMember, FederationFile, Json, Meter, SpecFile, federation_beside, print_json
+from quorate.errors import BrokerFault, UserError
+
+if TYPE_CHECKING:
+    from quorate.coordination.federation import Federation
+    from quorate.durable.producer import Producer
+    from quorate.durable.submission import KeyRing
+    from quorate.transport.carrier import Carrier, Credentials, Limits
+
+__all__ = ["submit"]
+
+
+def submit(
+    spec: SpecFile,
+    data: Annotated[Path, typer.Option(metavar="FILE", help="The table to submit: CSV, Parquet or Arrow.")],
+    keys: Annotated[list[Path], typer.Option(metavar="FILE", help="Key ring of a party; one option for each party.")],
+    input_name: Annotated[
+        str | None, typer.Option("--input", metavar="NAME", help="Which stored input; by default the only one.")
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(metavar="TEXT", help="A name of your own; by default the same table is submitted only once."),
+    ] = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Send its bytes once more, for a broker that lost them; never counts twice.")
+    ] = False,
+    federation: FederationFile = None,
+    member: AsMember = None,
+    certificate: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Certificate for the brokers, if you are no member.")
+    ] = None,
+    key: Annotated[Path | None, typer.Option(metavar="FILE", help="The private key of CERTIFICATE.")] = None,
+    outbox: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Memory of what was sent; by default beside the first key ring.")
+    ] = None,
+    timeout: Annotated[float, typer.Option(metavar="SECONDS", help="How long to try a broker that fails.")] = 60.0,
+    json: Json = False,
+) -> None:
+    """Split a table into shares and leave them, sealed, in the inboxes of the parties, which may be away.
+
+    No single party and no broker can read anything of it. Killed and started again, it goes on where it was.
+    """
+    from quorate.coordination.spec import load_spec
+    from quorate.durable.outbox import Outbox
+    from quorate.durable.producer import Producer
+    from quorate.durable.submission import KeyRing
+    from quorate.node.submissions import layout_of, limits_of, raw_values, submitted_input
+
+    loaded = federation_beside(spec, federation)
+    asked = load_spec(spec)
+    item = submitted_input(asked, input_name)
+    ring = reduce(KeyRing.joined, [KeyRing.load(path) for path in keys])
+    kept = Outbox(outbox or keys[0].with_suffix(".outbox"))
+    producer = Producer(ring, layout_of(asked, item), kept)
+    receipt = producer.submit(raw_values(str(data), item), name)
+    if again:
+        kept.send_again(ring.session, receipt.name)
+    credentials = _credentials(loaded, member, certificate, key)
+    with Meter(quiet=json) as meter:
+        sent = _sent(producer, _addresses(loaded, asked.parties), credentials, limits_of(asked), timeout, meter)
+    if json:
+        print_json({"session": ring.session, "submission": receipt.submission, "rows": receipt.rows, "sent": sent})
+    elif receipt.fresh or sent:
+        print(f"submitted {receipt.rows} rows as {receipt.submission}: {sent} sealed frames left with {_names(ring)}")
+    else:
+        print(f"this was submitted already, as {receipt.submission}; nothing was sent")
+
+
+def _names(ring: KeyRing) -> str:
+    return ", ".join(sorted(ring.keys))
+
+
+def _addresses(federation: Federation, parties: Sequence[str]) -> dict[str, str]:
+    addresses = {party: federation.member(party).inbox for party in parties}
+    if missing := [party for party, address in addresses.items() if address is None]:
+        raise UserError(f"{', '.join(missing)} has no inbox in the federation file; have its operator add one")
+    return {party: address for party, address in addresses.items() if address is not None}
+
+
+def _credentials(federation: Federation, member: str | None, certificate: Path | None, key: Path | None) -> Credentials:
+    from quorate.node.identity import Identity
+    from quorate.node.submissions import credentials
+    from quorate.transport.carrier import Credentials
+
+    if member is not None:
+        return credentials(Identity(federation, member))
+    if (certificate is None) != (key is None):
+        raise UserError("give --certificate and --key together, or neither")
+    return Credentials(certificate, key, Path(federation.ca))
+
+
+def _sent(
+    producer: Producer,
+    addresses: dict[str, str],
+    credentials: Credentials,
+    limits: Limits,
+    timeout: float,
+    meter: Meter,
+) -> int:
+    """Send all there is, with patience for brokers that fail; how many frames."""
+    from quorate.transport.backoff import Backoff
+
+    deadline, pauses, count = time.monotonic() + timeout, Backoff(0.2, 10.0), 0
+    waiting = dict(addresses)
+    while True:
+        for party, address in list(waiting.items()):
+            try:
+                count += _send_to(producer, party, address, credentials, limits)
+                del waiting[party]
+            except BrokerFault as problem:
+                if time.monotonic() > deadline:
+                    raise
+                meter.say(f"{party}: {problem}; trying again")
+        if not waiting:
+            return count
+        time.sleep(min(pauses.pause(), max(0.0, deadline - time.monotonic())))
+
+
+def _send_to(producer: Producer, party: str, address: str, credentials: Credentials, limits: Limits) -> int:
+    from quorate.transport.carrier import open_carrier
+
+    carrier: Carrier = open_carrier(address, credentials)
+    try:
+        return producer.send({party: carrier}, limits)
+    finally:
+        carrier.close()

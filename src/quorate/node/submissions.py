@@ -1,0 +1,179 @@
+"""Submitted shares at a member: where keys and stores lie, which table a spec asks for, and the way to the vault."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from quorate.coordination.spec import Input, Spec
+from quorate.crypto.pki import load_certificate
+from quorate.crypto.sealed import key_file
+from quorate.data.prepare import prepare
+from quorate.durable.audit import Audit
+from quorate.durable.consumer import Consumer, Note, Seat
+from quorate.durable.cut import Agreed
+from quorate.durable.layout import Layout
+from quorate.durable.share_store import ShareStore
+from quorate.errors import UserError
+from quorate.files import read_bytes
+from quorate.node.identity import Identity
+from quorate.node.vault import Owner, Vault
+from quorate.transport.carrier import Credentials, Limits
+
+__all__ = [
+    "FileSigner",
+    "audit_of",
+    "audited",
+    "certificates_of",
+    "credentials",
+    "keep",
+    "layout_of",
+    "limits_of",
+    "master_key",
+    "opened",
+    "raw_values",
+    "sessions",
+    "store_path",
+    "submitted_input",
+]
+
+
+def submitted_input(spec: Spec, name: str | None) -> Input:
+    """The stored input of `spec` that producers fill: the one called `name`, or the only one.
+
+    Raises:
+        UserError: there is none, or there are several and none was named.
+    """
+    stored = [item for item in spec.inputs if item.stored is not None]
+    chosen = [item for item in stored if name is None or item.name == name]
+    if len(chosen) == 1:
+        return chosen[0]
+    names = ", ".join(item.name for item in stored) or "none"
+    raise UserError(f"say with --input which input of {spec.name} is submitted; its stored inputs: {names}")
+
+
+def layout_of(spec: Spec, item: Input) -> Layout:
+    """How the table of an input is shared. Raises `UserError` if its columns are of several types."""
+    dtypes = {str(column.dtype) for column in item.columns}
+    if len(dtypes) > 1:
+        raise UserError(
+            f"the columns of input {item.name!r} have the types {', '.join(sorted(dtypes))}; a submitted table has "
+            "one: declare one type, or an input for each"
+        )
+    names = tuple(column.name for column in item.columns)
+    return Layout(spec.protocol.name, spec.parties, spec.threshold, dtypes.pop(), names)
+
+
+def raw_values(path: str, item: Input) -> npt.NDArray[np.int64]:
+    """A producer's table, checked against the columns of `item`: raw values of shape (rows, columns).
+
+    Raises:
+        DataError: a value does not fit; the message names file, row and column.
+    """
+    prepared = prepare(path, msgspec.structs.replace(item, min_rows=1))
+    return np.stack([prepared.columns[column.name] for column in item.columns], axis=1)
+
+
+def limits_of(spec: Spec) -> Limits:
+    """What queues of a session keep: as long as the session may last."""
+    return Limits(ttl=spec.timeouts.session)
+
+
+def master_key(home: Path, member: str, *, create: bool) -> bytes:
+    """The submission key of a member; raises as `key_file`."""
+    return key_file(home / f"{member}.submission.key", create=create)
+
+
+def store_path(home: Path, member: str, session: str) -> Path:
+    """Where the submitted shares of a session lie."""
+    return home / "submissions" / member / f"{session}.shares"
+
+
+def sessions(home: Path, member: str) -> list[str]:
+    """The sessions whose submitted shares lie here."""
+    return sorted(path.stem for path in (home / "submissions" / member).glob("*.shares"))
+
+
+def opened(home: Path, member: str, session: str, note: Note | None = None) -> Consumer | None:
+    """The consumer of a session that was begun here; None if there is no such session."""
+    path = store_path(home, member, session)
+    if not path.exists():
+        return None
+    store = ShareStore(path)
+    document = store.fact("table")
+    if document is None:
+        return None
+    layout = Layout.read(document)
+    party = member in layout.parties
+    seat = Seat.party(session, layout, member) if party else Seat.recipient(session, layout, member)
+    return Consumer(seat, master_key(home, member, create=False), store, note)
+
+
+def audit_of(home: Path, member: str) -> Audit:
+    """The audit of a member's node."""
+    return Audit(home / "audit" / member)
+
+
+def audited(audit: Audit, session: str, scheme: str) -> Note:
+    """Writes what a consumer does into the audit; to be flushed by the caller."""
+
+    def note(what: str, message: str, size: int) -> None:
+        good = what in ("taken", "known")
+        event, reason = (f"share {what}", "") if good else ("dead-lettered", what)
+        audit.note(event, session, direction="in", message=message, size=size, carrier=scheme, note=reason)
+
+    return note
+
+
+def keep(vault: Vault, consumer: Consumer, agreed: Agreed, name: str) -> int:
+    """Put our share of what the parties agreed on into the vault as `name`, a stored input; its rows.
+
+    Raises:
+        UserError: they agreed on nothing.
+        EnvironmentFault: see `Vault.save`.
+    """
+    share, layout = consumer.share(agreed.entries), consumer.seat.layout
+    owner = Owner(
+        parties=layout.parties,
+        index=layout.parties.index(consumer.seat.name),
+        protocol=layout.protocol,
+        threshold=layout.threshold,
+    )
+    vault.save(name, share, layout.dtype, agreed.origin, owner)
+    return share.shape[0]
+
+
+def credentials(identity: Identity) -> Credentials:
+    """How a member proves to brokers who it is."""
+    return Credentials(Path(identity.member.certificate), identity.key, Path(identity.federation.ca))
+
+
+def certificates_of(identity: Identity, layout: Layout) -> Mapping[str, x509.Certificate]:
+    """The pinned certificates of the parties."""
+    members = {party: identity.federation.member(party) for party in layout.parties}
+    return {party: load_certificate(Path(member.certificate)) for party, member in members.items()}
+
+
+class FileSigner:
+    """Signs with the private key of a member's certificate, see `quorate.durable.keys.Signer`."""
+
+    def __init__(self, identity: Identity) -> None:
+        """Raises `UserError` if the file holds no elliptic-curve key."""
+        try:
+            key = serialization.load_pem_private_key(read_bytes(identity.key, 1 << 20), None)
+        except (ValueError, TypeError):
+            key = None
+        if not isinstance(key, ec.EllipticCurvePrivateKey):
+            raise UserError(f"{identity.key}: not an unencrypted elliptic-curve key; make it with 'quorate pki'")
+        self._key = key
+
+    def sign(self, data: bytes) -> bytes:
+        """ECDSA with SHA-256 over `data`, DER-encoded."""
+        return self._key.sign(data, ec.ECDSA(hashes.SHA256()))
