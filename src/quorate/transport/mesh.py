@@ -2,75 +2,39 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import math
-import os
 import select
 import socket
-import ssl
 import time
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
-from typing import Protocol
 
 from quorate.errors import IdentityError, PeerError, PeerTimeout
-from quorate.transport.backoff import Backoff
 from quorate.transport.conduct import bid_farewell
+from quorate.transport.dialing import (
+    STRANGERS,
+    Attempts,
+    Dial,
+    Incoming,
+    PeerAddress,
+    accepted_wire,
+    dialed_wire,
+    dials,
+    explain,
+    recognise,
+)
 from quorate.transport.frames import encode_failure
 from quorate.transport.link import Link
 from quorate.transport.listener import session_host
-from quorate.transport.tls import Contexts, describe_refusal, peer_fingerprint, verify_peer
-from quorate.transport.wire import TlsWire, tune
+from quorate.transport.tls import Contexts
+from quorate.transport.wire import TlsWire
 
 __all__ = ["Incoming", "PeerAddress", "connect_mesh", "dials"]
 
-_ATTEMPT_SECONDS = 15.0
-"""For one connection until it is usable. Longer than a listener keeps one to a session that it does not know."""
 _TICK = 0.25
 _ALIVE_SECONDS = 0.5
-_STRANGERS = 64
-"""Accepted connections that have not proved who they are, at most."""
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class PeerAddress:
-    """A participant of a session.
-
-    Attributes:
-        name: for messages to people.
-        fingerprint: `sha256:...` of its pinned certificate in DER form.
-        address: (host, port) of its listener; None if it has none and only dials.
-        computes: whether it is a compute party. Two participants of which neither computes are not connected.
-    """
-
-    name: str
-    fingerprint: str
-    address: tuple[str, int] | None
-    computes: bool = True
-
-
-class Incoming(Protocol):
-    """Where the connections to us come from: a listening socket, or a channel from the process that owns the port."""
-
-    def fileno(self) -> int:
-        """A descriptor that is readable when a connection may have arrived."""
-
-    def accept(self) -> socket.socket | None:
-        """The next connection, untouched; None if there is none now. Does not wait."""
-
-
-def dials(members: Sequence[PeerAddress], me: int, peer: int) -> bool | None:
-    """Whether `me` dials `peer`: who has no listener does, else the lower index. None: the two are not connected."""
-    mine, other = members[me], members[peer]
-    if me == peer or not (mine.computes or other.computes):
-        return None
-    if mine.address is None or other.address is None:
-        return None if other.address is mine.address else mine.address is None
-    return me < peer
 
 
 def connect_mesh(
@@ -109,33 +73,6 @@ def connect_mesh(
         meeting.close()
 
 
-Progress = Generator[int, None, Link]
-"""A connection under way: yields the poll events that it waits for, returns the link."""
-
-
-class _Dial:
-    """A peer that we dial: how often we tried, when we try next, and why it did not work."""
-
-    def __init__(self) -> None:
-        self.tries = 0
-        self.due = 0.0
-        self.reason = "no answer"
-        self._pauses = Backoff(_FIRST_PAUSE, _LONGEST_PAUSE)
-
-    def postpone(self, reason: str) -> None:
-        self.due = time.monotonic() + self._pauses.pause()
-        self.reason = reason
-
-
-@dataclass
-class _Attempt:
-    sock: socket.socket
-    progress: Progress
-    deadline: float
-    peer: int | None
-    """Whom we dialed; None for an accepted connection."""
-
-
 class _Meeting:
     def __init__(
         self,
@@ -153,15 +90,15 @@ class _Meeting:
         self.timeout = timeout
         self.deadline = time.monotonic() + timeout
         roles = {peer: dials(members, me, peer) for peer in range(len(members))}
-        self.dials = {peer: _Dial() for peer, role in roles.items() if role}
+        self.dials = {peer: Dial() for peer, role in roles.items() if role}
         self.awaited = {members[peer].fingerprint: peer for peer, role in roles.items() if role is False}
         self.missing = {peer for peer, role in roles.items() if role is not None}
         self.links: dict[int, Link] = {}
         self.known: list[Link] = []  # those that proved who they are, complete or not
-        self.attempts: dict[int, _Attempt] = {}
         self.refused = ""
         self.next_tick = self.next_alive = 0.0
         self.poller = select.poll()
+        self.attempts: Attempts[Link] = Attempts(self.poller)
         if incoming is not None and self.awaited:
             self.poller.register(incoming.fileno(), select.POLLIN)
 
@@ -180,8 +117,7 @@ class _Meeting:
         return self.links
 
     def close(self) -> None:
-        for descriptor in list(self.attempts):
-            self._drop(descriptor)
+        self.attempts.drop_all()
 
     def _wait(self, now: float) -> float:
         due = min((dial.due for dial in self.dials.values()), default=math.inf)
@@ -193,62 +129,32 @@ class _Meeting:
         for peer, dial in self.dials.items():
             if dial.due <= now:
                 try:
-                    self._dial(peer, dial)
+                    sock = dial.begin(self.members[peer].address or ("", 0))
                 except OSError as problem:
-                    dial.postpone(_reason(problem))
-
-    def _dial(self, peer: int, dial: _Dial) -> None:
-        host, port = self.members[peer].address or ("", 0)
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        family, kind, protocol, _, address = found[dial.tries % len(found)]
-        dial.tries += 1
-        sock = socket.socket(family, kind, protocol)
-        sock.setblocking(False)
-        status = sock.connect_ex(address)
-        if status not in (0, errno.EINPROGRESS):
-            sock.close()
-            raise OSError(status, os.strerror(status))
-        dial.due = math.inf
-        self._begin(_Attempt(sock, self._dialed(sock, peer), self._limit(), peer))
+                    dial.postpone(explain(problem))
+                    continue
+                dial.due = math.inf
+                self._go_on(self.attempts.add(sock, self._dialed(sock, peer), peer))
 
     def _accept(self) -> None:
         while self.incoming is not None and (sock := self.incoming.accept()) is not None:
-            if len(self.attempts) - len(self.dials) >= _STRANGERS:
+            if len(self.attempts) - len(self.dials) >= STRANGERS:
                 sock.close()
                 continue
-            self._begin(_Attempt(sock, self._accepted(sock), self._limit(), None))
-
-    def _limit(self) -> float:
-        return time.monotonic() + _ATTEMPT_SECONDS
-
-    def _begin(self, attempt: _Attempt) -> None:
-        descriptor = attempt.sock.fileno()
-        self.attempts[descriptor] = attempt
-        self.poller.register(descriptor, 0)
-        self._go_on(descriptor)
+            self._go_on(self.attempts.add(sock, self._accepted(sock), None))
 
     # ---- what happens on a connection until it is usable
 
-    def _dialed(self, sock: socket.socket, peer: int) -> Progress:
-        member = self.members[peer]
-        yield select.POLLOUT
-        status = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        if status:
-            raise OSError(status, os.strerror(status))
-        tune(sock)
-        wire = TlsWire(sock, self.contexts.client, self.host)
-        yield from _handshake(wire, member.name)
-        verify_peer(wire.tls, member.name, member.fingerprint)
+    def _dialed(self, sock: socket.socket, peer: int) -> Generator[int, None, Link]:
+        wire = yield from dialed_wire(sock, self.contexts, self.host, self.members[peer])
         link = self._known(wire, peer)
         # The other side speaks first: only then do we know that it accepted our certificate and this session.
         yield from _greeting(link)
         link.greet()
         return link
 
-    def _accepted(self, sock: socket.socket) -> Progress:
-        tune(sock)
-        wire = TlsWire(sock, self.contexts.server)
-        yield from _handshake(wire, "somebody who connected to us")
+    def _accepted(self, sock: socket.socket) -> Generator[int, None, Link]:
+        wire = yield from accepted_wire(sock, self.contexts)
         link = self._known(wire, self._recognise(wire))
         link.greet()
         yield from _greeting(link)
@@ -256,18 +162,16 @@ class _Meeting:
 
     def _recognise(self, wire: TlsWire) -> int:
         """The index of the dialer; whoever has no business here is told so."""
-        shown = peer_fingerprint(wire.tls)
-        peer = self.awaited.get(shown)
-        if peer is not None and peer not in self.links:
-            return peer
-        if peer is None:
-            problem = IdentityError(f"the certificate {shown} is not pinned for anybody who dials us in this session")
-        else:
-            problem = IdentityError(f"there is a connection from {self.members[peer].name} already")
-        link = Link(wire, -1, "a stranger")
-        link.fail(encode_failure(problem))
-        link.end_sending()
-        raise problem
+        try:
+            peer = recognise(wire, self.awaited)
+            if peer in self.links:
+                raise IdentityError(f"there is a connection from {self.members[peer].name} already")
+        except IdentityError as problem:
+            link = Link(wire, -1, "a stranger")
+            link.fail(encode_failure(problem))
+            link.end_sending()
+            raise
+        return peer
 
     def _known(self, wire: TlsWire, peer: int) -> Link:
         link = Link(wire, peer, self.members[peer].name)
@@ -277,44 +181,35 @@ class _Meeting:
     # ---- driving them
 
     def _go_on(self, descriptor: int) -> None:
-        attempt = self.attempts[descriptor]
-        try:
-            self.poller.modify(descriptor, next(attempt.progress))
-        except StopIteration as end:
-            self._complete(descriptor, end.value)
-        except (OSError, EOFError) as problem:
-            self._failed(descriptor, _reason(problem))
-        except IdentityError as problem:
+        end = self.attempts.step(descriptor)
+        if isinstance(end, Link):
+            self._complete(end)
+        elif isinstance(end, OSError | EOFError):
+            self._failed(descriptor, explain(end))
+        elif isinstance(end, IdentityError) and self.attempts[descriptor].peer is None:
             # Anybody can connect to us and show a wrong certificate; that must not end the session of the others.
-            if attempt.peer is not None:
-                raise
-            self._failed(descriptor, str(problem))
+            self._failed(descriptor, str(end))
+        elif end is not None:
+            raise end
 
-    def _complete(self, descriptor: int, link: Link) -> None:
+    def _complete(self, link: Link) -> None:
         if link.index in self.links:
-            self._failed(descriptor, f"{link.name} connected twice")
+            _log.info("a connection to us came to nothing: %s connected twice", link.name)
+            self.known.remove(link)
+            link.close()
             return
-        del self.attempts[descriptor]
-        self.poller.unregister(descriptor)
         self.links[link.index] = link
         self.missing.discard(link.index)
         self.dials.pop(link.index, None)
 
     def _failed(self, descriptor: int, reason: str) -> None:
-        attempt = self._drop(descriptor)
+        self.known = [link for link in self.known if link.wire.fileno() != descriptor]
+        attempt = self.attempts.drop(descriptor)
         if attempt.peer is not None:
             self.dials[attempt.peer].postpone(reason)
         else:
             self.refused = reason
             _log.info("a connection to us came to nothing: %s", reason)
-
-    def _drop(self, descriptor: int) -> _Attempt:
-        attempt = self.attempts.pop(descriptor)
-        self.poller.unregister(descriptor)
-        attempt.progress.close()
-        self.known = [link for link in self.known if link.wire.fileno() != descriptor]
-        attempt.sock.close()
-        return attempt
 
     def _tick(self, now: float) -> None:
         if now < self.next_tick:
@@ -323,8 +218,8 @@ class _Meeting:
         if self.awaited:
             # The owner of the channel may have taken connections from it before we came to look.
             self._accept()
-        for descriptor in [d for d, attempt in self.attempts.items() if attempt.deadline < now]:
-            self._failed(descriptor, f"no answer within {_ATTEMPT_SECONDS:g} s")
+        for descriptor in self.attempts.overdue(now):
+            self._failed(descriptor, explain(TimeoutError()))
         speak = now >= self.next_alive
         if speak:
             self.next_alive = now + _ALIVE_SECONDS
@@ -349,17 +244,6 @@ class _Meeting:
         )
 
 
-def _handshake(wire: TlsWire, peer: str) -> Generator[int, None, None]:
-    try:
-        while event := wire.handshake():
-            yield event
-    except ssl.SSLError as problem:
-        refusal = describe_refusal(problem, peer)
-        if refusal is None:
-            raise
-        raise refusal from None
-
-
 def _greeting(link: Link) -> Generator[int, None, None]:
     while not link.receive_greeting():
         yield select.POLLIN if link.idle else select.POLLIN | select.POLLOUT
@@ -373,12 +257,3 @@ def _check(link: Link) -> None:
         raise PeerError(
             f"{link.name} left before everybody was there; its own report says why, or its process or machine died"
         ) from None
-
-
-def _reason(problem: OSError | EOFError) -> str:
-    """Why a connection failed, for people."""
-    if isinstance(problem, EOFError):
-        return "it closed the connection: it may not know this session, or not yet"
-    if isinstance(problem, ssl.SSLError):
-        return f"what answers there does not speak TLS 1.3 with us: {problem.reason or 'protocol error'}"
-    return (problem.strerror or str(problem)).lower()
