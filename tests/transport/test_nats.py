@@ -124,6 +124,28 @@ def test_what_we_hold_is_not_handed_to_us_again(carriers, queue, monkeypatch):
     assert carrier.depth(queue) == 0
 
 
+def test_what_we_hold_is_not_counted_again(carriers, queue, monkeypatch):
+    """We tell the server that we still have it."""
+    monkeypatch.setattr(jetstream_taker, "_LONG", int(0.6e9))
+    monkeypatch.setattr(jetstream_taker, "_BEAT_SECONDS", 0.1)
+    carrier = carriers()
+    carrier.provision(queue, Limits())
+    carrier.publish(queue, parcels(1))
+    assert len(carrier.consume(queue, 1, 5)) == 1
+    for _ in range(6):
+        assert carrier.consume(queue, 1, 0.25) == []
+    carrier.close()
+    assert [each.attempt for each in carriers().consume(queue, 1, 5)] == [2]
+
+
+def test_another_parcel_of_the_same_name_does_not_replace_the_first(carriers, queue):
+    carrier = carriers()
+    carrier.provision(queue, Limits())
+    both = [Parcel("same", b"forged"), Parcel("same", b"true")]
+    carrier.publish(queue, both)
+    assert [each.parcel for each in drain(carrier, queue)] == both
+
+
 def test_a_request_that_ended_is_made_anew(carriers, queue, monkeypatch):
     monkeypatch.setattr(jetstream_taker, "_REQUEST_SECONDS", 0.2)
     receiver = carriers()

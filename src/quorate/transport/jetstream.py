@@ -168,6 +168,10 @@ class JetStream:
         """Acknowledge messages of one consumer; returns when the server has noted it."""
         self._run(self._confirm(replies), ANSWER_SECONDS)
 
+    def tell(self, subjects: Sequence[str], word: bytes) -> None:
+        """Send a word to each of these, without an answer."""
+        self._run(self._tell(subjects, word), ANSWER_SECONDS)
+
     def subscribe(self) -> tuple[str, Any]:
         """A fresh inbox: its subject, and the subscription to `receive` from."""
         return self._run(self._subscribe(), ANSWER_SECONDS)
@@ -209,9 +213,12 @@ class JetStream:
             _decoded(await asyncio.wait_for(flying.popleft(), ANSWER_SECONDS))
 
     async def _confirm(self, replies: Sequence[str]) -> None:
-        for reply in replies[:-1]:
-            await self._client.publish(reply, b"+ACK")
+        await self._tell(replies[:-1], b"+ACK")
         await (await self._send(replies[-1], b"+ACK", None))
+
+    async def _tell(self, subjects: Sequence[str], word: bytes) -> None:
+        for subject in subjects:
+            await self._client.publish(subject, word)
 
     async def _subscribe(self) -> tuple[str, Any]:
         inbox = self._client.new_inbox()

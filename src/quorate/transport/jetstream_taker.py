@@ -18,6 +18,8 @@ __all__ = ["Taker", "attempt_of", "moment_of"]
 NAME = "taker"
 _LONG = int(300e9)
 """Nanoseconds after which the server gives up on whoever has a message, and hands it out again."""
+_BEAT_SECONDS = 60.0
+"""How often we tell it that we have not forgotten."""
 _SHORT = int(0.05e9)
 _REQUEST_SECONDS = 10.0
 """A request ends after so long, lest the server goes on serving one whose sender has vanished without a word."""
@@ -38,7 +40,8 @@ class Taker:
         self._stream = stream
         self._coming = 0
         self._until = 0.0
-        self._held: set[int] = set()
+        self._held: dict[int, str] = {}
+        self._beat = time.monotonic()
         self._take_over()
         self._inbox, self._subscription = link.subscribe()
 
@@ -66,12 +69,20 @@ class Taker:
 
     def release(self, replies: Sequence[str]) -> None:
         """These are acknowledged."""
-        self._held.difference_update(map(_number, replies))
+        for reply in replies:
+            self._held.pop(_number(reply), None)
+
+    def _keep_alive(self) -> None:
+        """Tell the server that we still have what we have not acknowledged, so that it does not count another time."""
+        if time.monotonic() - self._beat > _BEAT_SECONDS:
+            self._beat = time.monotonic()
+            self._link.tell(list(self._held.values()), b"+WPI")
 
     def take(self, most: int, wait: float) -> list[Message]:
         """Up to `most` messages: waits for the first, then takes what is there."""
         found: list[Message] = []
         size, end = 0, time.monotonic() + wait
+        self._keep_alive()
         while len(found) < most and size < _MOST_BYTES:
             left = min(max(end - time.monotonic(), 0.0), _REQUEST_SECONDS)
             if self._request(most - len(found), max(left, 1.0)):
@@ -83,7 +94,7 @@ class Taker:
                 continue
             if _number(message.reply) in self._held:
                 continue  # the server has given up on us, but we have it
-            self._held.add(_number(message.reply))
+            self._held[_number(message.reply)] = message.reply
             found.append(message)
             size += len(message.body)
         return found

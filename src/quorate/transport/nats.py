@@ -13,6 +13,7 @@ The server has to know us by our certificate (`verify_and_map`) and to have JetS
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -73,7 +74,9 @@ class NatsCarrier:
     def publish(self, queue: Queue, parcels: Sequence[Parcel]) -> None:
         """See `Carrier.publish`."""
         with self._faults(queue):
-            self._link.publish(queue.name, [(body, _headers(ident, ident)) for ident, body in parcels])
+            self._link.publish(
+                queue.name, [(parcel.body, _headers(parcel.ident, _digest(parcel))) for parcel in parcels]
+            )
 
     def consume(self, queue: Queue, most: int, wait: float) -> list[Delivery]:
         """See `Carrier.consume`."""
@@ -117,7 +120,7 @@ class NatsCarrier:
             for letter in letters:
                 ident, body = letter.parcel
                 # Under another number, lest the server takes it for a copy of what it had.
-                self._link.publish(queue.name, [(body, _headers(ident, f"{ident}@{letter.receipt}"))])
+                self._link.publish(queue.name, [(body, _headers(ident, f"{ident}@letter-{letter.receipt}"))])
                 self._streams.erase(queue.dead_letters, _number(letter))
 
     def drop(self, queue: Queue, letters: Sequence[DeadLetter]) -> None:
@@ -223,6 +226,11 @@ def _advice(refusal: Refusal) -> str:
 def _headers(ident: str, once: str) -> dict[str, str]:
     """`once`: what the server recognises copies by."""
     return {"Nats-Msg-Id": once, _IDENT: ident}
+
+
+def _digest(parcel: Parcel) -> str:
+    """Only the same parcel is a copy: who publishes something else under the name of another's does not replace it."""
+    return f"{parcel.ident}@{hashlib.sha256(parcel.body).hexdigest()[:32]}"
 
 
 def _parcel(headers: dict[str, str], body: bytes) -> Parcel:
