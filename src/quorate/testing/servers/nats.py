@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from typing import ClassVar
 
@@ -21,12 +22,12 @@ class NatsServer(Server):
     @classmethod
     def missing(cls) -> str | None:
         """See `Server.missing`."""
-        return None if shutil.which("nats-server") else "nats-server is not installed (package nats-server)"
+        return None if _program() else "nats-server is not installed (package nats-server)"
 
     def _launch(self) -> None:
         path = self.home / "nats.conf"
         path.write_text(self.configuration())
-        self._spawn([shutil.which("nats-server") or "nats-server", "-c", str(path)], {})
+        self._spawn([_program() or "nats-server", "-c", str(path)], {})
 
     def configuration(self) -> str:
         """The text of nats.conf: every member may use everything that begins with mpc, and listen for its answers."""
@@ -44,6 +45,10 @@ authorization {{ users: [
 {users}
 ] }}
 """
+
+
+def _program() -> str | None:
+    return shutil.which("nats-server", path=os.environ.get("PATH", os.defpath) + ":/usr/sbin")
 
 
 def _rights(name: str) -> str:
