@@ -76,6 +76,41 @@ def test_waiting_lists_those_that_would_be_of_use():
     assert party.waiting() == []
 
 
+@pytest.mark.parametrize(
+    ("rounds", "arrived", "silent", "lacking"),
+    [
+        ([([1, 2, 3], 2)], [], {1}, False),
+        ([([1, 2, 3], 2)], [], {1, 2}, True),
+        ([([1, 2, 3], 2)], [1], {1, 2}, False),
+        ([([1, 2, 3], None)], [], {3}, True),
+        ([([1, 2, 3], None)], [3], {3}, False),
+        ([([1, 2], None)], [], {3}, False),
+        ([([1, 2, 3], 2), ([1, 4], 2)], [], {4}, True),
+        ([([1, 2, 3], 2), ([4, 5], 1)], [], {4, 3}, False),
+    ],
+)
+def test_lacking_says_whether_peers_hold_everything_up(rounds, arrived, silent, lacking):
+    party = started(merged(*rounds) if len(rounds) > 1 else gather(first_name(), *rounds[0]))
+    for peer in arrived:
+        party.deliver(peer, first_name(), b"\x01")
+    assert party.lacking(silent) is lacking
+
+
+def test_a_fork_that_can_go_on_is_not_held_up():
+    def forked():
+        yield Fork([gather((1, 1), [1], None), gather((2, 1), [2, 3], 1)])
+
+    party = started(forked())
+    assert not party.lacking({1})
+    assert party.lacking({1, 2, 3})
+    party.deliver(3, (2, 1), b"\x03")
+    assert not party.lacking({1})  # there is something to do
+    while party.advance():
+        pass
+    assert party.lacking({1})
+    assert not party.lacking({2})
+
+
 def test_what_comes_too_late_is_counted_and_dropped():
     party = started(gather(NAME, [1, 2], 1))
     party.deliver(2, NAME, b"\x02")

@@ -34,6 +34,10 @@ COALITIONS = [
     *(("shamir_malicious", 3, 1, (k,)) for k in range(3)),
     *(pytest.param("shamir_malicious", 4, 1, (k,), marks=pytest.mark.slow) for k in (0, 3)),
     *(pytest.param("shamir_malicious", 5, 2, pair, marks=pytest.mark.slow) for pair in ((0, 1), (1, 3), (2, 4))),
+    *(("shamir_quorum", 3, 1, (k,)) for k in range(3)),
+    *(("shamir_quorum", 5, 1, (k,)) for k in (0, 4)),
+    *(pytest.param("shamir_quorum", 4, 1, (k,), marks=pytest.mark.slow) for k in (0, 3)),
+    *(pytest.param("shamir_quorum", 5, 2, pair, marks=pytest.mark.slow) for pair in ((0, 1), (1, 3), (2, 4))),
     *(("semi2k", 2, 1, (k,)) for k in range(2)),
     *(("semi2k", 3, 2, pair) for pair in combinations(range(3), 2)),
 ]
@@ -83,7 +87,7 @@ def place(p, coalition, secret):
     if p.me > p.parties or (p.me == p.parties and p.name != "semi2k"):
         return p.public(values), p.public_bits(values, 64)
     honest = [party for party in range(p.parties) if party not in coalition]
-    if p.name in ("shamir", "shamir_malicious"):
+    if p.name in ("shamir", "shamir_malicious", "shamir_quorum"):
         weight = replicated_weight(tuple(honest), p.parties, p.me) if p.me < p.parties else 0
         word = field.add(field.scale(field.encode_signed(values), weight), field.encode_signed(other))
         bits = tuple((values if group == tuple(honest) else other).view(np.uint64) & np.uint64(P) for group in p.mine)

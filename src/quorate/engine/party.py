@@ -11,7 +11,7 @@ A conductor (simulation, mesh of sockets, message queue) drives it:
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from typing import Any, NamedTuple
 
 from quorate.engine.exchange import Buffers, Checkpoint, Exchange, Fork, Join, Spawn, Step, size_of
@@ -113,6 +113,18 @@ class Party:
             for key, (task, _, _) in self._expected.items()
             if task.gathering is None or task.gathering.waits_for(key[0])
         ]
+
+    def lacking(self, silent: Set[int]) -> bool:
+        """Whether nothing goes on any more without a message of one of these peers."""
+        if self.ready or not self._expected:
+            return False
+        lacks: dict[_Task, bool] = {}
+        for (peer, _), (task, _, _) in self._expected.items():
+            if task.gathering is not None:
+                lacks[task] = task.gathering.lacks(silent)
+            else:
+                lacks[task] = lacks.get(task, False) or peer in silent
+        return all(lacks.values())
 
     def advance(self) -> bool:
         """Run one ready task up to its next exchange; False if none is ready."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from typing import NamedTuple
 
 from quorate.engine.names import Name
@@ -38,6 +38,11 @@ class Gathering:
         """Whether every quorum is here."""
         self._wanted = [quorum for quorum in self._wanted if len(quorum.peers & self.arrived) < quorum.enough]
         return not self._wanted
+
+    def lacks(self, silent: Set[int]) -> bool:
+        """Whether the others that are still to come do not make every quorum complete."""
+        coming = (set(self.peers) - silent) | self.arrived
+        return any(len(quorum.peers & coming) < quorum.enough for quorum in self._wanted)
 
     def waits_for(self, peer: int) -> bool:
         """Whether the message of a peer, which is not here yet, would be of use."""

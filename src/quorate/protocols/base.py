@@ -9,7 +9,7 @@ in, it goes through with ghosts (arrays without content), which is also how a qu
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -117,6 +117,19 @@ class Protocol(ABC):
         adopted later they need a `witness`.
         """
         return []
+
+    @property
+    def most_losses(self) -> int:
+        """How many parties may be lost after `prepare`, with all inputs dealt, so that the others still finish."""
+        return 0
+
+    def prepare(self, at: Scope, needs: Mapping[str, int]) -> Step[None]:
+        """Make what takes all parties, before any input is used, so that some may be lost from then on.
+
+        Once, after `setup`, if at all. `needs`: how many tuples of each kind will be used up. Nothing to do for
+        protocols that need all parties to the end.
+        """
+        yield from ()
 
     def witness(self, at: Scope) -> Step[None]:
         """Make what shows in later sessions whether everybody goes on with the same keys, and add it to `stock_keys`.

@@ -6,7 +6,7 @@ with rounds in which it neither sends nor receives; so every participant runs th
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar, cast
 
@@ -141,6 +141,13 @@ class Bystander(Protocol):
     def input(self, at: Scope, owner: int, shape: tuple[int, ...], values: Integers | None = None) -> Step[Arithmetic]:
         yield from self._real.input(at, owner, shape, values)
         return self._ghost.empty(shape)
+
+    @property
+    def most_losses(self) -> int:
+        return self._ghost.most_losses
+
+    def prepare(self, at: Scope, needs: Mapping[str, int]) -> Step[None]:
+        yield from _silent(self._ghost.prepare(at, needs))
 
     def checked(self) -> Step[None]:
         yield from _silent(self._ghost.checked())

@@ -57,6 +57,7 @@ class ShamirQuorum(ShamirTuples):
 
     name: ClassVar[str] = "shamir_quorum"
     adversary: ClassVar[Literal["none", "semi-honest", "malicious"]] = "semi-honest"
+    survives: ClassVar[bool] = True
 
     # -- products ------------------------------------------------------------------------------------------------------
 

@@ -55,7 +55,7 @@ class ShamirTuples(ShamirOpenings):
         return self.parties - (2 * self.threshold + 1 if self.reduces else self.threshold + 1)
 
     def setup(self, at: Scope) -> Step[None]:
-        yield from self.session.agree_keys(at.child("keys"), self.groups)
+        yield from self.session.agree_keys(at, self.groups)
         if self.supply is not None:
             self.supply.open(at.child("supply"))
 
