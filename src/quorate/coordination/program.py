@@ -26,6 +26,7 @@ from quorate.engine.session import Session
 from quorate.errors import AgreementError, UserError
 from quorate.lang.execute import KEEP, STORED, Results, execute
 from quorate.lang.plan import Plan
+from quorate.lang.stages import Stages
 from quorate.protocols.base import Protocol
 from quorate.protocols.registry import make
 from quorate.sharing.share import Share
@@ -59,6 +60,7 @@ class Job:
         rehearsal: for a rehearsal, the rows of every input; `inputs` are made up then, and kept shares are not used.
         store: tuples made beforehand; None: there are none, or they must not be used.
         stocked: when only counting, whether all tuples are taken to be in stock at all parties.
+        stages: run the plan in stages, see `quorate.lang.stages`; quotes have to be made with the same.
     """
 
     spec: Spec
@@ -73,6 +75,7 @@ class Job:
     ident: str = ""
     store: Store | None = None
     stocked: bool = False
+    stages: Stages | None = None
 
     @property
     def roster(self) -> Roster:
@@ -148,6 +151,7 @@ def _computation(job: Job, protocol: Protocol, at: Scope, rows: dict[str, int]) 
         outputs=_destinations(job.spec, job.roster),
         bounds=raw_bounds(job.spec),
         progress=None if protocol.session.counting else job.progress,
+        stages=job.stages,
     )
 
 

@@ -11,18 +11,20 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from heapq import heappop, heappush
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from quorate.circuits.tiles import TILE, tiled
 from quorate.engine.exchange import Branch, Fork, Join, Lockstep, Spawn, Step
 from quorate.engine.names import Scope
-from quorate.errors import UserError
+from quorate.errors import EnvironmentFault, UserError
 from quorate.lang.boundary import KEEP, STORED, Boundary, Key, Results
 from quorate.lang.operations.base import Call, Range, Value, kind_of, spread
 from quorate.lang.plan import Plan
 from quorate.lang.ranges import call_of, place, plan_ranges
+from quorate.lang.snapshot import Seat, Snapshot
+from quorate.lang.stages import Stages, fits, stages_of
 from quorate.protocols.base import Integers, Protocol
 from quorate.sharing.share import Share
 
@@ -40,6 +42,7 @@ def execute(
     bounds: Mapping[Key, Range],
     stored: Mapping[Key, Share] | None = None,
     progress: Callable[[int, int], None] | None = None,
+    stages: Stages | None = None,
 ) -> Step[Results]:
     """Run a bound plan as one participant.
 
@@ -50,15 +53,18 @@ def execute(
         bounds: (input, column) -> declared raw range.
         stored: at the parties, kept shares of stored inputs.
         progress: called with (operations done, operations in all).
+        stages: run the plan in stages, see `quorate.lang.stages`; the same at all participants, but for who saves and
+            who goes on from where. Has no effect under a protocol that is not `resumable`.
 
     Raises:
         UserError: values may not fit the protocol (before anything is sent), or an input is missing.
+        EnvironmentFault: what was restored belongs to something else.
     """
     boundary = Boundary(plan, protocol, at, inputs, owners, outputs, bounds, stored or {})
     session = protocol.session
     ranges = plan_ranges(plan, protocol, bounds)
     if session.me < session.parties or session.me == session.dealer:
-        yield from _Execution(boundary, ranges, progress).work()
+        yield from _Execution(boundary, ranges, progress, stages if protocol.resumable else None).work()
     else:
         yield from boundary.attend()
     return boundary.results.sorted_as(plan.outputs)
@@ -68,7 +74,11 @@ class _Execution:
     """The state of a run at a compute party or the dealer: values that are still needed, and what waits for what."""
 
     def __init__(
-        self, boundary: Boundary, ranges: Sequence[Any], progress: Callable[[int, int], None] | None = None
+        self,
+        boundary: Boundary,
+        ranges: Sequence[Any],
+        progress: Callable[[int, int], None] | None = None,
+        stages: Stages | None = None,
     ) -> None:
         self.boundary, self.ranges, self.progress = boundary, ranges, progress
         self.plan, self.p, self.at = boundary.plan, boundary.p, boundary.at
@@ -77,8 +87,10 @@ class _Execution:
         self.together = Lockstep()
         self.branches: list[Branch] = []
         self.done = 0
-        self.ready: list[int] = []
+        self.stages, self.stage = stages, 0
+        self.ready: list[tuple[int, int]] = []  # stage and operation
         count = len(self.plan.operations)
+        self.stage_of = [0] * count if stages is None else stages_of(self.plan, stages.least)
         self.consumers: list[list[int]] = [[] for _ in range(count)]
         self.missing = [0] * count
         self.uses = [0] * count
@@ -92,24 +104,72 @@ class _Execution:
             self.uses[index] += 1
 
     def work(self) -> Step[None]:
-        """Everything from the inputs to the outputs."""
-        yield from self._inputs()
+        """Everything from the inputs to the outputs, stage by stage."""
+        if self.stages is not None and self.stages.restored is not None:
+            self._restore(self.stages.restored)
+        else:
+            yield from self._inputs()
         for index, operation in enumerate(self.plan.operations):
-            if not operation.operands and operation.kind != "input":
-                heappush(self.ready, index)
-        self._start_ready()
-        yield from self.together.run()
-        for branch in self.branches:
-            yield Join(branch)
-        yield from self.p.checked()  # what is kept was opened to nobody, and must be right all the same
+            if not operation.operands and operation.kind != "input" and self.stage_of[index] >= self.stage:
+                heappush(self.ready, (self.stage_of[index], index))
+        last = max(self.stage_of, default=0)
+        while True:
+            self._start_ready()
+            yield from self.together.run()
+            for branch in self.branches:
+                yield Join(branch)
+            self.branches.clear()
+            yield from self.p.checked()  # what is kept was opened to nobody, and must be right all the same
+            if self.stage >= last:
+                return
+            self._save()
+            self.stage += 1
+
+    # -- stages -------------------------------------------------------------------------------------------------------
+
+    def _save(self) -> None:
+        session, stages = self.p.session, self.stages
+        if stages is None or stages.save is None or session.counting:
+            return
+        results = self.boundary.results.sorted_as(self.plan.outputs)
+        facts = (self._seat(stages), self.stage, self.p.progress(), tuple(session.findings))
+        stages.save(self.stage, Snapshot(*facts, values=dict(self.values), results=results))
+
+    def _seat(self, stages: Stages) -> Seat:
+        p = self.p
+        return Seat(self.plan.digest, p.session.ident.hex(), p.name, p.parties, p.threshold, p.me, stages.least)
+
+    def _restore(self, snapshot: Snapshot) -> None:
+        """Go on after the stage that a snapshot was made at the end of."""
+        if self.stages is None or snapshot.seat != self._seat(self.stages):
+            raise EnvironmentFault("the stored state of this session belongs to another plan, session or participant")
+        self.stage = snapshot.stage + 1
+        over = [index for index, stage in enumerate(self.stage_of) if stage < self.stage]
+        for index in over:
+            self.uses[index] = 0
+            for consumer in self.consumers[index]:
+                self.missing[consumer] -= 1
+                self.uses[index] += self.stage_of[consumer] >= self.stage
+                if not self.missing[consumer] and self.stage_of[consumer] >= self.stage:
+                    heappush(self.ready, (self.stage_of[consumer], consumer))
+        wanted = {index for index in over if self.uses[index]}
+        operations = self.plan.operations
+        if wanted != set(snapshot.values) or not all(fits(snapshot.values[i], operations[i].type) for i in wanted):
+            raise EnvironmentFault("the stored state of this session does not fit its plan; go on from an earlier one")
+        self.values.update(cast("Mapping[int, Value]", snapshot.values))
+        self.boundary.results.values.update(snapshot.results.values)
+        self.boundary.results.kept.update(snapshot.results.kept)
+        self.p.proceed(snapshot.progress)
+        self.p.session.findings[:] = snapshot.findings
+        self.done = len(over)
 
     # -- operations ---------------------------------------------------------------------------------------------------
 
     def _start_ready(self) -> None:
         """Do what is local at once, the author's order first, and let the rest take part in the rounds."""
         ready, operations = self.ready, self.plan.operations
-        while ready:
-            index = heappop(ready)
+        while ready and ready[0][0] <= self.stage:
+            _, index = heappop(ready)
             operation, kind = operations[index], self.kinds[index]
             if kind.local(operation, [operations[operand].type for operand in operation.operands]):
                 self._note(index, self._local(index))
@@ -159,7 +219,7 @@ class _Execution:
         for consumer in self.consumers[index]:
             missing[consumer] -= 1
             if not missing[consumer]:
-                heappush(self.ready, consumer)
+                heappush(self.ready, (self.stage_of[consumer], consumer))
         for operand in set(self.plan.operations[index].operands):
             self._drop(operand)
         if index in self.boundary.named:

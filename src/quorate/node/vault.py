@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
-import numpy as np
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -19,14 +18,14 @@ from quorate.crypto.entropy import SystemEntropy
 from quorate.crypto.sealed import MOST, key_file
 from quorate.errors import EnvironmentFault, UserError
 from quorate.files import ensure_folder, read_bytes, write_atomic
-from quorate.sharing.share import Arithmetic, Boolean, Share
+from quorate.sharing.share import Share
+from quorate.sharing.stored import Form, Part, Reader, content_of, form_of
 
 __all__ = ["Kept", "Owner", "Vault"]
 
 _MAGIC = b"quorate-share-1\n"
 _NONCE_BYTES = 12
 _PREFIX = 4
-_DTYPES = ("|u1", "<u2", "<u4", "<u8")
 
 
 class Owner(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -38,11 +37,6 @@ class Owner(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     threshold: int
 
 
-class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    dtype: str
-    shape: tuple[int, ...]
-
-
 class _Header(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     name: str
     session: str
@@ -51,7 +45,7 @@ class _Header(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     scheme: str
     width: int
     dtype: str
-    parts: tuple[_Part, ...]
+    parts: tuple[Part, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,18 +75,18 @@ class Vault:
             UserError: the share is larger than 2 GiB.
             EnvironmentFault: the disk is full, or this machine refuses the write.
         """
-        parts = [_little_endian(part) for part in share.parts]
+        form = form_of(share)
         header = _Header(
             name=name,
             session=session,
             owner=owner,
-            kind=type(share).__name__,
-            scheme=share.scheme,
-            width=share.width if isinstance(share, Boolean) else 0,
+            kind=form.kind,
+            scheme=form.scheme,
+            width=form.width,
             dtype=dtype,
-            parts=tuple(_Part(part.dtype.str, part.shape) for part in parts),
+            parts=form.parts,
         )
-        body = b"".join(part.tobytes() for part in parts)
+        body = content_of(share.parts)
         if len(body) >= MOST:
             raise UserError(f"the share to keep as {name!r} has {len(body)} bytes, more than 2 GiB; keep it in parts")
         ensure_folder(self._folder, 0o700)
@@ -137,12 +131,6 @@ class Vault:
         return key_file(self._key_path, create=create)
 
 
-def _little_endian(
-    part: np.ndarray[tuple[int, ...], np.dtype[np.generic]],
-) -> np.ndarray[tuple[int, ...], np.dtype[np.generic]]:
-    return np.ascontiguousarray(part, part.dtype.newbyteorder("<")).reshape(part.shape)
-
-
 def _parse(data: bytes, path: Path) -> tuple[_Header, int]:
     start = len(_MAGIC) + _PREFIX
     stop = start + int.from_bytes(data[len(_MAGIC) : start], "big")
@@ -169,14 +157,7 @@ def _shown(value: object) -> str:
 
 
 def _share(header: _Header, body: bytes, path: Path) -> Share:
-    parts = []
-    start = 0
-    for part in header.parts:
-        if part.dtype not in _DTYPES:
-            raise EnvironmentFault(f"{path}: holds an unknown type {part.dtype!r}; it was written by another release")
-        array = np.frombuffer(body, part.dtype, int(np.prod(part.shape, dtype=np.int64)), start).reshape(part.shape)
-        start += array.nbytes
-        parts.append(array.astype(array.dtype.newbyteorder("=")))
-    if header.kind == "Boolean":
-        return Boolean(header.scheme, tuple(parts), header.width)
-    return Arithmetic(header.scheme, tuple(parts))
+    reader = Reader(body, str(path))
+    share = reader.share(Form(header.kind, header.scheme, header.width, header.parts))
+    reader.end()
+    return share

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from quorate.engine.exchange import Step
 from quorate.engine.names import Scope
 from quorate.engine.session import Session
-from quorate.errors import InternalError
+from quorate.errors import EnvironmentFault, InternalError
 from quorate.kernels.field import P
 from quorate.kernels.order import running_sums
 from quorate.preprocessing.supply import Supply
@@ -109,6 +109,25 @@ class Protocol(ABC):
             IntegrityError: somebody cheated.
         """
         yield from ()
+
+    @property
+    def resumable(self) -> bool:
+        """Whether a plan can go on after an interruption with the keys of `setup`, the shares that were live, and
+        `progress`: what the protocol carries along besides, once everything is `checked`, is nothing else."""
+        return False
+
+    def progress(self) -> tuple[int, ...]:
+        """What later names depend on, such as the number of checks so far; of `resumable` protocols."""
+        return ()
+
+    def proceed(self, progress: Sequence[int]) -> None:
+        """Go on where `progress` was taken; after `setup`.
+
+        Raises:
+            EnvironmentFault: this is no progress of such a protocol.
+        """
+        if progress:
+            raise EnvironmentFault(f"the stored state of this session is not one of {self.name}")
 
     def stock_keys(self) -> list[npt.NDArray[Any]]:
         """The secrets under which correlated randomness is made, such as our shares of MAC keys; after `setup`.

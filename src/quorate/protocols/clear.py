@@ -48,6 +48,10 @@ class Clear(RingLocal):
     def __init__(self, session: Session, threshold: int = 0) -> None:
         super().__init__(session, threshold)
 
+    @property
+    def resumable(self) -> bool:
+        return True
+
     def setup(self, at: Scope) -> Step[None]:
         yield from self.session.agree_keys(at, [tuple(range(self.parties))])
 

@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 
 from quorate.engine.exchange import CHECK, RELIEF, Checkpoint, Step
 from quorate.engine.names import Name, Scope
-from quorate.errors import InternalError
+from quorate.errors import EnvironmentFault, InternalError
 
 __all__ = ["LARGE", "Deferred"]
 
@@ -47,6 +47,21 @@ class Deferred(Generic[Note]):
     def pending(self) -> int:
         """Elements noted and not checked yet."""
         return self._size
+
+    @property
+    def batches(self) -> int:
+        """How many checks there were; the next one's name depends on it."""
+        return self._batches
+
+    def proceed(self, progress: Sequence[int]) -> None:
+        """Go on after so many checks, `progress` being (`batches`,).
+
+        Raises:
+            EnvironmentFault: it is something else.
+        """
+        if len(progress) != 1 or progress[0] < self._batches or self._notes:
+            raise EnvironmentFault("the stored state of this session does not fit its protocol")
+        self._batches = progress[0]
 
     def open(self, at: Scope) -> None:
         """Take the scope under which all checks of the session are named; once, in set-up."""

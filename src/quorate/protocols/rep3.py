@@ -57,6 +57,10 @@ class Rep3(Rep3Parts):
     majority: ClassVar[Literal["none", "honest", "dishonest"]] = "honest"
     capacity: ClassVar[int] = OFFSET_BITS
 
+    @property
+    def resumable(self) -> bool:
+        return True
+
     def setup(self, at: Scope) -> Step[None]:
         yield from self.session.agree_keys(at, [(0, 1), (1, 2), (0, 2)])
 

@@ -89,6 +89,16 @@ class Rep3Malicious(Rep3Parts):
         self.deferred.open(at.child("checks"))
         yield from self.session.agree_keys(at, [(0, 1), (1, 2), (0, 2), (0, 1, 2)], compare=True)
 
+    @property
+    def resumable(self) -> bool:
+        return True
+
+    def progress(self) -> tuple[int, ...]:
+        return (self.deferred.batches,)
+
+    def proceed(self, progress: Sequence[int]) -> None:
+        self.deferred.proceed(progress)
+
     # -- input and output ----------------------------------------------------------------------------------------------
 
     def input(self, at: Scope, owner: int, shape: tuple[int, ...], values: Integers | None = None) -> Step[Arithmetic]:

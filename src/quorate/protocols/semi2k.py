@@ -97,6 +97,10 @@ class Semi2k(RingLocal):
     def _is_dealer(self) -> bool:
         return self.me == self.dealer
 
+    @property
+    def resumable(self) -> bool:
+        return self.dealer is not None  # else tuples are left over
+
     def setup(self, at: Scope) -> Step[None]:
         groups = list(combinations(range(self.parties), 2))
         if self.dealer is not None:

@@ -53,6 +53,10 @@ class Shamir(ShamirParts):
     majority: ClassVar[Literal["none", "honest", "dishonest"]] = "honest"
     capacity: ClassVar[int] = OFFSET_BITS
 
+    @property
+    def resumable(self) -> bool:
+        return self.supply is None
+
     # -- input and output ----------------------------------------------------------------------------------------------
 
     def input(self, at: Scope, owner: int, shape: tuple[int, ...], values: Integers | None = None) -> Step[Arithmetic]:
