@@ -25,6 +25,7 @@ __all__ = ["COMMANDS", "application", "main"]
 COMMANDS = {
     "demo": "Three hospitals compute an average on this machine: see it work.",
     "run": "Run a computation as its coordinator, on the nodes or, to try it out, in this process.",
+    "status": "Say how a session stands whose participants are not online together.",
     "join": "Take part in a computation as an outside data owner or recipient.",
     "submit": "Leave a table, split into shares, for parties that compute on it later.",
     "collect": "Take submitted shares as a party, and make an input of them.",

@@ -11,6 +11,8 @@ from quorate.cli.common import DataFiles, Home, Json, Specs, StocksFile, log_lev
 
 __all__ = ["node"]
 
+_IDLE, _VISIT_IDLE = 30.0, 2.0
+
 
 def node(
     federation: Annotated[Path, typer.Argument(metavar="FEDERATION", help="The federation file.")],
@@ -25,11 +27,22 @@ def node(
         str | None, typer.Option(metavar="HOST:PORT", help="Where to listen, if not at the address in FEDERATION.")
     ] = None,
     stocks: StocksFile = None,
+    visit: Annotated[
+        bool,
+        typer.Option(
+            "--visit", help="Come online, do what can be done with what lies in your inbox, leave word, and go away."
+        ),
+    ] = False,
+    idle: Annotated[
+        float | None,
+        typer.Option(metavar="SECONDS", help="Leave a queued session without news after this time [30; 2 on a visit]."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Run the node of one member of a federation, until it is stopped.
 
     The node runs only computations whose spec and plan lie in its --specs folder: putting them there approves them.
+    Sessions with 'delivery: durable' or 'queued' that a crash interrupted are taken up again.
     """
     from quorate.coordination.federation import load_federation, parse_address
     from quorate.node.approval import parse_data
@@ -46,7 +59,15 @@ def node(
         key,
         None if listen is None else parse_address(listen),
         stocks_beside(federation, stocks, loaded),
+        (_VISIT_IDLE if visit else _IDLE) if idle is None else idle,
     )
     served = Node(loaded, name, settings)
+    if visit:
+        waiting = served.visit()
+        if json:
+            print_json({"member": name, "waiting": waiting})
+        else:
+            print(f"{name}: {len(waiting)} sessions wait for others" if waiting else f"{name}: nothing is left to do")
+        return
     address = str(settings.listen or served.identity.member.endpoint)
     served.run(lambda: print_json({"member": name, "address": address}) if json else None)

@@ -16,6 +16,7 @@ from quorate.cli.common import (
     SpecFile,
     coordinator_of,
     federation_beside,
+    print_json,
     print_outcome,
 )
 from quorate.cli.conditions import Bandwidth, Measured, Rtt
@@ -43,6 +44,12 @@ def run(
         bool,
         typer.Option("--rehearse", help="The same on made-up data: nobody's files are read, no result is kept."),
     ] = False,
+    asynchronous: Annotated[
+        bool,
+        typer.Option(
+            "--async", help="Leave invitations in the participants' inboxes and go away; nobody needs to be online."
+        ),
+    ] = False,
     rows: Rows = None,
     rtt: Rtt = None,
     bandwidth: Bandwidth = None,
@@ -52,7 +59,8 @@ def run(
     """Run a computation: prepare it at all nodes, start it, and print what every participant needed.
 
     If you own an input or receive a result, you take part in the same process. --as is by default the only member with
-    the role coordinator. --rows, --rtt, --bandwidth and --measured are for --rehearse, which compares with the quote.
+    the role coordinator. With --async, which needs 'delivery: queued', ask 'quorate status' later. --rows, --rtt,
+    --bandwidth and --measured are for --rehearse, which compares with the quote.
     """
     from quorate.node.approval import load, parse_data
 
@@ -64,7 +72,9 @@ def run(
     )
     coordinator = None if simulate else name or coordinator_of(loaded)
     with Meter(quiet=json) as meter:
-        if rehearse:
+        if asynchronous:
+            _invite(approved, loaded, coordinator, files, simulate or rehearse, as_json=json)
+        elif rehearse:
             Rehearsal(approved, loaded, coordinator, rows, rtt, bandwidth, measured).run(meter, as_json=json)
         elif coordinator is None:
             _simulate(approved, files, meter, as_json=json)
@@ -78,6 +88,34 @@ def _check_options(rehearse: bool, with_data: bool, others: Mapping[str, object]
         raise UserError("a rehearsal takes no data: leave out --data, or leave out --rehearse to run on the data")
     if given and not rehearse:
         raise UserError(f"{' and '.join(given)}: only for --rehearse; a run takes the rows that its owners bring")
+
+
+def _invite(
+    approved: Approved,
+    federation: Federation,
+    name: str | None,
+    files: Mapping[str, str],
+    otherwise: bool,
+    *,
+    as_json: bool,
+) -> None:
+    from quorate.node.identity import Identity
+    from quorate.node.invite import invite
+    from quorate.node.results import default_home
+
+    if otherwise or files or name is None:
+        raise UserError(
+            "--async only leaves invitations: leave out --simulate, --rehearse and --data; if you own an input or "
+            "receive a result, take part with 'quorate join --visit'"
+        )
+    asked = invite(Identity(federation, name), approved, default_home(approved.path))
+    if as_json:
+        print_json({"session": asked.session, "spec": asked.spec, "members": asked.members})
+        return
+    print(f"session {asked.session}: invitations are left for {', '.join(asked.members)}")
+    print(
+        f"each does its part with 'quorate node --visit', or while its node runs; see 'quorate status {asked.session}'"
+    )
 
 
 def _simulate(approved: Approved, files: Mapping[str, str], meter: Meter, *, as_json: bool) -> None:

@@ -422,7 +422,7 @@ class Core:
                 if lacking:
                     peer.asked = now
                 peer.want |= lacking
-                peer.say |= lacking or alive or peer.unsaid > 0
+                peer.say |= not peer.done and (lacking or alive or peer.unsaid > 0)
             self._next_tick = now + self.limits.mindful
         if self.state == "done" and all(self._over(peer) for peer in self._peers.values()):
             self.state = "closed"

@@ -15,7 +15,7 @@ from quorate.coordination.agreement import software
 from quorate.coordination.federation import Member
 from quorate.coordination.spec import Spec, Timeouts, encode_spec
 from quorate.crypto.entropy import SystemEntropy
-from quorate.errors import InternalError, PeerError, PeerTimeout, QuorateError, UserError
+from quorate.errors import EnvironmentFault, InternalError, PeerError, PeerTimeout, QuorateError, UserError
 from quorate.node.approval import Approved
 from quorate.node.control import Control, call, dial
 from quorate.node.identity import Identity
@@ -33,8 +33,9 @@ from quorate.node.messages import (
     Start,
     Watch,
 )
+from quorate.transport.backoff import Backoff
 
-__all__ = ["Submission", "begin", "hosts", "new_session", "root_cause", "submit"]
+__all__ = ["Submission", "begin", "hosts", "new_session", "request_of", "root_cause", "submit"]
 
 OnProgress = Callable[[str, int, int], None]
 """(member, operations done, operations in all)."""
@@ -65,7 +66,7 @@ class Limited(Protocol):
 
 @dataclass
 class Submission:
-    """A session that was started at all nodes.
+    """A session that was started at all nodes. A lasting one is watched on when a node was away.
 
     Attributes:
         session: its id.
@@ -75,6 +76,7 @@ class Submission:
     session: str
     spec: Limited
     _controls: dict[str, Control[Response]] = field(repr=False)
+    _redial: Callable[[str], Control[Response]] | None = field(default=None, repr=False)
     _events: queue.Queue[tuple[str, Progress | Finished | Failure]] = field(default_factory=queue.Queue, repr=False)
 
     def __post_init__(self) -> None:
@@ -130,16 +132,40 @@ class Submission:
 
     def close(self) -> None:
         """Close the connections to the nodes; the session goes on."""
+        self._closed = True
         for control in self._controls.values():
             control.close()
 
     def _watch(self, name: str, control: Control[Response]) -> None:
-        try:
-            control.send(Watch(session=self.session))
-            for event in _events(control):
-                self._events.put((name, event))
-        except QuorateError as problem:
-            self._events.put((name, Failure.of(problem)))
+        deadline = time.monotonic() + self.spec.timeouts.session
+        pauses = Backoff(0.2, 5.0)
+        while True:
+            try:
+                control.send(Watch(session=self.session))
+                for event in _events(control):
+                    self._events.put((name, event))
+                return
+            except (PeerError, EnvironmentFault) as problem:
+                if self._redial is None or self._closed or time.monotonic() > deadline:
+                    self._events.put((name, Failure.of(problem)))
+                    return
+            except QuorateError as problem:
+                self._events.put((name, Failure.of(problem)))
+                return
+            time.sleep(pauses.pause())
+            control = self._again(name, control)
+
+    def _again(self, name: str, control: Control[Response]) -> Control[Response]:
+        """A fresh connection to a node, if it is there; else the old one, which fails again."""
+        with contextlib.suppress(QuorateError):
+            if self._redial is not None:
+                fresh = self._redial(name)
+                control.close()
+                self._controls[name] = fresh
+                return fresh
+        return control
+
+    _closed = False
 
 
 def _events(control: Control[Response]) -> Iterator[Progress | Finished | Failure]:
@@ -182,10 +208,18 @@ def submit(
         )
     session = session or new_session()
     members = [identity.federation.member(name) for name in hosts(approved.spec)]
-    return begin(identity, members, _request(approved, session, rehearsal), approved.spec)
+    lasting = approved.spec.lasting and rehearsal is None
+    return begin(identity, members, request_of(approved, session, rehearsal), approved.spec, lasting=lasting)
 
 
-def begin(identity: Identity, members: Sequence[Member], request: Prepare | Produce, spec: Limited) -> Submission:
+def begin(
+    identity: Identity,
+    members: Sequence[Member],
+    request: Prepare | Produce,
+    spec: Limited,
+    *,
+    lasting: bool = False,
+) -> Submission:
     """Prepare a session at the nodes of `members` and start it once all have accepted; raises as `submit`."""
     controls = _connect(identity, members)
     try:
@@ -195,10 +229,13 @@ def begin(identity: Identity, members: Sequence[Member], request: Prepare | Prod
         for control in controls.values():
             control.close()
         raise
-    return Submission(request.session, spec, controls)
+    by_name = {member.name: member for member in members}
+    redial = (lambda name: dial(identity, by_name[name])) if lasting else None
+    return Submission(request.session, spec, controls, redial)
 
 
-def _request(approved: Approved, session: str, rehearsal: Mapping[str, int] | None) -> Prepare:
+def request_of(approved: Approved, session: str, rehearsal: Mapping[str, int] | None) -> Prepare:
+    """What nodes are asked to get ready for."""
     return Prepare(
         session=session,
         spec=encode_spec(approved.spec).decode(),

@@ -86,6 +86,11 @@ class Place:
         """Note that it was started, durably."""
         write_atomic(self.folder / "started", b"", 0o600)
 
+    def invited(self, letter: bytes) -> None:
+        """Keep the invitation to the session, until its coordinator has been told how it ended."""
+        ensure_folder(self.folder, 0o700)
+        write_atomic(self.folder / "invitation.json", letter, 0o600)
+
     # ---- its journal
 
     def open(self) -> Journal:

@@ -19,7 +19,16 @@ from quorate.node.identity import Identity
 from quorate.node.mesh import Doorway
 from quorate.transport.carrier import Carrier, Credentials, Limits, Queue, open_carrier
 
-__all__ = ["check_places", "credentials_of", "inbox_of", "make_router", "provision", "remove_inbox", "rounds_queue"]
+__all__ = [
+    "check_places",
+    "credentials_of",
+    "inbox_of",
+    "make_router",
+    "opener",
+    "provision",
+    "remove_inbox",
+    "rounds_queue",
+]
 
 
 def rounds_queue(session: str, member: str) -> Queue:
@@ -83,13 +92,13 @@ def make_router(identity: Identity, spec: Spec, who: Roster, me: int, session: s
         address = inbox_of(member)
         breaker = breakers.setdefault(address, Breaker())
         queue = rounds_queue(session, member.name)
-        ways[peer] = [BrokerWay(_scheme(address), _opener(identity, address), queue, None, breaker)]
+        ways[peer] = [BrokerWay(_scheme(address), opener(identity, address), queue, limits_of(spec), breaker)]
     address = inbox_of(identity.member)
     inbox = Inbox(
         _scheme(address),
-        _opener(identity, address),
+        opener(identity, address),
         rounds_queue(session, identity.name),
-        _limits(spec),
+        limits_of(spec),
         breakers.setdefault(address, Breaker()),
     )
     return Router(ways, [inbox])
@@ -97,23 +106,24 @@ def make_router(identity: Identity, spec: Spec, who: Roster, me: int, session: s
 
 def provision(identity: Identity, spec: Spec, session: str) -> None:
     """Make our own queue of a session, before anybody sends to it. Raises as `open_carrier`."""
-    carrier = _opener(identity, inbox_of(identity.member))()
+    carrier = opener(identity, inbox_of(identity.member))()
     try:
-        carrier.provision(rounds_queue(session, identity.name), _limits(spec))
+        carrier.provision(rounds_queue(session, identity.name), limits_of(spec))
     finally:
         carrier.close()
 
 
 def remove_inbox(identity: Identity, session: str) -> None:
     """Delete our queue of a session that is over. Raises as `open_carrier`."""
-    carrier = _opener(identity, inbox_of(identity.member))()
+    carrier = opener(identity, inbox_of(identity.member))()
     try:
         carrier.remove(rounds_queue(session, identity.name))
     finally:
         carrier.close()
 
 
-def _limits(spec: Spec) -> Limits:
+def limits_of(spec: Spec) -> Limits:
+    """What queues of a session keep: as long as somebody may be away in a round."""
     return Limits(ttl=spec.timeouts.round)
 
 
@@ -121,5 +131,6 @@ def _scheme(address: str) -> str:
     return urlsplit(address).scheme
 
 
-def _opener(identity: Identity, address: str) -> partial[Carrier]:
+def opener(identity: Identity, address: str) -> partial[Carrier]:
+    """What connects to a broker in the name of a member."""
     return partial(open_carrier, address, credentials_of(identity))

@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
+
 from quorate.coordination.agreement import software
 from quorate.coordination.federation import Address, Federation
 from quorate.coordination.stocks import Stocks
@@ -24,6 +26,8 @@ from quorate.node.approval import input_names
 from quorate.node.control import Control
 from quorate.node.desk import Assignment, Making
 from quorate.node.identity import Identity
+from quorate.node.invitation import Invitation
+from quorate.node.mail import Mail
 from quorate.node.messages import (
     Accepted,
     Await,
@@ -68,6 +72,7 @@ _HANDSHAKE_SECONDS = 10.0
 _IDLE_SECONDS = 600.0
 _LONGEST_WAIT = 30.0
 _ROOM_SECONDS = 30.0
+_VISIT_TICK = 0.05
 
 
 @dataclass(frozen=True)
@@ -81,6 +86,8 @@ class Settings:
         key: the member's private key; by default beside its certificate.
         listen: where to listen, if not at the address in the federation file (behind a router, for example).
         stocks: which tuples to make ahead of sessions, with whom, see `quorate.coordination.stocks`.
+        idle: seconds without news after which the worker of a session that goes through queues ends; the node looks
+            after its inbox, and starts another one when something has come.
         insecure_session_seed_for_tests: hexadecimal; lasting sessions use it in place of fresh randomness.
     """
 
@@ -90,6 +97,7 @@ class Settings:
     key: Path | None = None
     listen: Address | None = None
     stocks: Stocks = field(default_factory=Stocks)
+    idle: float = 30.0
     insecure_session_seed_for_tests: str = field(default="", repr=False)
 
 
@@ -149,6 +157,7 @@ class Node:
         self._sessions = Sessions(self._nursery, self._open_door, self._shut_door, self._recall)
         self._prober = Prober(self.identity)
         self._keeper = Keeper(self.identity, settings.stocks, settings.home, lambda: self._sessions.idle)
+        self._mail = Mail(self.identity, settings.home, self._sessions, self._invited, self._take_up)
         self._admission = Admission(MOST_STRANGERS, MOST_PER_MEMBER)
         self._stop_out, self._stop_in = os.pipe()
 
@@ -162,16 +171,18 @@ class Node:
             signal.signal(signum, lambda *_: self.stop())
         self._port.register(CONTROL_HOST, self._accept_control)
         try:
-            self._port.start()
             threading.Thread(target=self._watch_nursery, name="nursery", daemon=True).start()
+            self._resume()
+            self._port.start()
             log.info("node %s listens on %s:%d", self.identity.name, *self._port.address)
             if on_listening is not None:
                 on_listening()
-            self._resume()
             self._keeper.start()
+            threading.Thread(target=self._mail.run, name="mail", daemon=True).start()
             self._wait(lifeline)
         finally:
             self._keeper.stop()
+            self._mail.close()
             self._sessions.end_production(_PRODUCTION_SECONDS)
             self._port.close()
             self._sessions.close()
@@ -205,9 +216,36 @@ class Node:
         """Take up the lasting sessions that an earlier process of this node has left."""
         for place in places(self.settings.home, self.identity.name):
             try:
-                self._sessions.resume(place.task())
+                self._take_up(place)
             except QuorateError as problem:
                 log.error("session %s cannot be taken up again: %s", place.session, problem)
+
+    def _take_up(self, place: Place) -> None:
+        self._sessions.resume(msgspec.structs.replace(place.task(), visit=self.settings.idle))
+
+    def _invited(self, invitation: Invitation) -> None:
+        """Prepare and start a session whose coordinator is not here."""
+        self._prepare(invitation.prepare, invitation.sender)
+        self._sessions.start(invitation.session, invitation.sender)
+
+    def visit(self) -> list[str]:
+        """Do what can be done now, with what lies in the inbox, and leave; the sessions that wait for more.
+
+        The port stays closed. Raises `BrokerFault` when the inbox cannot be reached.
+        """
+        threading.Thread(target=self._watch_nursery, name="nursery", daemon=True).start()
+        try:
+            self._resume()
+            while True:
+                some = self._mail.look()
+                while self._sessions.working:
+                    time.sleep(_VISIT_TICK)
+                if not some:
+                    return [entry.session for entry in self._sessions.suspended]
+        finally:
+            self._sessions.close()
+            self._port.close()
+            self._nursery.close()
 
     def _recall(self, session: str) -> Finished | Failure | None:
         return Place(self.settings.home, self.identity.name, session).end
@@ -313,6 +351,7 @@ class Node:
                 prepare=request,
                 fence=settings.stocks.fence,
                 coordinator=caller,
+                visit=settings.idle,
                 insecure_session_seed_for_tests=settings.insecure_session_seed_for_tests,
             ),
             caller,

@@ -349,7 +349,7 @@ class Sessions:
             killed = entry.status is None or os.WIFSIGNALED(entry.status)
         if (entry.end is None or killed) and not entry.suspended and self._restart(entry, how):
             return
-        if entry.end is None and not entry.suspended:
+        if entry.end is None and not entry.suspended and not (self.closed and entry.lasting):
             text = f"its worker process {how}; the log of the node may say more, and whether its memory suffices"
             self._end(entry, Failure.of(EnvironmentFault(text)))
         self._on_end(entry)

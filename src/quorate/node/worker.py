@@ -139,7 +139,7 @@ class _Worker:
             Path(task.home),
             result,
             task.fence,
-            task.visit,
+            task.visit if seat.approved.spec.delivery == "queued" else None,
             insecure_session_seed_for_tests=task.insecure_session_seed_for_tests,
         )
         spec = seat.approved.spec

@@ -1,0 +1,154 @@
+"""What a node finds in its inbox: invitations to sessions, and news for sessions that wait."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from quorate.errors import EnvironmentFault, QuorateError
+from quorate.files import read_bytes
+from quorate.node.identity import Identity
+from quorate.node.invitation import (
+    Invitation,
+    Reply,
+    check_invitation,
+    invitations_queue,
+    opened,
+    replies_queue,
+    signed,
+)
+from quorate.node.messages import Failure
+from quorate.node.place import Place
+from quorate.node.routes import inbox_of, opener, rounds_queue
+from quorate.node.sessions import Sessions
+from quorate.transport.backoff import Backoff, jittered
+from quorate.transport.carrier import Carrier, Delivery, Limits
+
+__all__ = ["Mail"]
+
+log = logging.getLogger(__name__)
+
+_LETTERS = Limits(ttl=30 * 24 * 3600.0, most_bytes=64 << 20)
+_PAUSE = 2.0
+_LONGEST_PAUSE = 60.0
+
+Accept = Callable[[Invitation], None]
+"""Prepare and start the session of an invitation; raises if it is refused."""
+
+
+class Mail:
+    """Empties the inbox of a member; `run` in a thread of its own, or `look` once.
+
+    Args:
+        home: the node's data folder.
+        accept: takes an invitation.
+        resume: takes a waiting session up.
+    """
+
+    def __init__(
+        self, identity: Identity, home: Path, sessions: Sessions, accept: Accept, resume: Callable[[Place], None]
+    ) -> None:
+        self._identity, self._home, self._sessions = identity, home, sessions
+        self._accept, self._resume = accept, resume
+        self._closing = threading.Event()
+        self._queue = invitations_queue(identity.name)
+
+    def run(self) -> None:
+        """Look again and again, with jitter, until `close`."""
+        pauses = Backoff(_PAUSE, _LONGEST_PAUSE)
+        while not self._closing.is_set():
+            try:
+                self.look()
+                pauses.reset()
+                self._closing.wait(jittered(_PAUSE))
+            except QuorateError as problem:
+                log.warning("the inbox cannot be looked at: %s", problem)
+                self._closing.wait(pauses.pause())
+
+    def close(self) -> None:
+        """Let `run` end."""
+        self._closing.set()
+
+    def look(self) -> bool:
+        """Take invitations, take waiting sessions up for which something has come, send replies; whether there was any.
+
+        Raises:
+            BrokerFault: our inbox, or that of a coordinator, cannot be reached.
+        """
+        carrier = opener(self._identity, inbox_of(self._identity.member))()
+        try:
+            carrier.provision(self._queue, _LETTERS)
+            some = self._invitations(carrier)
+            some |= self._waiting(carrier)
+        finally:
+            carrier.close()
+        return self._replies() or some
+
+    # ---- invitations
+
+    def _invitations(self, carrier: Carrier) -> bool:
+        letters = carrier.consume(self._queue, 16, 0.0)
+        for delivery in letters:
+            self._invited(carrier, delivery)
+        return bool(letters)
+
+    def _invited(self, carrier: Carrier, delivery: Delivery) -> None:
+        try:
+            invitation = opened(delivery.parcel.body, Invitation, self._identity.federation)
+        except QuorateError as problem:
+            log.warning("an invitation was refused: %s", problem)
+            carrier.reject(delivery, str(problem))
+            return
+        place = Place(self._home, self._identity.name, invitation.session)
+        if not (place.started or place.end is not None):
+            place.invited(delivery.parcel.body)
+            try:
+                check_invitation(invitation, self._identity.federation)
+                self._accept(invitation)
+            except EnvironmentFault:
+                raise  # of this machine: the invitation waits
+            except QuorateError as problem:
+                log.warning("session %s of %s was refused: %s", invitation.session, invitation.sender, problem)
+                place.note_end(Failure.of(problem).told)
+        carrier.acknowledge([delivery])
+
+    # ---- sessions that wait
+
+    def _waiting(self, carrier: Carrier) -> bool:
+        some = False
+        for entry in self._sessions.suspended:
+            if carrier.depth(rounds_queue(entry.session, self._identity.name)):
+                self._resume(Place(self._home, self._identity.name, entry.session))
+                some = True
+        return some
+
+    # ---- replies
+
+    def _replies(self) -> bool:
+        some = False
+        for path in (self._home / "sessions" / self._identity.name).glob("*/invitation.json"):
+            place = Place(self._home, self._identity.name, path.parent.name)
+            if place.end is not None:
+                some |= self._reply(place, path)
+        return some
+
+    def _reply(self, place: Place, path: Path) -> bool:
+        """Tell the coordinator how a session ended; done once."""
+        invitation = opened(read_bytes(path), Invitation, self._identity.federation)
+        end = place.end
+        if end is None:
+            return False
+        letter = Reply(session=place.session, sender=self._identity.name, issued=time.time(), end=end)
+        coordinator = self._identity.federation.member(invitation.sender)
+        queue = replies_queue(place.session, coordinator.name)
+        carrier = opener(self._identity, inbox_of(coordinator))()
+        try:
+            carrier.provision(queue, _LETTERS)
+            carrier.publish(queue, [signed(self._identity, letter)])
+        finally:
+            carrier.close()
+        path.unlink()
+        return True
