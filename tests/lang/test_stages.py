@@ -25,6 +25,7 @@ RESUMABLE = [
     ("shamir", 3, 1),
     ("shamir", 5, 2),
     ("semi2k", 2, 1),
+    pytest.param("shamir_quorum", 5, 1, marks=pytest.mark.slow),
     ("rep3_malicious", 3, 1),
     ("shamir_malicious", 3, 1),
 ]

@@ -61,6 +61,7 @@ class Job:
         store: tuples made beforehand; None: there are none, or they must not be used.
         stocked: when only counting, whether all tuples are taken to be in stock at all parties.
         stages: run the plan in stages, see `quorate.lang.stages`; quotes have to be made with the same.
+        on_setup: called when the keys of the session are agreed and the plan is about to begin; not while counting.
     """
 
     spec: Spec
@@ -76,6 +77,7 @@ class Job:
     store: Store | None = None
     stocked: bool = False
     stages: Stages | None = None
+    on_setup: Callable[[], None] | None = None
 
     @property
     def roster(self) -> Roster:
@@ -131,6 +133,8 @@ def session_program(job: Job, session: Session, at: Scope) -> Step[Outcome]:
         if protocol.supply is not None:
             for kind, parts in taken.tuples.items():
                 protocol.supply.stock.put(kind, parts)
+        if job.on_setup is not None and not session.counting:
+            job.on_setup()
         results = yield from _computation(job, protocol, at.child("plan"), rows)
     finally:
         session.erase()
