@@ -90,6 +90,7 @@ def test_what_is_committed_is_read_in_order_and_more_can_follow(tmp_path):
     assert list(again.records()) == FLAT, "not committed yet"
     again.commit()
     assert again.size == path.stat().st_size
+    assert again.size % 16 == 0, "so that a part of a tag that happens to be zero is not taken for a missing sector"
     again.close()
     assert content(path) == [*FLAT, (5, b"more of it")]
 
@@ -203,6 +204,17 @@ def test_sectors_missing_before_the_last_write_are_damage(tmp_path):
             content(path)
 
 
+def test_a_later_commit_is_found_wherever_it_begins(tmp_path):
+    """Also where its beginning lies across the pieces in which the file is searched."""
+    path = tmp_path / "j"
+    journal = made(path, [(1, bytes((1 << 20) - 144))], [(2, b"later")])
+    journal.close()
+    whole = path.read_bytes()
+    assert pieces(path)[1] == segments.HEAD + (1 << 20)
+    with pytest.raises(EnvironmentFault, match="damaged in commit 1"):
+        altered(path, whole[:512] + bytes(512) + whole[1024:])
+
+
 def test_without_durability_a_lost_group_takes_the_later_ones_along(tmp_path):
     """Neither was promised to survive a loss of power."""
     path = tmp_path / "j"
@@ -231,7 +243,7 @@ def test_opening_twice_after_a_torn_write_uses_fresh_keys(tmp_path):
         journal.close()
         seen.append(path.read_bytes()[start:])
         os.truncate(path, path.stat().st_size - 1)
-    bodies = [data[112 : 112 + 4096] for data in seen]
+    bodies = [data[96 : 96 + 4096] for data in seen]
     assert len(set(bodies)) == 3
     blocks = [body[at : at + 16] for body in bodies for at in range(0, 4096, 16)]
     assert len(set(blocks)) == len(blocks), "a repeated key stream shows, as all that was written is zeros"

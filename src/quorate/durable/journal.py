@@ -25,6 +25,7 @@ from quorate.crypto.sealed import KEY_BYTES, new_key, seal, unseal
 from quorate.durable.segments import HEAD, MOST_RECORD, Broken, Buffer, Keys, Mark, Reader, Writer, torn
 from quorate.durable.storage import DISK, File, Storage, named, read_whole, write_whole
 from quorate.errors import EnvironmentFault, InternalError, QuorateError, UserError
+from quorate.files import file_error
 
 __all__ = ["MOST_BYTES", "Journal", "Record", "destroy", "exists", "read_header"]
 
@@ -120,13 +121,12 @@ class Journal:
         Raises:
             EnvironmentFault: something is damaged, or cannot be read.
         """
-        limit = self._end.position
-        reader, places = Reader(self._file, self._keys, limit), Reader(self._file, self._keys, limit)
+        limit, mark = self._end.position, self._keys.origin
+        reader = Reader(self._file, self._keys, limit)
         try:
             with named(self.path, "read"):
-                for mark in places.survey():
-                    if mark.position < limit:
-                        yield from reader.records(mark)
+                while mark.position < limit:
+                    mark = yield from reader.records(mark)
         except Broken as broken:
             raise _damaged(self.path, broken) from None
 
@@ -141,12 +141,15 @@ class Journal:
             EnvironmentFault: the journal is as large as it may be, and nothing was added; or a write failed, and
                 nothing can be added any more.
         """
-        size = sum(memoryview(part).nbytes for part in parts)
-        self._check_room(kind, size)
-        with self._writing():
+        self._check_room(kind, sum([memoryview(part).nbytes for part in parts]))
+        if self._fault is not None:
+            raise self._fault
+        try:
             if self._writer is None:
                 self._writer = Writer(self._file, self._keys, self._end, self._durable)
             self._writer.add(kind, parts)
+        except BaseException as problem:
+            raise self._failed(problem) from problem
 
     def commit(self, durable: bool = True) -> None:
         """Make everything that was appended count: one write, one fdatasync (none with `durable` false).
@@ -226,7 +229,7 @@ class Journal:
             if not torn(self._file, self._keys, broken, size):
                 raise _damaged(self.path, broken) from None
             end = before if broken.begun == before.position else end
-        if end.number < self._keys.base:
+        if end.number < self._keys.base:  # it was on disk as a whole before it got its name
             raise _damaged(self.path, Broken(self._keys.base, HEAD, HEAD, HEAD, cut=True))
         self._storage.unlink(_new_path(self.path))
         if end.position < size:
@@ -266,17 +269,20 @@ class Journal:
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
-        """After a write that failed nobody knows what is in memory and what on disk: nothing follows it."""
         self._check_fault()
         try:
-            with named(self.path, "write"):
-                yield
+            yield
         except BaseException as problem:
-            self._writer = None
-            self._fault = problem if isinstance(problem, QuorateError) else InternalError("a write was interrupted")
-            with contextlib.suppress(OSError):
-                self._file.truncate(self._end.position)
-            raise
+            raise self._failed(problem) from problem
+
+    def _failed(self, problem: BaseException) -> BaseException:
+        """After a write that failed nobody knows what is in memory and what on disk: nothing follows it."""
+        told = file_error(problem, self.path, "write") if isinstance(problem, OSError) else problem
+        self._writer = None
+        self._fault = told if isinstance(told, QuorateError) else InternalError("a write was interrupted")
+        with contextlib.suppress(OSError):
+            self._file.truncate(self._end.position)
+        return told
 
 
 def exists(path: Path, storage: Storage = DISK) -> bool:

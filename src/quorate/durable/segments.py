@@ -1,19 +1,19 @@
 """The format of a journal: encrypted records in segments, of which every commit writes one.
 
     file      magic (16 bytes), ident (16, random per file), base (8), 8 zeros; then segments
-    segment   START (96 bytes), records, an END record; a multiple of 16 bytes
-    START     mark (16, the same in the whole journal, random to others), number (8), durable (8), salt (32),
-              predecessor (16: tag of the END before), check (16)
+    segment   START (80 bytes), records, an END record; a multiple of 16 bytes
+    START     mark (16, the same in the whole file, random to others), number (8), durable (8), salt (32), check (16)
     record    kind (1), length (5), check (10), ciphertext, tag (16)
 
 Numbers are big endian. Segments are numbered without gaps. `durable` is the last segment known to be on disk when
 this one was begun, `base` the number of the segment with which the file was born, on disk from the start (0: none).
 
 Each segment has keys of its own: HKDF-SHA256 of the journal's data key, with the segment's salt; ident, base, number,
-position and predecessor are its context. So a segment fits to one place in one file. Records are AES-256-GCM with
-their index in the segment as nonce: a key encrypts every index once, and a segment that could not be committed is
-written anew under another salt. Kind, length, index and position are authenticated, in the END (kind 255, 0 to 15
-zeros) too. Lengths have a keyed check of their own (BLAKE2b), so that a damaged one is noticed before it leads astray.
+position, and the tag of the END before are its context. So a segment fits to one place in one file. Records are
+AES-256-GCM with their index in the segment as nonce: a key encrypts every index once, and a segment that could not be
+committed is written anew under another salt. Kind, length, index and position are authenticated, in the END (kind 255,
+0 to 15 zeros) too. Lengths have a keyed check of their own (BLAKE2b), so that a damaged one is noticed before it leads
+astray.
 
 A write that power failure interrupted is a segment that the file's end cuts, or with an end or sectors that are still
 zero, and no later segment says that it was durable. Everything else that is wrong is damage.
@@ -23,9 +23,9 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import struct
 from collections import deque
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Generator, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -52,10 +52,11 @@ FLUSH = 4 << 20
 
 _END = 255
 _IDENT, _SALT, _TAG, _MARK, _CHECK = 16, 32, 16, 16, 10
-_START = 96
+_START = 80
 _FRAME = 16
 _SECTOR = 512
 _WINDOW = 1 << 18
+_PLACE = struct.Struct(">QQ")
 _PIECE = 1 << 20
 _LONG = 1 << 20
 
@@ -87,9 +88,8 @@ class _Sealer:
         self._long = algorithms.AES(secret[:32])
         self._check = secret[32:]
 
-    def check(self, frame: bytes, index: int, position: int) -> bytes:
-        place = index.to_bytes(8, "big") + position.to_bytes(8, "big")
-        return hashlib.blake2b(frame + place, digest_size=_CHECK, key=self._check).digest()
+    def check(self, context: bytes) -> bytes:
+        return hashlib.blake2b(context, digest_size=_CHECK, key=self._check).digest()
 
     def pieces(self, parts: Sequence[memoryview], index: int, context: bytes) -> Iterator[bytes]:
         """Ciphertext and tag of a long record, without another copy of the whole."""
@@ -136,15 +136,14 @@ class Keys:
     def start(self, after: Mark, durable: int) -> tuple[bytes, _Sealer]:
         """START of a new segment, and the keys of that segment."""
         salt = SystemEntropy().bytes(_SALT)
-        fields = self.mark + (after.number + 1).to_bytes(8, "big") + durable.to_bytes(8, "big") + salt + after.tag
+        fields = self.mark + (after.number + 1).to_bytes(8, "big") + durable.to_bytes(8, "big") + salt
         return fields + self._checked(fields, after.position), self._sealer(after, salt)
 
     def opened(self, start: bytes, after: Mark) -> _Sealer | None:
         """The keys of the segment that begins with `start` at this place; None if it is not one that belongs here."""
         if self.durable_at(start, after.position) is None:
             return None
-        number, tag = int.from_bytes(start[16:24], "big"), start[64:80]
-        return self._sealer(after, start[32:64]) if (number, tag) == (after.number + 1, after.tag) else None
+        return self._sealer(after, start[32:64])
 
     def durable_at(self, start: bytes, position: int) -> int | None:
         """What a START at this position says is on disk; None if it is none of ours."""
@@ -162,6 +161,11 @@ class Keys:
 
     def _derived(self, count: int, salt: bytes, info: bytes) -> bytes:
         return HKDF(SHA256(), count, salt, info + self._file).derive(self._data_key)
+
+
+def _context(frame: bytes, index: int, position: int) -> bytes:
+    """What is authenticated of a record beside its content: kind, length, index, position."""
+    return frame + _PLACE.pack(index, position)
 
 
 def nonce(index: int) -> bytes:
@@ -189,10 +193,10 @@ class Writer:
     def add(self, kind: int, parts: Sequence[Buffer]) -> None:
         """Take a record. Raises `OSError` where a part of the segment cannot be written."""
         views = [memoryview(part).cast("B") for part in parts]
-        size = sum(len(view) for view in views)
+        size = sum(map(len, views))
         frame = bytes((kind,)) + size.to_bytes(5, "big")
-        context = frame + self._index.to_bytes(8, "big") + (self._after.position + self.size).to_bytes(8, "big")
-        self._put(frame + self._sealer.check(frame, self._index, self._after.position + self.size))
+        context = _context(frame, self._index, self._after.position + self.size)
+        self._put(frame + self._sealer.check(context))
         if size > _LONG:
             for piece in self._sealer.pieces(views, self._index, context):
                 self._put(piece)
@@ -222,23 +226,14 @@ class Writer:
         self._held += len(piece)
 
 
-@dataclass(frozen=True)
-class _Frame:
-    """A record in the file: `position` is that of its first byte."""
+class _Frame(NamedTuple):
+    """A record in the file, from `position` to `stop`; `context` is authenticated with it."""
 
     kind: int
-    size: int
-    index: int
+    number: int
     position: int
+    stop: int
     context: bytes
-
-    @property
-    def body(self) -> int:
-        return self.position + _FRAME
-
-    @property
-    def stop(self) -> int:
-        return self.body + self.size + _TAG
 
 
 class Reader:
@@ -266,15 +261,24 @@ class Reader:
         sealer = self._begin(after)
         frame = deque(self._frames(sealer, after), maxlen=1).pop()
         self._decrypt(sealer, frame, after)
-        return Mark(after.number + 1, self._bytes(frame.stop - _TAG, _TAG), frame.stop)
+        return self._behind(after, frame)
 
-    def records(self, after: Mark) -> Iterator[tuple[int, bytes]]:
-        """Kind and content of the records of the segment that begins here, each checked. Raises `Broken`."""
+    def _behind(self, after: Mark, end: _Frame) -> Mark:
+        return Mark(after.number + 1, self._bytes(end.stop - _TAG, _TAG), end.stop)
+
+    def records(self, after: Mark) -> Generator[tuple[int, bytes], None, Mark]:
+        """Kind and content of the records of the segment that begins here, each checked; returns the place behind it.
+
+        Raises:
+            Broken: at the first thing that is wrong.
+        """
         sealer = self._begin(after)
         for frame in self._frames(sealer, after):
             body = self._decrypt(sealer, frame, after)
-            if frame.kind != _END:
-                yield frame.kind, body
+            if frame.kind == _END:
+                return self._behind(after, frame)
+            yield frame.kind, body
+        return after
 
     def _begin(self, after: Mark) -> _Sealer:
         start = self._bytes(after.position, _START)
@@ -289,21 +293,20 @@ class Reader:
         position, index, kind = after.position + _START, 0, 0
         while kind != _END:
             head = self._bytes(position, _FRAME)
-            cut = len(head) < _FRAME
-            if cut or not hmac.compare_digest(head[6:], sealer.check(head[:6], index, position)):
+            cut, context = len(head) < _FRAME, _context(head[:6], index, position)
+            if cut or not hmac.compare_digest(head[6:], sealer.check(context)):
                 raise Broken(after.number + 1, after.position, position, position + _FRAME, cut=cut)
-            kind = head[0]
-            context = head[:6] + index.to_bytes(8, "big") + position.to_bytes(8, "big")
-            frame = _Frame(kind, int.from_bytes(head[1:6], "big"), index, position, context)
-            if frame.stop > self._limit:
+            kind, stop = head[0], position + _FRAME + int.from_bytes(head[1:6], "big") + _TAG
+            if stop > self._limit:
                 raise Broken(after.number + 1, after.position, position, self._limit, cut=True)
-            yield frame
-            position, index = frame.stop, index + 1
+            yield _Frame(kind, index, position, stop, context)
+            position, index = stop, index + 1
 
     def _decrypt(self, sealer: _Sealer, frame: _Frame, after: Mark) -> bytes:
-        sealed = self._bytes(frame.body, frame.size + _TAG)
+        body = frame.position + _FRAME
+        sealed = self._bytes(body, frame.stop - body)
         try:
-            return sealer.cipher.decrypt(nonce(frame.index), sealed, frame.context)
+            return sealer.cipher.decrypt(nonce(frame.number), sealed, frame.context)
         except (InvalidTag, ValueError):
             raise Broken(after.number + 1, after.position, frame.position, frame.stop, cut=False) from None
 
@@ -319,9 +322,7 @@ class Reader:
 
 def torn(file: File, keys: Keys, broken: Broken, limit: int) -> bool:
     """Whether what is broken is the rest of a write that never ended, and not damage of something committed."""
-    if broken.number <= keys.base or _durable_later(file, keys, broken, limit):
-        return False
-    return broken.cut or _unwritten(file, broken, limit)
+    return not _durable_later(file, keys, broken, limit) and (broken.cut or _unwritten(file, broken, limit))
 
 
 def _durable_later(file: File, keys: Keys, broken: Broken, limit: int) -> bool:
