@@ -351,7 +351,7 @@ def _unwritten(file: File, broken: Broken, limit: int) -> bool:
         return True
     for position in range(first, stop, _PIECE):
         block = np.frombuffer(file.read(position, min(_PIECE, stop - position)), np.uint8)
-        whole = len(block) // _SECTOR * _SECTOR
-        if (~block[:whole].reshape(-1, _SECTOR).any(axis=1)).any() or (whole < len(block) and not block[whole:].any()):
+        whole = len(block) // _SECTOR * _SECTOR  # what lies behind is the end of the file
+        if not block[:whole].reshape(-1, _SECTOR).any(axis=1).all():
             return True
     return False
