@@ -41,12 +41,20 @@ from quorate.engine.exchange import Step
 from quorate.engine.names import Scope
 from quorate.kernels import field
 from quorate.kernels.ghost import contiguous
-from quorate.protocols import shamir_quorum_shuffle
+from quorate.protocols import shamir_quorum_shuffle, summed_truncation
 from quorate.protocols.base import Bilinear, through_ands
 from quorate.protocols.local import check_full_words, check_shapes, rows_of
-from quorate.protocols.shamir_parts import Array
+from quorate.protocols.shamir_parts import BITS, Array
 from quorate.protocols.shamir_quorum_opening import flat, shaped
-from quorate.protocols.shamir_quorum_tuples import AND_WORDS, MATRICES, PRODUCTS, ShamirTuples
+from quorate.protocols.shamir_quorum_tuples import (
+    AND_WORDS,
+    CONVERSIONS,
+    MATRICES,
+    PRODUCTS,
+    QUOTIENTS,
+    WORDS,
+    ShamirTuples,
+)
 from quorate.sharing.share import Arithmetic, Boolean, Share
 
 __all__ = ["ShamirQuorum"]
@@ -171,6 +179,56 @@ class ShamirQuorum(ShamirTuples):
             return self.public_bits(np.zeros(shape, a.parts[0].dtype), a.width)
         rows = self.share_of_product(a.parts, b.parts, lambda left, right: times(left, right).reshape(-1))
         return (yield from self.reduced_words(at, rows, shape, a.width))
+
+    # -- under masks ---------------------------------------------------------------------------------------------------
+
+    def summands(self, at: Scope, x: Arithmetic, negate_last: bool = False, width: int = 64) -> Step[list[Boolean]]:
+        if self.reduces:
+            return (yield from super().summands(at, x, negate_last, width))
+        if not x.size:
+            yield from ()
+            return [self.public_bits(np.zeros(x.shape, np.uint64), BITS)] * 2
+        r, *word = yield from self.take(at.child("masks"), WORDS, x.shape)
+        mask = Arithmetic(self.name, (r,))
+        masked = self.add(x, mask) if negate_last else self.sub(x, mask)
+        opened = yield from self.open_share(at, masked.parts[0], self.threshold, self.everybody)
+        return [self.public_bits(opened, BITS), Boolean(self.name, tuple(word), BITS)]
+
+    @property
+    def truncation_error(self) -> float:
+        return super().truncation_error if self.reduces else summed_truncation.error(self.threshold + 2)
+
+    @property
+    def truncation_offsets(self) -> tuple[int, int]:
+        return super().truncation_offsets if self.reduces else summed_truncation.offsets(self.threshold + 2)
+
+    def truncate(self, at: Scope, x: Arithmetic, shift: int) -> Step[Arithmetic]:
+        if self.reduces:
+            return (yield from super().truncate(at, x, shift))
+        if not x.size:
+            yield from ()
+            return x
+        taken = yield from self.take(at.child("masks"), f"{QUOTIENTS}{shift}", x.shape)
+        mask, high, top = (Arithmetic(self.name, (part,)) for part in taken)
+        masked = self.sub(summed_truncation.shifted(self, x), mask)
+        opened = yield from self.open_share(at, masked.parts[0], self.threshold, self.everybody)
+        wraps = yield from summed_truncation.count_wraps(
+            self, at.child("wraps"), [[top]], opened >> np.uint64(BITS - 1)
+        )
+        public = self.public(summed_truncation.rounded(opened, shift).view(np.int64))
+        return summed_truncation.assembled(self, [high, public], wraps, shift)
+
+    def to_arithmetic(self, at: Scope, b: Boolean) -> Step[Arithmetic]:
+        if self.reduces:
+            return (yield from super().to_arithmetic(at, b))
+        if not b.size:
+            yield from ()
+            return self.empty(b.shape)
+        *bit, number = yield from self.take(at.child("bits"), CONVERSIONS, b.shape)
+        masked = [flat(np.asanyarray(part ^ other), 1) for part, other in zip(b.parts, bit, strict=True)]
+        rows = yield from self.open_rows(at, self.share_of_words(masked), self.threshold, self.everybody)
+        opened = shaped(self.sliced.words(rows, masked[0].size), b.shape, 1).astype(np.int64)
+        return self.add_public(self.scale(Arithmetic(self.name, (number,)), 1 - 2 * opened), opened)
 
     # -- shuffling -----------------------------------------------------------------------------------------------------
 

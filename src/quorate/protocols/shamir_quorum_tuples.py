@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from copy import copy
+from typing import Self
 
 import numpy as np
 
@@ -21,19 +23,22 @@ from quorate.errors import InternalError
 from quorate.kernels import field
 from quorate.preprocessing.stock import Parts
 from quorate.preprocessing.supply import Maker, Supply
-from quorate.protocols import shamir_quorum_shuffle
+from quorate.protocols import shamir_quorum_masks, shamir_quorum_shuffle
 from quorate.protocols.shamir_parts import Array
 from quorate.protocols.shamir_quorum_opening import ShamirOpenings
 
-__all__ = ["AND_WORDS", "MATRICES", "PRODUCTS", "SHUFFLES", "ShamirTuples"]
+__all__ = ["AND_WORDS", "CONVERSIONS", "MATRICES", "PRODUCTS", "QUOTIENTS", "WORDS", "ShamirTuples"]
 
 PRODUCTS = "products"
 AND_WORDS = "AND words"
 MATRICES = "matrix products "
 SHUFFLES = "shuffles "
+WORDS = "masks"
+QUOTIENTS = "truncation masks "
+CONVERSIONS = "bit conversions"
 CHUNK = 1 << 18
 """Tuples of one kind that are made at a time, at most."""
-BATCH = {PRODUCTS: 1 << 10, AND_WORDS: 1 << 10}
+BATCH = {PRODUCTS: 1 << 10, AND_WORDS: 1 << 10, WORDS: 1 << 8, CONVERSIONS: 1 << 8}
 """Tuples that are produced at least where a computation waits for them."""
 
 
@@ -45,8 +50,13 @@ class ShamirTuples(ShamirOpenings):
         self.reduces = session.parties >= 3 * threshold + 1
         """Whether products are reduced on the spot, without tuples."""
         if not self.reduces:
-            makers: dict[str, Maker] = {PRODUCTS: self._products, AND_WORDS: self._and_words}
-            families = {MATRICES: self._matrices, SHUFFLES: self._shuffles}
+            makers: dict[str, Maker] = {
+                PRODUCTS: self._products,
+                AND_WORDS: self._and_words,
+                WORDS: lambda at, count: shamir_quorum_masks.words(self._maker, at, count),
+                CONVERSIONS: lambda at, count: shamir_quorum_masks.conversions(self._maker, at, count),
+            }
+            families = {MATRICES: self._matrices, SHUFFLES: self._shuffles, QUOTIENTS: self._quotients}
             self.supply = Supply(makers, BATCH, families)
 
     @property
@@ -59,13 +69,20 @@ class ShamirTuples(ShamirOpenings):
         if self.supply is not None:
             self.supply.open(at.child("supply"))
 
+    @property
+    def _maker(self) -> Self:
+        """Ourselves without tuples: for making them. All parties have to be there."""
+        maker = copy(self)
+        maker.reduces, maker.supply = True, None
+        return maker
+
     # -- taking --------------------------------------------------------------------------------------------------------
 
     def taken(self, at: Scope, kind: str, count: int) -> Step[Parts]:
         """Tuples from the supply, at least one."""
         if self.supply is None:
             raise InternalError(f"{self.name} with {self.parties} parties makes no tuples; please report this")
-        self.session.dealt(kind.split()[0] if kind.startswith(SHUFFLES) else kind, count)
+        self.session.dealt(kind.split(" ", 1)[0] if kind.startswith(SHUFFLES) else kind, count)
         return (yield from self.supply.take(at, kind, count))
 
     def take(self, at: Scope, kind: str, shape: tuple[int, ...]) -> Step[list[Array]]:
@@ -108,6 +125,9 @@ class ShamirTuples(ShamirOpenings):
             return a, b, c.parts[0]
 
         return make
+
+    def _quotients(self, shift: str) -> Maker:
+        return lambda at, count: shamir_quorum_masks.quotients(self._maker, at, count, int(shift))
 
     def _shuffles(self, layout: str) -> Maker:
         return shamir_quorum_shuffle.maker(self, layout)
