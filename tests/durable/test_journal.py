@@ -448,13 +448,13 @@ def test_rewriting_on_a_full_disk_keeps_the_old_content(tmp_path, room):
     disk.room = room
     with pytest.raises(EnvironmentFault, match="the disk is full"):
         journal.rewrite([(1, (bytes(9000),))])
+    assert not (tmp_path / "j.new").exists()
     assert list(journal.records()) == FLAT
     disk.room = 1 << 20
     journal.append(1, b"goes on")
     journal.commit()
     journal.close()
     assert content(path) == [*FLAT, (1, b"goes on")]
-    assert not (tmp_path / "j.new").exists()
 
 
 def test_what_a_killed_rewrite_left_is_removed(tmp_path):
