@@ -353,6 +353,9 @@ class Direct:
     def permit(self):
         return self.up
 
+    def watch(self, call):
+        self.tell = call
+
     def wait(self):
         return 60.0
 
@@ -392,14 +395,14 @@ def test_a_way_that_tells_to_try_again(site, routers):
     assert alice.stable
     time.sleep(0.1)
     direct.up = True
-    alice.wake(1)  # long before the 60 s of `wait`
+    direct.tell()  # long before the 60 s of `wait`
     assert alice.flush(SECONDS)
     assert direct.taken == parcels(3)
     direct.room = 3
     alice.send(1, parcels(2, sender="b"))
     assert event(alice, Full).way == "direct"
     direct.room = 10
-    alice.wake(1)
+    direct.tell()
     assert alice.flush(SECONDS)
     assert direct.taken == [*parcels(3), *parcels(2, sender="b")]
 

@@ -114,11 +114,6 @@ class Router:
         ]
         return ways + [(None, reader.name, reader.state()) for reader in self._readers]
 
-    def wake(self, peer: int) -> None:
-        """A way to the peer may work again: try it now. May be called by any thread."""
-        if peer in self._lanes:
-            self._lanes[peer].wake()
-
     def close(self) -> None:
         """Stop all threads and leave all brokers; what was not sent is dropped. Never raises."""
         for lane in self._lanes.values():
@@ -143,6 +138,8 @@ class _Lane:
         self.loses = False
         self._said: dict[int, type] = {}
         self._pauses = Backoff(_FIRST_PAUSE, _LONGEST_PAUSE)
+        for way in ways:
+            way.watch(self.wake)
 
     def send(self, parcels: list[Parcel]) -> None:
         with self._changed:

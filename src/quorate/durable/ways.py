@@ -42,6 +42,9 @@ class Way(Protocol):
     def wait(self) -> float:
         """Seconds until it makes sense to try it again, as far as known."""
 
+    def watch(self, call: Callable[[], None]) -> None:
+        """Have `call` called, in any thread, when the way may work again, if it can know that."""
+
     def quick(self, parcels: Sequence[Parcel]) -> bool:
         """Take all parcels without waiting for anything, or none (False)."""
 
@@ -83,6 +86,9 @@ class BrokerWay:
     def wait(self) -> float:
         """See `Way`."""
         return self._breaker.condition().wait
+
+    def watch(self, call: Callable[[], None]) -> None:
+        """See `Way`: only trying tells."""
 
     def quick(self, parcels: Sequence[Parcel]) -> bool:
         """See `Way`: a broker has to confirm."""
