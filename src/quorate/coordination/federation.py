@@ -17,7 +17,7 @@ from quorate.crypto.pki import check_name, fingerprint
 from quorate.errors import UserError
 from quorate.transport.carrier import check_address
 
-__all__ = ["Address", "Federation", "Member", "Role", "load_federation", "parse_address"]
+__all__ = ["EMBEDDED", "Address", "Federation", "Member", "Role", "load_federation", "parse_address"]
 
 Role = Literal["compute", "owner", "recipient", "dealer", "coordinator"]
 

@@ -60,8 +60,9 @@ class Job:
         rehearsal: for a rehearsal, the rows of every input; `inputs` are made up then, and kept shares are not used.
         store: tuples made beforehand; None: there are none, or they must not be used.
         stocked: when only counting, whether all tuples are taken to be in stock at all parties.
-        stages: run the plan in stages, see `quorate.lang.stages`; quotes have to be made with the same.
+        stages: where to save and to go on; plans of lasting sessions run in stages anyway, see `quorate.lang.stages`.
         on_setup: called when the keys of the session are agreed and the plan is about to begin; not while counting.
+        agreed: called with the rows of every input once they are agreed; not while counting.
     """
 
     spec: Spec
@@ -78,6 +79,7 @@ class Job:
     stocked: bool = False
     stages: Stages | None = None
     on_setup: Callable[[], None] | None = None
+    agreed: Callable[[Mapping[str, int]], None] | None = None
 
     @property
     def roster(self) -> Roster:
@@ -126,6 +128,8 @@ def session_program(job: Job, session: Session, at: Scope) -> Step[Outcome]:
     names = tuple(item.name for item in job.spec.inputs)
     rows, commitments = yield from agree(session, at.child("agreement"), who, names, _statement(job))
     rows = dict(job.rows) if session.counting else _allowed(job.spec, rows)
+    if job.agreed is not None and not session.counting:
+        job.agreed(rows)
     protocol = make(job.spec.protocol.name, session, job.spec.threshold)
     taken = yield from _provision(job, session, at.child("stock"), protocol, rows)
     try:
@@ -155,7 +159,7 @@ def _computation(job: Job, protocol: Protocol, at: Scope, rows: dict[str, int]) 
         outputs=_destinations(job.spec, job.roster),
         bounds=raw_bounds(job.spec),
         progress=None if protocol.session.counting else job.progress,
-        stages=job.stages,
+        stages=job.stages or (Stages() if job.spec.lasting else None),
     )
 
 

@@ -165,8 +165,8 @@ class _Loop:
             raise event.problem
         else:
             self.observer.route(event)
-            if isinstance(event, Connected) and event.peer is not None:
-                self.core.connected(event.peer)
+            if isinstance(event, (Connected, Lost)) and event.peer is not None:
+                self.core.reconnect(event.peer)
 
     def note_result(self) -> None:
         if self.result_at is None and self.core.state in ("done", "closed"):

@@ -47,10 +47,13 @@ from quorate.transport.carrier import Parcel
 from quorate.transport.conduct import with_names
 from quorate.transport.frames import decode_failure, encode_failure
 
-__all__ = ["Core", "Program"]
+__all__ = ["Core", "Program", "Schedule"]
 
 Program = Callable[[bytes, bytes | None], Step[Any]]
 """Makes the party's program from its seed and from what it saved at the last checkpoint, if it did."""
+
+Schedule = Callable[[Literal["in", "out"], int, Name, int, bool], None]
+"""Hears of a message: direction, peer, name, size, and whether it is taken or made again after a restart."""
 
 _AHEAD = 1 << 16
 """A message may be so many positions after the oldest that is missing."""
@@ -77,10 +80,24 @@ class Core:
     """
 
     def __init__(
-        self, seat: Membership, program: Program, log: Log, limits: Limits, *, scope: Scope, seed: bytes
+        self,
+        seat: Membership,
+        program: Program,
+        log: Log,
+        limits: Limits,
+        *,
+        scope: Scope,
+        seed: bytes,
+        schedule: Schedule | None = None,
     ) -> None:
-        """`scope` is the root of the program's names, for messages to people; `seed`, 32 fresh random bytes, is used
-        if the log is empty."""
+        """
+        Args:
+            scope: the root of the program's names, for messages to people.
+            seed: 32 fresh random bytes, used if the log is empty.
+            schedule: told of every message that the party takes or makes.
+        """
+        self._schedule = schedule
+        self._again = False
         self.seat, self.limits, self.scope = seat, limits, scope
         self._program, self._log, self._fresh_seed = program, log, seed
         self._session = bytes.fromhex(seat.session)
@@ -128,6 +145,7 @@ class Core:
         self._replay(past)
 
     def _replay(self, past: history.History) -> None:
+        self._again = True
         for entry, body in past.pending:
             self._peers[entry.peer].post(entry, [np.frombuffer(body, np.uint8)], again=True)
         for entry, body in past.arrived:
@@ -135,6 +153,7 @@ class Core:
             self._deliver(entry, body)
             self.replayed += 1
         self._advance(again=True)
+        self._again = False
 
     def _open_channel(self, peer: Peer) -> None:
         if peer.hello is not None:
@@ -182,6 +201,8 @@ class Core:
         peer = self._peers.get(message.peer)
         if peer is None:
             raise InternalError(f"the program sends to participant {message.peer}, to whom there is no channel")
+        if self._schedule is not None:
+            self._schedule("out", message.peer, message.name, message.size, self._again)
         digest = body_digest(message.buffers)
         before = peer.made.get(message.name)
         if before is None:
@@ -198,6 +219,8 @@ class Core:
             peer.post(before, message.buffers, again=True)
 
     def _deliver(self, entry: Entry, body: bytes) -> None:
+        if self._schedule is not None:
+            self._schedule("in", entry.peer, entry.name, entry.size, self._again)
         self._delivered[entry.peer, entry.name] = None
         self.party.deliver(entry.peer, entry.name, body)
 
@@ -398,8 +421,8 @@ class Core:
         for peer in self._peers.values():
             peer.say |= peer.unsaid > 0 or (self.state == "done" and not peer.done)
 
-    def connected(self, index: int) -> None:
-        """There is a fresh connection to a peer; what was under way on the old one may be lost."""
+    def reconnect(self, index: int) -> None:
+        """A way to a peer was lost, or works again; what was under way may be lost, so both ask for what is missing."""
         peer = self._peers[index]
         peer.greet = peer.say = peer.want = True
 
@@ -445,7 +468,7 @@ class Core:
             for index, name in awaited.items()
             if now - max(self._peers[index].heard, self._began) >= self.limits.silence
         }
-        if silent and not self.party.ready:
+        if silent and self.party.lacking(set(silent)):
             raise PeerTimeout(
                 f"no message from {self._people(silent)} for {self.limits.silence:g} s{self._steps(silent.values())}; "
                 "check that its node runs and that the network or broker between you works, then start a new session"

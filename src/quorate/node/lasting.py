@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -25,15 +26,22 @@ from quorate.durable.router import Router
 from quorate.engine.exchange import Step
 from quorate.engine.names import Scope
 from quorate.errors import DataError, QuorateError
+from quorate.lang.snapshot import Snapshot
+from quorate.lang.stages import Stages
+from quorate.node.mesh import Doorway
 from quorate.node.messages import Failure, Report
 from quorate.node.observer import Watcher
 from quorate.node.place import Place, created
+from quorate.node.routes import Roads, remove_inbox
 from quorate.node.seat import Seat
 
 __all__ = ["Lasting"]
 
+log = logging.getLogger(__name__)
+
 OnResult = Callable[[Outcome, Report], None]
 _LONGEST_LINGER = 3600.0
+CHECKPOINT_BYTES = 32 << 20
 
 
 @dataclass
@@ -45,6 +53,7 @@ class Lasting:
         place, home: where it is kept, and the node's data folder.
         fence: folder of fences; by default that of the user.
         visit: seconds without news after which we leave; None: stay to the end.
+        checkpoint_bytes: what a journal has to have grown by before a checkpoint is taken at the end of a stage.
         on_result: called once the result is durable; may be called again by a later process.
         insecure_session_seed_for_tests: hexadecimal, in place of fresh randomness.
     """
@@ -55,32 +64,49 @@ class Lasting:
     on_result: OnResult
     fence: str | None = None
     visit: float | None = None
+    checkpoint_bytes: int = CHECKPOINT_BYTES
     insecure_session_seed_for_tests: str = ""
 
-    def take_part(self, router: Router) -> Literal["closed", "suspended"]:
-        """Run the session as far as it goes; closes `router`.
+    def __post_init__(self) -> None:
+        self._saved_size = 0
+
+    def take_part(self, doorway: Doorway | None) -> Literal["closed", "suspended"]:
+        """Run the session as far as it goes; `doorway` is where connections to us arrive, closed here.
 
         Raises:
             QuorateError: what ended it. If this machine is why, a later process can take it up again.
         """
+        seat = self.seat
+        roads = Roads(seat.identity, seat.approved.spec, seat.who, seat.session, doorway)
         try:
             fence = Fence(self.place.session, self.place.member, Path(self.fence) if self.fence else None)
-            log = self.place.open()
+            journal = self.place.open()
             try:
-                incarnation = fence.enter(log.commits)
+                incarnation = fence.enter(journal.commits)
                 try:
-                    return self._conduct(router, log, fence, incarnation)
+                    end = self._conduct(roads.router, journal, fence, incarnation)
                 finally:
                     fence.leave()
             finally:
-                log.close()
+                journal.close()
         finally:
-            router.close()
+            roads.close()
+        if end == "closed":
+            self._remove_inbox()
+        return end
 
-    def _conduct(self, router: Router, log: Journal, fence: Fence, incarnation: int) -> Literal["closed", "suspended"]:
+    def _remove_inbox(self) -> None:
+        try:
+            remove_inbox(self.seat.identity, self.seat.session)
+        except QuorateError as problem:
+            log.warning("session %s: our queue could not be removed: %s", self.seat.session, problem)
+
+    def _conduct(
+        self, router: Router, journal: Journal, fence: Fence, incarnation: int
+    ) -> Literal["closed", "suspended"]:
         seat, begun = self.seat, time.monotonic()
-        watcher = Watcher(seat.who.participants, self.place, self.home, log, fence)
-        core = self._core(log, incarnation)
+        watcher = Watcher(seat, self.place, self.home, journal, fence)
+        core = self._core(journal, incarnation, watcher)
 
         def result(outcome: Outcome) -> None:
             if seat.rehearsal is not None:
@@ -103,8 +129,9 @@ class Lasting:
             if core.problem is not None:  # final, unlike what is wrong with this machine
                 fence.give_up()
                 self.place.note_end(Failure.of(core.problem))
-                log.close()
+                journal.close()
                 self.place.erase(fence)
+                self._remove_inbox()
                 raise core.problem from None
             raise
         else:
@@ -112,11 +139,11 @@ class Lasting:
         finally:
             watcher.close()
         if end == "closed":
-            log.close()
+            journal.close()
             self.place.erase(fence)
         return end
 
-    def _core(self, log: Journal, incarnation: int) -> Core:
+    def _core(self, journal: Journal, incarnation: int, watcher: Watcher) -> Core:
         seat, root = self.seat, Scope.root()
         who, spec = seat.who, seat.approved.spec
         peers = tuple(who.links(seat.me))
@@ -136,7 +163,7 @@ class Lasting:
         queued = spec.delivery == "queued"
         limits = Limits(
             silence=spec.timeouts.round,
-            deadline=created(log) + spec.timeouts.session,
+            deadline=created(journal) + spec.timeouts.session,
             nudge=min(60.0, spec.timeouts.round / 4) if queued else min(5.0, spec.timeouts.round / 4),
             alive=None if queued else min(1.0, spec.timeouts.round / 4),
             mindful=5.0 if queued else 0.2,
@@ -145,12 +172,23 @@ class Lasting:
         def program(seed: bytes, restored: bytes | None) -> Step[Any]:
             seat.inputs = {name: _salted(item, name, seed) for name, item in seat.inputs.items()}
             self._pin(core)
-            job = seat.job()
+            where = "the checkpoint of this session"
+            stages = Stages(
+                save=lambda _, snapshot: self._save(core, journal, snapshot),
+                restored=None if restored is None else Snapshot.decode(restored, where),
+            )
+            job = replace(seat.job(), stages=stages, on_setup=core.setup_over, agreed=watcher.agreed)
             return session_program(job, job.session(seed=derive(seed, "session")), root)
 
         seed = bytes.fromhex(self.insecure_session_seed_for_tests) or SystemEntropy().bytes(SEED_BYTES)
-        core = Core(membership, program, log, limits, scope=root, seed=seed)
+        core = Core(membership, program, journal, limits, scope=root, seed=seed, schedule=watcher.schedule)
         return core
+
+    def _save(self, core: Core, journal: Journal, snapshot: Snapshot) -> None:
+        """Take a checkpoint, if enough has been written since the last one to make it worth while."""
+        if journal.size - self._saved_size >= self.checkpoint_bytes:
+            core.checkpoint([snapshot.encode()])
+            self._saved_size = 0
 
     def _pin(self, core: Core) -> None:
         """Our data must be what it was when the session began."""

@@ -12,7 +12,7 @@ from quorate.transport.link import Link
 from quorate.transport.listener import take_over
 from quorate.transport.mesh import PeerAddress, connect_mesh
 
-__all__ = ["Doorway", "connect"]
+__all__ = ["Doorway", "addresses", "connect"]
 
 
 class Doorway:
@@ -48,13 +48,19 @@ def connect(
         QuorateError: as `connect_mesh`.
     """
     try:
-        members = [_address(identity, who, index) for index in range(len(who.participants))]
-        _check_distinct(members)
+        members = addresses(identity, who)
         return connect_mesh(me, members, session, identity.contexts, doorway, patience)
     finally:
         if doorway is not None:
             # Left open, it would fill with connections of strangers, and with it the descriptors of the node.
             doorway.close()
+
+
+def addresses(identity: Identity, who: Roster) -> list[PeerAddress]:
+    """Where all participants are, and who they have to prove to be. Raises `IdentityError` as `connect`."""
+    members = [_address(identity, who, index) for index in range(len(who.participants))]
+    _check_distinct(members)
+    return members
 
 
 def _check_distinct(members: Sequence[PeerAddress]) -> None:

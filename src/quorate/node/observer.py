@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import logging
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
 
+from quorate.coordination.agreement import software
 from quorate.durable import parcel as form
 from quorate.durable.audit import Audit
 from quorate.durable.facts import Evidence
 from quorate.durable.fence import Fence
 from quorate.durable.journal import Journal
 from quorate.durable.router import Arrival, Connected, Full, Lost
+from quorate.durable.trace import Header, Trace
 from quorate.errors import PeerError, QuorateError
 from quorate.files import write_atomic
 from quorate.node.messages import Traffic
 from quorate.node.place import Place
+from quorate.node.seat import Seat
 from quorate.transport.arrivals import Refused
 from quorate.transport.carrier import Parcel
 
@@ -40,13 +44,27 @@ class _Count:
 
 
 class Watcher:
-    """An observer for the conductor; `names` are those of all participants by index."""
+    """An observer for the conductor of a seat; `home` is the node's data folder."""
 
-    def __init__(self, names: tuple[str, ...], place: Place, home: Path, journal: Journal, fence: Fence) -> None:
-        self._names, self._place, self._journal, self._fence = names, place, journal, fence
+    def __init__(self, seat: Seat, place: Place, home: Path, journal: Journal, fence: Fence) -> None:
+        self._names, self._place, self._journal, self._fence = seat.who.participants, place, journal, fence
+        header = Header(
+            session=place.session,
+            name=seat.approved.spec.name,
+            spec=seat.approved.digest,
+            software=software(),
+            participants=self._names,
+            me=seat.me,
+            started=time.time(),
+        )
+        self._trace = Trace(place.trace, header)
+        self.schedule, self.agreed = self._trace.message, self._trace.rows
         self._audit = Audit(audit_folder(home, place.member))
         self._counts: dict[int, _Count] = {}
-        self._audit.note("began", place.session, note=f"{journal.commits} commits")
+        again = "resumed" if journal.commits else "began"
+        self._audit.note(again, place.session, note=f"{journal.commits} commits")
+        if journal.commits:
+            self._trace.note("restart")
 
     def sent(self, peer: int, parcel: Parcel) -> None:
         """See `quorate.durable.conduct.Observer`."""
@@ -88,14 +106,17 @@ class Watcher:
         """See `Observer`."""
         self._fence.advance(self._journal.commits)
         self._audit.flush()
+        self._trace.flush()
 
     def ended(self, how: str) -> None:
         """The session is over here, or left for a while."""
         self._note(how, -1)
+        self._trace.note(how)
 
     def failed(self, problem: QuorateError, evidence: list[Evidence]) -> None:
         """The session has ended with an error."""
         self._note("failed", -1, note=type(problem).__name__)
+        self._trace.failed(problem)
         if evidence:
             path = self._place.folder / "evidence.json"
             write_atomic(path, msgspec.json.encode(evidence), 0o600)
@@ -111,6 +132,7 @@ class Watcher:
     def close(self) -> None:
         """Write what waits."""
         self._audit.close()
+        self._trace.close()
 
     def _note(self, what: str, peer: int, **facts: str | int) -> None:
         name = self._names[peer] if 0 <= peer < len(self._names) else ""

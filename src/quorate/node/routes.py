@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from quorate.coordination.federation import Federation, Member
+from quorate.coordination.federation import EMBEDDED, Federation, Member
 from quorate.coordination.roster import Roster
 from quorate.coordination.spec import Spec
 from quorate.durable.breaker import Breaker
@@ -16,14 +16,16 @@ from quorate.durable.ways import BrokerWay, Way
 from quorate.errors import EnvironmentFault, UserError
 from quorate.files import read_bytes
 from quorate.node.identity import Identity
-from quorate.node.mesh import Doorway
+from quorate.node.mesh import Doorway, addresses
+from quorate.transport.arrivals import Arrivals
 from quorate.transport.carrier import Carrier, Credentials, Limits, Queue, open_carrier
+from quorate.transport.direct import Direct
 
 __all__ = [
+    "Roads",
     "check_places",
     "credentials_of",
     "inbox_of",
-    "make_router",
     "opener",
     "provision",
     "remove_inbox",
@@ -75,33 +77,74 @@ def check_places(spec: Spec, federation: Federation, who: Roster) -> None:
     check_region(spec.region, places)
 
 
-def make_router(identity: Identity, spec: Spec, who: Roster, me: int, session: str, doorway: Doorway | None) -> Router:
-    """Ways to all peers and our own inbox, for `delivery: queued` or `durable`.
+class Roads:
+    """A router with what it stands on: connections between nodes, the doorway of ours.
 
-    Raises:
-        UserError: as `check_places`.
+    With `delivery: durable` messages go straight to the node of the peer, and to its inbox while that cannot be reached
+    (if the federation file states one at a broker); with `delivery: queued` the other way round.
     """
-    federation = identity.federation
-    check_places(spec, federation, who)
-    if doorway is not None:
-        doorway.close()
-    breakers: dict[str, Breaker] = {}
-    ways: dict[int, list[Way]] = {}
-    for peer in who.links(me):
-        member = federation.member(who.participants[peer])
-        address = inbox_of(member)
-        breaker = breakers.setdefault(address, Breaker())
-        queue = rounds_queue(session, member.name)
-        ways[peer] = [BrokerWay(_scheme(address), opener(identity, address), queue, limits_of(spec), breaker)]
+
+    def __init__(self, identity: Identity, spec: Spec, who: Roster, session: str, doorway: Doorway | None) -> None:
+        """`doorway` is where connections to us arrive; None: our node does not listen, or we have none.
+
+        Raises:
+            UserError: as `check_places`.
+        """
+        check_places(spec, identity.federation, who)
+        me = who.index(identity.name)
+        arrivals = Arrivals()
+        queued = spec.delivery == "queued"
+        self._doorway = doorway
+        self._direct = None
+        if not queued or (doorway is not None and _at_broker(identity.member)):
+            members = addresses(identity, who)
+            self._direct = Direct(
+                me, members, session, identity.contexts, doorway, arrivals, silence=max(5.0, spec.timeouts.round / 2)
+            )
+        breakers: dict[str, Breaker] = {}
+        ways: dict[int, list[Way]] = {}
+        for peer in who.links(me):
+            member = identity.federation.member(who.participants[peer])
+            straight: list[Way] = []
+            if self._direct is not None and peer in self._direct.peers:
+                straight = [self._direct.way(peer)]
+            by_queue: list[Way] = []
+            if queued or _at_broker(member):
+                by_queue = [_broker_way(identity, spec, session, member, breakers)]
+            ways[peer] = [*by_queue, *straight] if queued else [*straight, *by_queue]
+        inboxes = [_inbox(identity, spec, session, breakers)] if queued or _at_broker(identity.member) else []
+        self.router = Router(ways, inboxes, arrivals)
+        if self._direct is not None:
+            self._direct.start()
+
+    def close(self) -> None:
+        """Leave all brokers and connections; never raises."""
+        self.router.close()
+        if self._direct is not None:
+            self._direct.close()
+        if self._doorway is not None:
+            self._doorway.close()
+
+
+def _at_broker(member: Member) -> bool:
+    """Whether the member's inbox is at a broker, and not a folder of some machine."""
+    return member.inbox is not None and not member.inbox.startswith(EMBEDDED)
+
+
+def _broker_way(
+    identity: Identity, spec: Spec, session: str, member: Member, breakers: dict[str, Breaker]
+) -> BrokerWay:
+    address = inbox_of(member)
+    breaker = breakers.setdefault(address, Breaker())
+    queue = rounds_queue(session, member.name)
+    return BrokerWay(_scheme(address), opener(identity, address), queue, limits_of(spec), breaker)
+
+
+def _inbox(identity: Identity, spec: Spec, session: str, breakers: dict[str, Breaker]) -> Inbox:
     address = inbox_of(identity.member)
-    inbox = Inbox(
-        _scheme(address),
-        opener(identity, address),
-        rounds_queue(session, identity.name),
-        limits_of(spec),
-        breakers.setdefault(address, Breaker()),
-    )
-    return Router(ways, [inbox])
+    breaker = breakers.setdefault(address, Breaker())
+    queue = rounds_queue(session, identity.name)
+    return Inbox(_scheme(address), opener(identity, address), queue, limits_of(spec), breaker)
 
 
 def provision(identity: Identity, spec: Spec, session: str) -> None:
@@ -114,7 +157,7 @@ def provision(identity: Identity, spec: Spec, session: str) -> None:
 
 
 def remove_inbox(identity: Identity, session: str) -> None:
-    """Delete our queue of a session that is over. Raises as `open_carrier`."""
+    """Delete our queue of a session that is over, if there is one. Raises as `open_carrier`."""
     carrier = opener(identity, inbox_of(identity.member))()
     try:
         carrier.remove(rounds_queue(session, identity.name))

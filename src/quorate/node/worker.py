@@ -24,7 +24,7 @@ from quorate.node.mesh import Doorway
 from quorate.node.messages import Failure, Finished, Prepare, Report
 from quorate.node.place import Place
 from quorate.node.results import keep_shares, results_path, write_openings, write_results
-from quorate.node.routes import check_places, make_router, provision, remove_inbox
+from quorate.node.routes import check_places, provision
 from quorate.node.seat import Seat, throttled
 from quorate.node.tuples import Group, Shelf
 from quorate.node.vault import Vault
@@ -142,13 +142,8 @@ class _Worker:
             task.visit if seat.approved.spec.delivery == "queued" else None,
             insecure_session_seed_for_tests=task.insecure_session_seed_for_tests,
         )
-        spec = seat.approved.spec
-        router = make_router(seat.identity, spec, seat.who, seat.me, self._session, self._doorway)
-        end = lasting.take_part(router)
-        if end == "suspended":
+        if lasting.take_part(self._doorway) == "suspended":
             self._desk.send(Suspended())
-        elif spec.delivery == "queued":
-            remove_inbox(seat.identity, self._session)
 
     def _seat(self, identity: Identity, approved: Approved) -> Seat:
         seat = Seat(identity, approved, self._session)
@@ -175,8 +170,8 @@ class _Worker:
         fence = None if self._task.fence is None else Path(self._task.fence)
         shelf = Shelf(Path(self._task.home), self._task.member, group, fence)
         if not shelf.exists():
-            return None
-        if not shelf.lease(_LEASE_SECONDS):
+            return shelf if spec.lasting else None  # where it lasts, there may be one when it goes on
+        if not shelf.lease(_LEASE_SECONDS, self._session if spec.lasting else ""):
             log.info("session %s: another session uses the stock of tuples; they are made while it runs", self._session)
         return shelf
 
