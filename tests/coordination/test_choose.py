@@ -54,7 +54,7 @@ def test_the_fastest_is_chosen_and_every_candidate_has_its_quote(folder: Path) -
     for name in ("rep3", "shamir"):
         own = quote(spec.settled(name), plan, ROWS)
         assert (by_name[name].seconds, by_name[name].rounds) == (own.seconds, own.rounds)
-    possible = {"rep3", "shamir", "semi2k"}
+    possible = {"rep3", "shamir", "shamir_quorum", "semi2k"}
     assert {candidate.protocol for candidate in made.candidates if candidate.refused is None} == possible
     assert made.protocol == min(possible, key=lambda name: by_name[name].seconds)
     assert made.lines[0].startswith(f"protocol auto: {made.protocol}, the fastest")
@@ -66,6 +66,7 @@ def test_a_dealer_makes_semi2k_possible_and_is_left_out_otherwise(folder: Path) 
     assert {candidate.protocol for candidate in made.candidates if candidate.refused is None} == {
         "rep3",
         "shamir",
+        "shamir_quorum",
         "semi2k",
     }
     assert spec.settled("rep3").dealer is None

@@ -35,6 +35,12 @@ def run(programs: list[Step[None]], network: Network = SLOW, machine: Machine = 
     return predict(programs, sessions(len(programs)), links, machine, [[] for _ in programs])
 
 
+def talk_named(*rounds: dict[int, int]) -> Step[None]:
+    """Sends in the rounds (1, 1), (1, 2), ..."""
+    for step, sends in enumerate(rounds, 1):
+        yield Exchange((1, step), {peer: [buffer(size)] for peer, size in sends.items()})
+
+
 def buffer(size: int) -> np.ndarray:
     return ghost((size,), np.uint8)
 
@@ -114,6 +120,20 @@ def test_a_message_may_come_early() -> None:
     made = run([other, late, slow], p12=Network(400_000, 10**9))
     assert made.ended >= 200 * MS
     assert made.parts[1].in_flight == 7
+
+
+def test_who_is_enough_is_waited_for_and_what_comes_later_is_dropped() -> None:
+    def patient(sizes: dict[int, int], enough: int) -> Step[None]:
+        yield Exchange((1, 1), None, {peer: [buffer(size)] for peer, size in sizes.items()}, enough)
+        yield Exchange((1, 2), None, {1: [buffer(1)]})
+
+    fast = {"p01": Network(1_000, 10**9), "p02": Network(400_000, 10**9)}
+    one, both = (
+        run([patient({1: 5, 2: 5}, enough), talk_named({0: 5}, {0: 1}), talk_named({0: 5})], **fast)
+        for enough in (1, 2)
+    )
+    assert one.parts[0].in_flight == 0
+    assert both.parts[0].in_flight == 1  # what came early waits for the slow one
 
 
 def test_tiles_overlap_with_the_network() -> None:

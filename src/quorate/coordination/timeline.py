@@ -150,6 +150,8 @@ class _Participant:
 
     def take(self, mail: _Mail) -> None:
         """A message has been read: into its place, or aside if nobody waits for it yet."""
+        if self.party.too_late(mail.sender, mail.name, mail.size):
+            return
         if self.party.slot(mail.sender, mail.name, mail.size) is None:
             self.early[mail.sender, mail.name] = mail.size
             self.hold(mail.size)
@@ -163,6 +165,9 @@ class _Participant:
                 del self.early[sender, name]
                 self.hold(-size)
                 self.party.filled(sender, name)
+            elif self.party.too_late(sender, name, size):
+                del self.early[sender, name]
+                self.hold(-size)
 
     def hold(self, size: int) -> None:
         """So many bytes more are under way or unread here."""

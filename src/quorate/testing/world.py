@@ -35,6 +35,8 @@ CONFIGURATIONS: tuple[tuple[str, int, int], ...] = (
     ("shamir", 3, 1),
     ("shamir", 5, 2),
     ("shamir", 4, 1),
+    ("shamir_quorum", 3, 1),
+    ("shamir_quorum", 5, 1),
     ("semi2k", 2, 1),
     ("semi2k", 3, 2),
 )
