@@ -106,7 +106,7 @@ class World:
             seat,
             lambda seed, _: self.make(self.protocol, me, self.parties, seed, root),
             self.logs[me],
-            limits or Limits(silence=30.0, deadline=self.now + 3600),
+            limits or Limits(silence=30.0, deadline=self.now + 300),
             scope=root,
             seed=hashlib.sha256(bytes([me])).digest(),
         )

@@ -18,6 +18,7 @@ from quorate.engine.party import Party
 from quorate.errors import EnvironmentFault, QuorateError
 from quorate.transport.arrivals import Item, Refused
 from quorate.transport.carrier import Parcel
+from quorate.transport.direct import NAME as DIRECT
 
 __all__ = ["Observer", "Patience", "conduct_durably"]
 
@@ -165,8 +166,8 @@ class _Loop:
             raise event.problem
         else:
             self.observer.route(event)
-            if isinstance(event, (Connected, Lost)) and event.peer is not None:
-                self.core.reconnect(event.peer)
+            if isinstance(event, Lost) and event.peer is not None and event.way == DIRECT:
+                self.core.lost(event.peer)
 
     def note_result(self) -> None:
         if self.result_at is None and self.core.state in ("done", "closed"):

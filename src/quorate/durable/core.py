@@ -20,6 +20,7 @@ the sender's copies recomputed. Why replay tells nothing: docs/explanation/durab
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal
@@ -125,13 +126,22 @@ class Core:
     def begin(self, now: float) -> None:
         """Start, or go on where the log ends.
 
+        If it has failed before, or now something else is computed than before, that is in `problem`.
+
         Raises:
-            EnvironmentFault: the session has failed before, which is final; or the log cannot be written.
-            InternalError: what is computed now is not what was computed before.
+            EnvironmentFault: the log cannot be read or written.
+            QuorateError: the program cannot be made, and may be made later: the data of an input is not as it was.
         """
         self._began = self._next_tick = self._next_alive = now
         self._peers = {index: Peer(index, self.seat.names[index], now) for index in self.seat.peers}
         past = history.read(self._log, self._peers)
+        if past.ended:
+            self.state = "failed"
+            self.problem = EnvironmentFault(
+                f"the session has failed before ({past.ended[:400]}), which is final: its keys must not be used again; "
+                "start a new session"
+            )
+            return
         self.notes = past.notes
         seed = past.seed or self._fresh_seed
         self._keys = Keys(seed, self.seat.session, self.seat.me)
@@ -142,7 +152,12 @@ class Core:
             self._open_channel(peer)
             peer.say = True
         self.party = Party(self._program(derive(seed, "party", self.seat.session.encode()), past.restored))
-        self._replay(past)
+        try:
+            self._replay(past)
+        except EnvironmentFault:
+            raise
+        except QuorateError as problem:
+            self.fail(problem)
 
     def _replay(self, past: history.History) -> None:
         self._again = True
@@ -165,13 +180,19 @@ class Core:
     # ---- the party goes on
 
     def run(self, now: float) -> None:
-        """Let the party go on for a while, and look at the clock. What ends the session is in `problem` then."""
+        """Let the party go on for a while, and look at the clock. What ends the session is in `problem` then.
+
+        Raises:
+            EnvironmentFault: this machine fails; a later process can go on.
+        """
         try:
             if self.state == "running":
                 if not self._congested():
                     self._advance(again=False)
                 self._check_time(now)
             self._tick(now)
+        except EnvironmentFault:
+            raise
         except QuorateError as problem:
             self.fail(problem)
 
@@ -267,11 +288,13 @@ class Core:
     # ---- parcels arrive
 
     def take(self, data: bytes, token: object, now: float) -> None:
-        """A parcel has arrived; `token` comes back through `settled` or `refused`. Never raises."""
+        """A parcel has arrived; `token` comes back through `settled` or `refused`. Raises as `run`."""
         try:
             self._take(data, token, now)
         except _Unusable as problem:
             self._refused.append((token, str(problem)))
+        except EnvironmentFault:
+            raise
         except QuorateError as problem:
             self._tokens.append(token)
             self.fail(problem)
@@ -333,7 +356,7 @@ class Core:
         body = peer.channel.open(header.seq, header.piece, data[:HEADER_SIZE], sealed)
         if body is None:
             raise _Unusable(f"a message of {peer.name} was changed on its way, or is not from it")
-        peer.heard = now
+        peer.heard = peer.fed = now
         if header.seq > peer.received + _AHEAD:
             raise PeerError(f"{peer.name} sent message {header.seq} before {peer.received + 1}; compare releases")
         if peer.has(header.seq):
@@ -403,11 +426,14 @@ class Core:
         except ValueError:
             raise PeerError(f"{peer.name} sent a malformed status; compare releases") from None
         if status.received > peer.sent:
-            raise EnvironmentFault(
-                f"{peer.name} has {status.received} messages of ours, our journal knows of {peer.sent}: our data "
-                "folder was put back to an old state; going on could tell secrets, so this session is given up: start "
-                "a new one"
+            self.fail(
+                EnvironmentFault(
+                    f"{peer.name} has {status.received} messages of ours, our journal knows of {peer.sent}: our data "
+                    "folder was put back to an old state; going on could tell secrets, so this session is given up: start "
+                    "a new one"
+                )
             )
+            return
         peer.acknowledged(status.received)
         peer.tail = max(peer.tail, status.sent)
         peer.done |= status.done
@@ -421,10 +447,11 @@ class Core:
         for peer in self._peers.values():
             peer.say |= peer.unsaid > 0 or (self.state == "done" and not peer.done)
 
-    def reconnect(self, index: int) -> None:
-        """A way to a peer was lost, or works again; what was under way may be lost, so both ask for what is missing."""
+    def lost(self, index: int) -> None:
+        """A connection to a peer was lost, and what was under way with it: everything goes again."""
         peer = self._peers[index]
-        peer.greet = peer.say = peer.want = True
+        peer.greet = peer.say = True
+        peer.resend()
 
     # ---- time
 
@@ -441,13 +468,15 @@ class Core:
             if alive:
                 self._next_alive = now + (self.limits.alive or 0.0)
             for peer in self._peers.values():
-                lacking = peer.index in waited and now - max(peer.heard, peer.asked) >= self.limits.nudge
+                due = now - max(peer.fed, peer.asked) >= self.limits.nudge
+                lacking = due and (peer.index in waited or peer.tail > peer.settled or peer.channel is None)
                 if lacking:
                     peer.asked = now
                 peer.want |= lacking
+                peer.greet |= lacking and peer.channel is None
                 peer.say |= not peer.done and (lacking or alive or peer.unsaid > 0)
             self._next_tick = now + self.limits.mindful
-        if self.state == "done" and all(self._over(peer) for peer in self._peers.values()):
+        if self.state == "done" and (now > self.limits.deadline or all(map(self._over, self._peers.values()))):
             self.state = "closed"
 
     def _over(self, peer: Peer) -> bool:
@@ -490,7 +519,8 @@ class Core:
         named = with_names(str(problem), self.seat.names)
         self.problem = problem if named == str(problem) else type(problem)(named)
         self.state = "failed"
-        self._log.append(records.ENDED, named[:1000].encode())
+        with contextlib.suppress(EnvironmentFault):  # a full disk; the fence says it too
+            self._log.append(records.ENDED, named[:1000].encode())
         self._farewell = encode_failure(self.problem)
         for peer in self._peers.values():
             peer.say = True

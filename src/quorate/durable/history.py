@@ -10,7 +10,6 @@ from quorate.durable import records
 from quorate.durable.peer import Peer
 from quorate.durable.records import Buffer, Entry, Log
 from quorate.engine.names import Name
-from quorate.errors import EnvironmentFault
 
 __all__ = ["History", "read", "thinned", "transcript"]
 
@@ -28,6 +27,7 @@ class History:
         restored: what the party saved at the last checkpoint.
         notes: what the program learned outside.
         done: the party had ended.
+        ended: why the session has failed, which is final; empty if it has not.
     """
 
     seed: bytes = field(default=b"", repr=False)
@@ -37,14 +37,11 @@ class History:
     restored: bytes | None = field(default=None, repr=False)
     notes: dict[str, bytes] = field(default_factory=dict, repr=False)
     done: bool = False
+    ended: str = ""
 
 
 def read(log: Log, peers: Mapping[int, Peer]) -> History:
-    """Take in a log; what it says of channels goes to `peers`.
-
-    Raises:
-        EnvironmentFault: the session has failed before, which is final.
-    """
+    """Take in a log; what it says of channels goes to `peers`."""
     history = History()
     for kind, data in log.records():
         if kind == records.SEED:
@@ -70,10 +67,7 @@ def read(log: Log, peers: Mapping[int, Peer]) -> History:
         elif kind == records.DONE:
             history.done = True
         elif kind == records.ENDED:
-            raise EnvironmentFault(
-                f"the session has failed before ({data.decode(errors='replace')[:400]}), which is final: its keys must "
-                "not be used again; start a new session"
-            )
+            history.ended = data.decode(errors="replace")
     return history
 
 

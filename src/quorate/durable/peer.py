@@ -73,7 +73,7 @@ class Peer:
         sent: messages made for it. confirmed: up to where a broker keeps them. acked: up to where it has them itself.
         received: up to where its messages are here without a gap; `settled` is that after the last commit.
         to_send, ready: messages that are to be sent, before and after what they depend on is durable.
-        heard: when its last parcel arrived. asked: when we last asked for what is missing.
+        heard: when its last parcel arrived; fed: its last message. asked: when we last asked for what is missing.
         done: it has its results and needs nothing more. tail: how many messages it says it has sent.
         greet, say, want: our HELLO, or a status, is due; the status asks for what is missing.
     """
@@ -94,7 +94,7 @@ class Peer:
         self.arriving: dict[int, Arriving] = {}
         self.premature: list[tuple[bytes, object]] = []
         self.unsaid = 0
-        self.heard = self.asked = now
+        self.heard = self.fed = self.asked = now
         self.last_control = (0, 0)
         self.tail = 0
         self.done = False

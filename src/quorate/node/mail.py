@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 
 _LETTERS = Limits(ttl=30 * 24 * 3600.0, most_bytes=64 << 20)
 _PAUSE = 2.0
+_ROUND = 300.0
 _LONGEST_PAUSE = 60.0
 
 Accept = Callable[[Invitation], None]
@@ -54,6 +55,7 @@ class Mail:
         self._identity, self._home, self._sessions = identity, home, sessions
         self._accept, self._resume = accept, resume
         self._closing = threading.Event()
+        self._next_round = time.monotonic() + jittered(_ROUND)
         self._queue = invitations_queue(identity.name)
 
     def run(self) -> None:
@@ -119,8 +121,11 @@ class Mail:
 
     def _waiting(self, carrier: Carrier) -> bool:
         some = False
+        due = time.monotonic() >= self._next_round
+        if due:  # also without news: what was lost on the way has to be asked for, and what is over, ended
+            self._next_round = time.monotonic() + jittered(_ROUND)
         for entry in self._sessions.suspended:
-            if carrier.depth(rounds_queue(entry.session, self._identity.name)):
+            if due or carrier.depth(rounds_queue(entry.session, self._identity.name)):
                 self._resume(Place(self._home, self._identity.name, entry.session))
                 some = True
         return some
