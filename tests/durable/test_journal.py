@@ -122,7 +122,10 @@ def test_arrays_and_long_records_in_pieces(tmp_path):
 
 def test_commit_writes_once_and_syncs_once_and_nothing_for_nothing(tmp_path):
     disk = Counting()
-    journal = Journal.create(tmp_path / "j", KEY, b"", storage=disk)
+    Journal.create(tmp_path / "j", KEY, b"", storage=disk).close()
+    disk.calls.clear()
+    journal = Journal.open(tmp_path / "j", KEY, storage=disk)
+    assert disk.calls == ["sync"], "what is acted upon from now on may be only in the memory of the system"
     disk.calls.clear()
     journal.commit()
     assert disk.calls == []

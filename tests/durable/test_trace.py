@@ -30,6 +30,7 @@ def test_what_was_noted_is_read_in_order(tmp_path):
     path = tmp_path / "folder" / "trace.jsonl"
     trace = filled(path)
     trace.rows({"x": 12})
+    trace.stock({"AND words": 5})
     trace.note("stage", "2 of 5")
     trace.failed(PeerTimeout("no message from b"))
     trace.close()
@@ -37,9 +38,9 @@ def test_what_was_noted_is_read_in_order(tmp_path):
     found = load(path)
     assert found.header == HEADER
     assert shown(path) == BOTH
-    assert found.rows == {"x": 12}
+    assert (found.rows, found.stock) == ({"x": 12}, {"AND words": 5})
     assert (found.failure.error, found.failure.text) == ("PeerTimeout", "no message from b")
-    assert [event.what for event in found.events[6:]] == ["rows", "stage", "failed"]
+    assert [event.what for event in found.events[6:]] == ["rows", "stock", "stage", "failed"]
     assert path.stat().st_mode & 0o777 == 0o600
 
 

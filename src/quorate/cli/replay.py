@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["replay"]
 
 _MOST_WAITS = 5
+_SHOWN_OTHERWISE = ("in", "out", "rows", "stock", "failed")
 _NOTE = "Run again on made-up data: contents mean nothing, names and sizes of messages and their order do."
 
 
@@ -72,11 +73,12 @@ def _as_dict(member: str, recorded: Recorded, rows: dict[str, int], found: Rerun
         "software": recorded.header.software,
         "rows": rows,
         "rows_agreed": bool(recorded.rows),
+        "stock": recorded.stock,
         "failure": None if failure is None else {"error": failure.error, "text": failure.text, "seconds": failure.time},
         "events": [
             {"what": event.what, "seconds": event.time, "text": event.text}
             for event in recorded.events
-            if event.what not in ("in", "out", "rows", "failed")
+            if event.what not in _SHOWN_OTHERWISE
         ],
         "agrees": found.agrees,
         "differences": found.differences,
@@ -106,7 +108,7 @@ def _show(member: str, recorded: Recorded, found: Rerun) -> None:
     print(f"{recorded.header.name}, session {recorded.header.session}, as {member} saw it")
     print(f"  {came:,} messages came, {len(events) - came:,} were made; the last at {found.last or 'no operation'}")
     for event in recorded.events:
-        if event.what not in ("in", "out", "rows", "failed"):
+        if event.what not in _SHOWN_OTHERWISE:
             print(f"  after {event.time:.3f} s: {event.what}{f' ({event.text})' if event.text else ''}")
     if failure is not None:
         print(f"  after {failure.time:.3f} s it failed: {failure.error}{': ' if failure.text else ''}{failure.text}")

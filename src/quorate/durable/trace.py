@@ -57,10 +57,11 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Something that happened, `time` seconds after the start.
 
     Attributes:
-        what: "in" and "out": a message that the party took or made; "rows": what was agreed, in `rows`; "failed";
-            anything else, such as "restart", "stage", "suspended", "full", is for people.
+        what: "in" and "out": a message that the party took or made; "rows" and "stock": by input and by kind of tuple,
+            see `counts`; "failed"; anything else, such as "restart", "stage", "suspended", "full", is for people.
         peer, scope, step, size: of a message; `scope` and `step` are its name.
         error, text: class and text of an error.
+        counts: rows that were agreed, or tuples that were taken from stock.
     """
 
     what: str
@@ -71,7 +72,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     size: int = 0
     error: str = ""
     text: str = ""
-    rows: dict[str, int] = {}
+    counts: dict[str, int] = {}
 
     @property
     def message(self) -> Name:
@@ -89,7 +90,12 @@ class Recorded:
     @property
     def rows(self) -> dict[str, int]:
         """The number of rows of every input; empty if the session did not come so far."""
-        return next((event.rows for event in reversed(self.events) if event.what == "rows"), {})
+        return next((event.counts for event in reversed(self.events) if event.what == "rows"), {})
+
+    @property
+    def stock(self) -> dict[str, int]:
+        """How many tuples of each kind were taken from stock."""
+        return next((event.counts for event in reversed(self.events) if event.what == "stock"), {})
 
     @property
     def failure(self) -> Event | None:
@@ -137,7 +143,11 @@ class Trace:
 
     def rows(self, rows: Mapping[str, int]) -> None:
         """The participants have agreed on how many rows every input has."""
-        self._add(Event(what="rows", rows=dict(rows)))
+        self._add(Event(what="rows", counts=dict(rows)))
+
+    def stock(self, amounts: Mapping[str, int]) -> None:
+        """So many tuples of each kind were taken from stock."""
+        self._add(Event(what="stock", counts=dict(amounts)))
 
     def note(self, what: str, text: str = "") -> None:
         """Something for people; no secret."""

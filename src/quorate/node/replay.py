@@ -14,6 +14,7 @@ from quorate.durable.trace import Recorded
 from quorate.engine.names import Scope
 from quorate.errors import AgreementError, UserError
 from quorate.node.approval import Approved, made_up_inputs
+from quorate.node.stand_in import stand_ins
 
 __all__ = ["recorded_rows", "replayed", "traces"]
 
@@ -65,6 +66,7 @@ def replayed(approved: Approved, recorded: Recorded, rows: Mapping[str, int]) ->
             f"{approved.digest[:16]}; use spec and plan as they were then"
         )
     scopes = [Scope.root() for _ in who.participants]
+    stores = stand_ins(approved.spec, recorded.stock) if _stocked(recorded) else []
     programs = []
     for me, name in enumerate(who.participants):
         job = Job(
@@ -74,6 +76,13 @@ def replayed(approved: Approved, recorded: Recorded, rows: Mapping[str, int]) ->
             made_up_inputs(approved.spec, name, rows),
             rehearsal=rows,
             ident=header.session,
+            store=stores[me] if me < len(stores) else None,
         )
         programs.append(session_program(job, job.session(), scopes[me]))
     return rerun(programs, scopes, who.participants, header.me, recorded.messages)
+
+
+def _stocked(recorded: Recorded) -> bool:
+    """Whether the parties had a stock in common: then they went on to say what is in it."""
+    stock = Scope.root().child("stock").ident
+    return any(event.message[0] == stock and event.step > 1 for event in recorded.messages)
