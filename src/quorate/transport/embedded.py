@@ -23,7 +23,8 @@ from quorate.errors import BrokerFault, InternalError, QueueFull, UserError
 from quorate.files import ensure_folder
 from quorate.transport.backoff import Backoff
 from quorate.transport.carrier import Credentials, DeadLetter, Delivery, Limits, Parcel, Queue, check_queue
-from quorate.transport.queue_file import QueueDamaged, QueueFile, QueueGone
+from quorate.transport.queue_file import QueueFile
+from quorate.transport.queue_layout import QueueDamaged, QueueGone, create, delete, fault
 
 __all__ = ["EmbeddedCarrier", "connect"]
 
@@ -74,8 +75,8 @@ class EmbeddedCarrier:
         with self._alone():
             if path.is_file() and self._limit(queue, limits):
                 return
-            QueueFile.delete(path)
-            QueueFile.create(path, limits)
+            delete(path)
+            create(path, limits)
 
     def _limit(self, queue: Queue, limits: Limits) -> bool:
         """Set the limits of a queue; False if it is gone, with a file that a process left which died removing it."""
@@ -154,7 +155,7 @@ class EmbeddedCarrier:
                 with contextlib.suppress(QueueGone, QueueDamaged), self._using(queue) as file:
                     file.remove()
                 self._leave(queue)
-            QueueFile.delete(path)
+            delete(path)
             self._lock_path(queue).unlink(missing_ok=True)
 
     def close(self) -> None:
@@ -198,7 +199,7 @@ class EmbeddedCarrier:
         """Whether we are the active consumer of the queue; become it if nobody is."""
         if queue in self._locks:
             return True
-        descriptor = os.open(self._lock_path(queue), os.O_CREAT | os.O_RDWR, 0o600)
+        descriptor = _lock_file(self._lock_path(queue))
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -210,12 +211,19 @@ class EmbeddedCarrier:
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
         """Nobody else makes or removes queues of this folder meanwhile."""
-        descriptor = os.open(self._folder / ".lock", os.O_CREAT | os.O_RDWR, 0o600)
+        descriptor = _lock_file(self._folder / ".lock")
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield
         finally:
             os.close(descriptor)
+
+
+def _lock_file(path: Path) -> int:
+    try:
+        return os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+    except OSError as problem:
+        raise fault(problem, path) from None
 
 
 def _place(receipt: object) -> int:

@@ -9,7 +9,6 @@ Nothing but SQLite may open the file: closing a descriptor of one's own would re
 from __future__ import annotations
 
 import contextlib
-import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,45 +17,9 @@ from typing import NamedTuple
 
 from quorate.errors import BrokerFault, QueueFull
 from quorate.transport.carrier import Limits, Parcel
+from quorate.transport.queue_layout import BUSY_SECONDS, SETTINGS, QueueGone, fault
 
-__all__ = ["Letter", "QueueDamaged", "QueueFile", "QueueGone", "Waiting"]
-
-_SCHEMA = """
-CREATE TABLE facts (
-    ttl REAL NOT NULL, most_bytes INTEGER NOT NULL, most_deliveries INTEGER NOT NULL,
-    bytes INTEGER NOT NULL DEFAULT 0, parcels INTEGER NOT NULL DEFAULT 0, removed INTEGER NOT NULL DEFAULT 0);
-CREATE TABLE idents (ident TEXT PRIMARY KEY) WITHOUT ROWID;
-CREATE TABLE bodies (id INTEGER PRIMARY KEY AUTOINCREMENT, body BLOB NOT NULL);
-CREATE TABLE waiting (
-    place INTEGER PRIMARY KEY AUTOINCREMENT, ident TEXT NOT NULL, body INTEGER NOT NULL, size INTEGER NOT NULL,
-    since REAL NOT NULL, attempts INTEGER NOT NULL DEFAULT 0);
-CREATE TABLE dead (
-    place INTEGER PRIMARY KEY AUTOINCREMENT, ident TEXT NOT NULL, body INTEGER NOT NULL, size INTEGER NOT NULL,
-    since REAL NOT NULL, reason TEXT NOT NULL);
-CREATE TRIGGER came AFTER INSERT ON waiting BEGIN
-    UPDATE facts SET bytes = bytes + NEW.size, parcels = parcels + 1; END;
-CREATE TRIGGER went AFTER DELETE ON waiting BEGIN
-    UPDATE facts SET bytes = bytes - OLD.size, parcels = parcels - 1; END;
-"""
-_PAGE = 16384
-_BUSY_SECONDS = 60.0
-_SETTINGS = (
-    "PRAGMA journal_mode = WAL",
-    "PRAGMA synchronous = FULL",
-    "PRAGMA wal_autocheckpoint = 2000",
-    f"PRAGMA journal_size_limit = {64 << 20}",
-    "PRAGMA cache_size = -16384",
-    "PRAGMA temp_store = MEMORY",
-)
-_SUFFIXES = ("-wal", "-shm", "")
-
-
-class QueueGone(BrokerFault):
-    """There is no such queue, or not any more."""
-
-
-class QueueDamaged(BrokerFault):
-    """The file is not what a queue has to be."""
+__all__ = ["Letter", "QueueFile", "Waiting"]
 
 
 class Waiting(NamedTuple):
@@ -95,31 +58,10 @@ class QueueFile:
         with self._guarded():
             uri = f"{path.absolute().as_uri()}?mode=rw"
             self._db = sqlite3.connect(
-                uri, uri=True, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+                uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
             )
-            for setting in _SETTINGS:
+            for setting in SETTINGS:
                 self._db.execute(setting)
-
-    @staticmethod
-    def create(path: Path, limits: Limits) -> None:
-        """Make an empty queue; the caller sees to it that nobody else does at the same time."""
-        temporary = path.with_suffix(".new")
-        try:
-            _unlink(temporary)
-            os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-            _fill(temporary, limits)
-            os.rename(temporary, path)
-            _sync_folder(path.parent)
-        except (OSError, sqlite3.Error) as problem:
-            raise _fault(problem, path) from None
-
-    @staticmethod
-    def delete(path: Path) -> None:
-        """Delete the file; whoever has it open must have been told by `remove`."""
-        try:
-            _unlink(path)
-        except OSError as problem:
-            raise _fault(problem, path) from None
 
     def close(self) -> None:
         """Leave; never raises."""
@@ -173,16 +115,26 @@ class QueueFile:
                 return []
         with self._transaction(durable=False) as db:
             self._expire(db)
-            self._give_up(db)
+            rows = self._next(db, most)
+            db.executemany("UPDATE waiting SET attempts = attempts + 1 WHERE place = ?", [(row[0],) for row in rows])
+        if rows:
+            self._taken = rows[-1][0]
+        return [Waiting(place, Parcel(ident, body), attempts + 1) for place, ident, body, attempts in rows]
+
+    def _next(self, db: sqlite3.Connection, most: int) -> list[tuple[int, str, bytes, int]]:
+        """(place, ident, body, attempts) of the next parcels; on the way, those tried too often are buried."""
+        (tries,) = db.execute("SELECT most_deliveries FROM facts").fetchone()
+        while True:
             rows = db.execute(
                 "SELECT place, ident, bodies.body, attempts FROM waiting JOIN bodies ON id = waiting.body "
                 "WHERE place > ? ORDER BY place LIMIT ?",
                 (self._taken, most),
             ).fetchall()
-            db.executemany("UPDATE waiting SET attempts = attempts + 1 WHERE place = ?", [(row[0],) for row in rows])
-        if rows:
-            self._taken = rows[-1][0]
-        return [Waiting(place, Parcel(ident, body), attempts + 1) for place, ident, body, attempts in rows]
+            good = [row for row in rows if row[3] < tries]
+            for place in (row[0] for row in rows if row[3] >= tries):
+                _bury(db, "undeliverable", "place = ?", place)
+            if good or not rows:
+                return good
 
     def forget(self, places: Iterable[int]) -> None:
         """Delete parcels of these places; their idents stay known."""
@@ -203,10 +155,6 @@ class QueueFile:
         first = db.execute("SELECT since FROM waiting WHERE attempts = 0 ORDER BY place LIMIT 1").fetchone()
         if first is not None and first[0] < due:
             _bury(db, "expired", "attempts = 0 AND since < ?", due)
-
-    def _give_up(self, db: sqlite3.Connection) -> None:
-        (most,) = db.execute("SELECT most_deliveries FROM facts").fetchone()
-        _bury(db, "undeliverable", "attempts >= ? AND place > ?", most, self._taken)
 
     # ---- anybody
 
@@ -271,7 +219,7 @@ class QueueFile:
         try:
             yield
         except sqlite3.Error as problem:
-            raise _fault(problem, self.path) from None
+            raise fault(problem, self.path) from None
 
     @contextlib.contextmanager
     def _transaction(self, *, durable: bool = True) -> Iterator[sqlite3.Connection]:
@@ -304,49 +252,3 @@ def _bury(db: sqlite3.Connection, reason: str, which: str, *values: float) -> No
         (time.time(), reason, *values),
     )
     db.execute(f"DELETE FROM waiting WHERE {which}", values)  # noqa: S608
-
-
-def _fill(path: Path, limits: Limits) -> None:
-    db = sqlite3.connect(path, isolation_level=None)
-    try:
-        db.execute(f"PRAGMA page_size = {_PAGE}")
-        for setting in _SETTINGS:
-            db.execute(setting)
-        db.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
-        values = (limits.ttl, limits.most_bytes, limits.most_deliveries)
-        db.execute("INSERT INTO facts (ttl, most_bytes, most_deliveries) VALUES (?, ?, ?)", values)
-    finally:
-        db.close()
-
-
-def _unlink(path: Path) -> None:
-    for suffix in _SUFFIXES:
-        Path(f"{path}{suffix}").unlink(missing_ok=True)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _fault(problem: OSError | sqlite3.Error, path: Path) -> BrokerFault:
-    if isinstance(problem, OSError):
-        text = f"{(problem.strerror or 'input/output error').lower()}; check the disk and the permissions of its folder"
-        return BrokerFault(f"the queue file {path}: {text}")
-    code = getattr(problem, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
-    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_MISMATCH):
-        return QueueDamaged(
-            f"the queue file {path} is damaged ({problem}): keep a copy to look at, remove it, and let everybody "
-            "send again what was in it"
-        )
-    texts = {
-        sqlite3.SQLITE_FULL: "the disk is full; free some space, nothing that was confirmed is lost",
-        sqlite3.SQLITE_BUSY: f"locked by another process for {_BUSY_SECONDS:g} s; see which one hangs",
-        sqlite3.SQLITE_READONLY: "cannot be written; check the permissions of the file and its folder",
-        sqlite3.SQLITE_CANTOPEN: "cannot be opened; check the permissions of the file and its folder",
-        sqlite3.SQLITE_IOERR: "the disk reports an error; check the disk and the log of this machine",
-    }
-    return BrokerFault(f"the queue file {path}: {texts.get(code, str(problem))}")
