@@ -19,6 +19,9 @@ from quorate.cli.rehearse import print_part
 
 __all__ = ["join"]
 
+_IDLE = 2.0
+"""Seconds without news after which a visit ends."""
+
 
 def join(
     spec: SpecFile,
@@ -31,11 +34,18 @@ def join(
     rehearse: Annotated[
         bool, typer.Option("--rehearse", help="Take part in a rehearsal, with made-up data, and in nothing else.")
     ] = False,
+    visit: Annotated[
+        bool,
+        typer.Option("--visit", help="Do what can be done now in a session that you are invited to, and go away."),
+    ] = False,
     json: Json = False,
 ) -> None:
     """Take part in a computation as an outside data owner or recipient.
 
     Checks your data, waits until the coordinator starts a session of your copy of the spec, and prints what you learn.
+    With --visit (for 'delivery: queued') nobody needs to be online; come again until you have your part done. The exit
+    code is 6 as long as others have to do theirs first. A session with 'delivery: durable' or 'queued' that was
+    interrupted is taken up again.
     """
     from quorate.errors import UserError
     from quorate.node.approval import load, parse_data
@@ -44,6 +54,8 @@ def join(
 
     loaded = federation_beside(spec, federation)
     approved = load(spec, loaded)
+    if visit and approved.spec.delivery != "queued":
+        raise UserError("--visit needs a spec with 'delivery: queued'")
     if rehearse and data:
         raise UserError("a rehearsal takes no data: leave out --data, or leave out --rehearse to take part with it")
     identity = Identity(loaded, name)
@@ -54,7 +66,7 @@ def join(
     with Meter(quiet=json) as meter:
         participant.on_wait = meter.say
         participant.progress = lambda done, total: meter.progress(name, done, total)
-        outcome, report = participant.join(timeout)
+        outcome, report = participant.visit(_IDLE) if visit else participant.join(timeout)
     if rehearse:
         print_part(report, as_json=json)
         return

@@ -137,6 +137,8 @@ def session_program(job: Job, session: Session, at: Scope) -> Step[Outcome]:
         if protocol.supply is not None:
             for kind, parts in taken.tuples.items():
                 protocol.supply.stock.put(kind, parts)
+        if protocol.survives:
+            yield from protocol.prepare(at.child("prepare"), needs(job.spec, job.plan, rows))
         if job.on_setup is not None and not session.counting:
             job.on_setup()
         results = yield from _computation(job, protocol, at.child("plan"), rows)

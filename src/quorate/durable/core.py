@@ -429,8 +429,8 @@ class Core:
             self.fail(
                 EnvironmentFault(
                     f"{peer.name} has {status.received} messages of ours, our journal knows of {peer.sent}: our data "
-                    "folder was put back to an old state; going on could tell secrets, so this session is given up: start "
-                    "a new one"
+                    "folder was put back to an old state; going on could tell secrets, so this session is given up: "
+                    "start a new one"
                 )
             )
             return

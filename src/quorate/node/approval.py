@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from quorate.coordination.agreement import software
 from quorate.coordination.document import load_yaml
 from quorate.coordination.federation import Federation
@@ -31,6 +33,7 @@ __all__ = [
     "owner_of",
     "parse_data",
     "prepare_inputs",
+    "spec_name",
     "stored_inputs",
 ]
 
@@ -129,6 +132,14 @@ def compare(own: Approved, asked: Prepare) -> None:
         )
     if own.digest != asked.spec_digest:
         raise AgreementError(f"the digest of {own.spec.name!r} differs, its content does not; compare the releases")
+
+
+def spec_name(asked: Prepare) -> str:
+    """The name of the spec that a coordinator asks for. Raises `EnvironmentFault` if what it sent is malformed."""
+    try:
+        return str(msgspec.json.decode(asked.spec)["name"])
+    except (msgspec.MsgspecError, KeyError, TypeError) as problem:
+        raise EnvironmentFault("the coordinator's spec is malformed; compare the releases") from problem
 
 
 def parse_data(entries: list[str]) -> dict[str, str]:

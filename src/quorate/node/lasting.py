@@ -30,6 +30,7 @@ from quorate.lang.snapshot import Snapshot
 from quorate.lang.stages import Stages
 from quorate.node.mesh import Doorway
 from quorate.node.messages import Failure, Report
+from quorate.node.noted import NotedStore
 from quorate.node.observer import Watcher
 from quorate.node.place import Place, created
 from quorate.node.routes import Roads, remove_inbox
@@ -69,6 +70,7 @@ class Lasting:
 
     def __post_init__(self) -> None:
         self._saved_size = 0
+        self._store: NotedStore | None = None
 
     def take_part(self, doorway: Doorway | None) -> Literal["closed", "suspended"]:
         """Run the session as far as it goes; `doorway` is where connections to us arrive, closed here.
@@ -80,7 +82,7 @@ class Lasting:
         roads = Roads(seat.identity, seat.approved.spec, seat.who, seat.session, doorway)
         try:
             fence = Fence(self.place.session, self.place.member, Path(self.fence) if self.fence else None)
-            journal = self.place.open()
+            journal = self.place.open(seat.approved.digest)
             try:
                 incarnation = fence.enter(journal.commits)
                 try:
@@ -113,6 +115,7 @@ class Lasting:
                 outcome = replace(outcome, values={}, kept={})
             report = seat.report(core.party, watcher.traffic(), outcome, (begun, begun, time.monotonic()))
             report = msgspec.structs.replace(report, transcript=core.transcript(), incarnation=incarnation)
+            self._stock_is_over(None)
             self.on_result(outcome, report)
 
         try:
@@ -129,6 +132,7 @@ class Lasting:
             if core.problem is not None:  # final, unlike what is wrong with this machine
                 fence.give_up()
                 self.place.note_end(Failure.of(core.problem))
+                self._stock_is_over(core.problem)
                 journal.close()
                 self.place.erase(fence)
                 self._remove_inbox()
@@ -177,12 +181,18 @@ class Lasting:
                 save=lambda _, snapshot: self._save(core, journal, snapshot),
                 restored=None if restored is None else Snapshot.decode(restored, where),
             )
-            job = replace(seat.job(), stages=stages, on_setup=core.setup_over, agreed=watcher.agreed)
+            job = replace(seat.job(), store=self._store, stages=stages, on_setup=core.setup_over, agreed=watcher.agreed)
             return session_program(job, job.session(seed=derive(seed, "session")), root)
 
         seed = bytes.fromhex(self.insecure_session_seed_for_tests) or SystemEntropy().bytes(SEED_BYTES)
         core = Core(membership, program, journal, limits, scope=root, seed=seed, schedule=watcher.schedule)
+        self._store = None if seat.store is None else NotedStore(seat.store, core.note, seat.session)
         return core
+
+    def _stock_is_over(self, problem: QuorateError | None) -> None:
+        """The session has ended, and needs no tuples any more: well, or because of `problem`."""
+        if self._store is not None:
+            self._store.over(problem)
 
     def _save(self, core: Core, journal: Journal, snapshot: Snapshot) -> None:
         """Take a checkpoint, if enough has been written since the last one to make it worth while."""

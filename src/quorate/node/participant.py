@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from quorate.coordination.federation import Member
 from quorate.coordination.program import Outcome
@@ -12,13 +13,17 @@ from quorate.coordination.roster import roster
 from quorate.coordination.spec import decode_spec, differences
 from quorate.coordination.synthetic import check_rows
 from quorate.data.prepare import Prepared
-from quorate.errors import AgreementError, EnvironmentFault, PeerError, UserError
-from quorate.node.approval import Approved, made_up_inputs, prepare_inputs
+from quorate.errors import AgreementError, EnvironmentFault, PeerError, PeerTimeout, QuorateError, UserError
+from quorate.node.approval import Approved, compare, made_up_inputs, prepare_inputs, spec_name
 from quorate.node.client import hosts
 from quorate.node.control import Control, call, dial
 from quorate.node.identity import Identity
-from quorate.node.messages import Await, Differs, Found, Report, Response
-from quorate.node.results import default_home, write_openings
+from quorate.node.invitation import Invitation, check_invitation, invitations_queue, opened
+from quorate.node.lasting import Lasting
+from quorate.node.messages import Await, Differs, Finished, Found, Report, Response
+from quorate.node.place import Place, begun
+from quorate.node.results import default_home, results_path, write_openings, write_results
+from quorate.node.routes import inbox_of, opener
 from quorate.node.seat import Seat
 
 __all__ = ["Participant", "check_outside"]
@@ -83,16 +88,95 @@ class Participant:
             EnvironmentFault: no session was started in time.
             QuorateError: as the session ends.
         """
-        return self.take_part(self.await_session(patience))
+        return self.take_part(self.unfinished() or self.await_session(patience))
 
     def take_part(self, session: str) -> tuple[Outcome, Report]:
-        """Take part in a session that is known to be started."""
+        """Take part in a session that is known to be started; in a lasting one, go on where we were."""
         seat = Seat(self.identity, self.approved, session, self.inputs)
         seat.progress, seat.pulse, seat.rehearsal = self.progress, self.pulse, self.rehearsal
+        if self.approved.spec.lasting and not self.rehearses:
+            return self._last(seat, None)
         result = seat.take_part(None)
         if not self.rehearses:
             write_openings(default_home(self.approved.path), self.identity.name, session, self.inputs)
         return result
+
+    # ---- lasting sessions
+
+    @property
+    def home(self) -> Path:
+        """Where we keep what a later process needs."""
+        return default_home(self.approved.path)
+
+    def _last(self, seat: Seat, visit: float | None) -> tuple[Outcome, Report]:
+        """Take part until we have our result and nobody needs us, or on a visit nothing more comes.
+
+        Raises:
+            PeerTimeout: the visit is over before the result is there.
+        """
+        found: list[tuple[Outcome, Report]] = []
+        place = Place(self.home, self.identity.name, seat.session)
+
+        def result(outcome: Outcome, report: Report) -> None:
+            found.append((outcome, report))
+            write_results(
+                results_path(self.home, self.identity.name, seat.session),
+                seat.approved.spec.name,
+                seat.session,
+                outcome,
+            )
+            write_openings(self.home, self.identity.name, seat.session, seat.inputs)
+            place.note_end(Finished(report=report))
+
+        Lasting(seat, place, self.home, result, visit=visit).take_part(None)
+        if not found:
+            raise PeerTimeout(f"session {seat.session} waits for others; come again with the same command")
+        return found[-1]
+
+    def unfinished(self) -> str | None:
+        """A session of our spec that we began and that is not over; the oldest."""
+        for place in begun(self.home, self.identity.name):
+            if place.spec_of() == self.approved.digest:
+                return place.session
+        return None
+
+    def visit(self, idle: float) -> tuple[Outcome, Report]:
+        """Do our part in the session that waits for us, in one that we began or are invited to, and leave.
+
+        Raises:
+            EnvironmentFault: there is none.
+            PeerTimeout: our part is done as far as it goes, and others have to do theirs; come again.
+        """
+        session = self.unfinished() or self._invited()
+        if session is None:
+            raise EnvironmentFault(
+                f"nobody has invited {self.identity.name} to a session of {self.approved.spec.name!r} yet"
+            )
+        return self._last(Seat(self.identity, self.approved, session, self.inputs, progress=self.progress), idle)
+
+    def _invited(self) -> str | None:
+        """The session of the oldest invitation to our spec; it is taken out of the queue once it has begun here."""
+        queue = invitations_queue(self.identity.name)
+        carrier = opener(self.identity, inbox_of(self.identity.member))()
+        try:
+            if not carrier.depth(queue):
+                return None
+            for delivery in carrier.consume(queue, 64, 0.0):
+                try:
+                    invitation = opened(delivery.parcel.body, Invitation, self.identity.federation)
+                    check_invitation(invitation, self.identity.federation)
+                    if spec_name(invitation.prepare) != self.approved.spec.name:
+                        continue
+                    compare(self.approved, invitation.prepare)
+                except QuorateError as problem:
+                    carrier.reject(delivery, str(problem))
+                    raise
+                Place(self.home, self.identity.name, invitation.session).open(self.approved.digest).close()
+                carrier.acknowledge([delivery])
+                return invitation.session
+        finally:
+            carrier.close()
+        return None
 
     def await_session(self, patience: float | None = None) -> str:
         """The id of the next session in which we take part; errors as `join`.

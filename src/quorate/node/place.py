@@ -26,7 +26,7 @@ from quorate.files import ensure_folder, read_bytes, write_atomic
 from quorate.node.desk import Assignment
 from quorate.node.messages import Failure, Finished
 
-__all__ = ["Place", "created", "places"]
+__all__ = ["Place", "begun", "created", "places"]
 
 _TASK_LIMIT = 64 << 20
 
@@ -37,6 +37,7 @@ class _Header(msgspec.Struct, frozen=True, kw_only=True):
     session: str
     member: str
     created: float
+    spec: str = ""
 
 
 class Place:
@@ -93,8 +94,8 @@ class Place:
 
     # ---- its journal
 
-    def open(self) -> Journal:
-        """The journal, made if it is not there.
+    def open(self, spec: str) -> Journal:
+        """The journal, made if it is not there; `spec` is the digest of spec and plan.
 
         Raises:
             QuorateError: as `Journal.open`.
@@ -102,8 +103,14 @@ class Place:
         node_key = key_file(self._key, create=True)
         if journal.exists(self.journal):
             return Journal.open(self.journal, node_key)
-        header = _Header(session=self.session, member=self.member, created=time.time())
+        header = _Header(session=self.session, member=self.member, created=time.time(), spec=spec)
         return Journal.create(self.journal, node_key, msgspec.json.encode(header))
+
+    def spec_of(self) -> str:
+        """The digest of spec and plan of a session that has begun; empty if it has not."""
+        if not journal.exists(self.journal):
+            return ""
+        return msgspec.json.decode(journal.read_header(self.journal), type=_Header).spec
 
     # ---- its end
 
@@ -139,6 +146,13 @@ class Place:
 def places(home: Path, member: str) -> Iterator[Place]:
     """The sessions that can be taken up again."""
     for path in sorted((home / "sessions" / member).glob("*/task.json")):
+        yield Place(home, member, path.parent.name)
+
+
+def begun(home: Path, member: str) -> Iterator[Place]:
+    """The sessions that have a journal, the oldest first."""
+    found = (home / "sessions" / member).glob("*/journal")
+    for path in sorted(found, key=lambda path: path.stat().st_ctime):
         yield Place(home, member, path.parent.name)
 
 

@@ -7,21 +7,19 @@ import os
 import socket
 from pathlib import Path
 
-import msgspec
-
 from quorate.coordination.program import Outcome
 from quorate.coordination.roster import roster
 from quorate.coordination.synthetic import check_rows
-from quorate.errors import EnvironmentFault, InternalError, UserError
+from quorate.errors import InternalError, UserError
 from quorate.node import messages
-from quorate.node.approval import Approved, compare, find, made_up_inputs, prepare_inputs, stored_inputs
+from quorate.node.approval import Approved, compare, find, made_up_inputs, prepare_inputs, spec_name, stored_inputs
 from quorate.node.channel import Channel
 from quorate.node.desk import Assignment, Cancelled, Desk, FromWorker, Go, Making, Pause, Ready, Suspended, ToWorker
 from quorate.node.identity import Identity
 from quorate.node.lasting import Lasting
 from quorate.node.making import Maker
 from quorate.node.mesh import Doorway
-from quorate.node.messages import Failure, Finished, Prepare, Report
+from quorate.node.messages import Failure, Finished, Report
 from quorate.node.place import Place
 from quorate.node.results import keep_shares, results_path, write_openings, write_results
 from quorate.node.routes import check_places, provision
@@ -83,7 +81,7 @@ class _Worker:
         what = "prepares" if task.prepare.rehearsal is None else "prepares a REHEARSAL, without real data"
         log.info("session %s: worker %d %s", self._session, os.getpid(), "goes on" if task.resumed else what)
         identity = Identity(task.federation, task.member, Path(task.key))
-        approved = find(_spec_name(task.prepare), Path(task.specs), task.federation)
+        approved = find(spec_name(task.prepare), Path(task.specs), task.federation)
         compare(approved, task.prepare)
         seat = self._seat(identity, approved)
         lasting = approved.spec.lasting and seat.rehearsal is None
@@ -196,10 +194,3 @@ class _Worker:
                 started=lasting and self._place.started,
             )
         )
-
-
-def _spec_name(asked: Prepare) -> str:
-    try:
-        return str(msgspec.json.decode(asked.spec)["name"])
-    except (msgspec.MsgspecError, KeyError, TypeError) as problem:
-        raise EnvironmentFault("the coordinator's spec is malformed; compare the releases") from problem
