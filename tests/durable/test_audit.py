@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from quorate.durable.audit import GENESIS, NAME, Audit, session_hash
+from quorate.durable.audit import GENESIS, NAME, Audit, chained, session_hash, split
 from quorate.durable.audit_check import Tally, audits, entries, verify
 from quorate.errors import EnvironmentFault, UserError
 
@@ -181,6 +181,30 @@ class Partly:
             raise OSError(28, "No space left on device")
         taken, self.left = self.left, 0
         return self.write(descriptor, data[:taken])
+
+
+def test_two_writers_in_turn_share_one_chain(tmp_path):
+    writers = [Audit(tmp_path, most_bytes=3000) for _ in range(2)]
+    for number in range(40):
+        writers[number % 2].note("message", "s1", direction="in", peer="ab"[number % 2])
+        writers[number % 2].flush()
+    found = verify(tmp_path)
+    assert found.sound
+    assert found.files > 2
+    assert {peer: tally.messages_in for peer, tally in found.sessions[session_hash("s1")].items()} == {"a": 20, "b": 20}
+
+
+def test_a_line_with_a_wrong_number_is_noticed(tmp_path):
+    """Even if its chain value is right."""
+    filled(tmp_path, 3).close()
+
+    def renumbered(lines):
+        body, before = split(lines[-1])[0], split(lines[-2])[1]
+        body = body.replace(b'"n":4', b'"n":9')
+        return [*lines[:-1], body + b',"chain":"' + chained(before, body).encode() + b'"}\n']
+
+    changed(tmp_path / NAME, renumbered)
+    assert "line 4: has number 9 after 3" in verify(tmp_path).problem
 
 
 _BUSY = """
