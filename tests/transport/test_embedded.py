@@ -177,11 +177,15 @@ def test_damage_in_the_middle(folder, site, carrier):
 
 
 def test_a_folder_that_vanishes(folder, site, carrier):
-    other = site()
+    other, third = site(), site()
+    carrier.publish(QUEUE, parcels(1))
+    third.publish(QUEUE, parcels(1))
     shutil.rmtree(folder)
     for action in (lambda: other.provision(QUEUE, Limits()), lambda: carrier.consume(QUEUE, 1, 0.0)):
         with pytest.raises(BrokerFault, match=str(folder)):
             action()
+    with pytest.raises(BrokerFault, match="was deleted from outside"):
+        third.publish(QUEUE, parcels(1, sender="b"))
 
 
 def test_a_full_disk(carrier):

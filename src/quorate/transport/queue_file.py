@@ -55,6 +55,7 @@ class QueueFile:
         self._db: sqlite3.Connection | None = None
         if not path.is_file():
             raise QueueGone(f"there is no queue {path.stem} in {path.parent}: it was never made there, or is removed")
+        self._inode = _inode(path)
         with self._guarded():
             uri = f"{path.absolute().as_uri()}?mode=rw"
             self._db = sqlite3.connect(
@@ -78,6 +79,8 @@ class QueueFile:
             self._expire(db)
             most, used = db.execute("SELECT most_bytes, bytes FROM facts").fetchone()
             full = not self._append(db, parcels, most, used)
+        if _inode(self.path) != self._inode:
+            raise QueueGone(f"the file of the queue {self.path.stem} was deleted from outside; make the queue anew")
         if full:
             raise QueueFull(
                 f"the queue {self.path.stem} holds {most} bytes, which is its limit: whoever should empty it is away "
@@ -242,6 +245,14 @@ class QueueFile:
     def _check_present(self, db: sqlite3.Connection) -> None:
         if db.execute("SELECT removed FROM facts").fetchone() != (0,):
             raise QueueGone(f"the queue {self.path.stem} was removed")
+
+
+def _inode(path: Path) -> int:
+    """Which file it is; 0 if there is none. Looks without opening it."""
+    try:
+        return path.stat().st_ino
+    except OSError:
+        return 0
 
 
 def _bury(db: sqlite3.Connection, reason: str, which: str, *values: float) -> None:
