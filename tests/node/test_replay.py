@@ -7,11 +7,17 @@ import pytest
 
 from quorate.coordination.program import Job, needs, session_program
 from quorate.coordination.roster import roster
+from quorate.durable.audit import session_hash
+from quorate.durable.audit_check import verify
 from quorate.durable.trace import Event, Header, Recorded
+from quorate.durable.trace import load as load_trace
 from quorate.engine.names import Scope
 from quorate.engine.party import Party
 from quorate.node.approval import load, made_up_inputs
-from quorate.node.replay import replayed
+from quorate.node.coordinator import coordinate
+from quorate.node.launch import up
+from quorate.node.observer import audit_folder
+from quorate.node.replay import replayed, traces
 from quorate.node.stand_in import stand_ins
 
 ROWS = {"p1": 4}
@@ -82,3 +88,27 @@ def test_the_same_amounts_are_in_stock_again(approved, share, member):
 def test_without_a_common_stock_none_is_made(approved):
     found = replayed(approved, recorded(approved, "p1", None), ROWS)
     assert found.agrees
+
+
+@pytest.mark.slow
+def test_what_real_nodes_leave_of_a_session(site, source):
+    """Audits are whole and fit together, and the schedules are those of the plan."""
+    made = source()
+    plan = made.plan("chain", {"bits": made.chain(made.read("p1"), 2)})
+    body = "protocol: {name: semi2k, adversary: semi-honest}\nparties: [p1, p2]\ndelivery: durable\n"
+    path = site.write_spec("chain", plan, body, "  - {name: bits, to: [p2]}\n", ["p1"])
+    approved = load(path, site.federation)
+    with up(site.federation, site.folder, site.home, {"p1": site.data["o1"]}, ("p1", "p2")):
+        session = coordinate(site.identity(), approved, {}).session
+        found = {member: verify(audit_folder(site.home, member)) for member in ("p1", "p2")}
+    assert all(each.sound for each in found.values())
+    here, there = (found[member].sessions[session_hash(session)] for member in ("p1", "p2"))
+    assert here["p2"].messages_out >= there["p1"].messages_in > 10
+    assert there["p1"].messages_out >= here["p2"].messages_in > 10
+    for member, trace in traces(site.home, session).items():
+        seen = load_trace(trace)
+        assert seen.rows, member
+        again = replayed(approved, seen, seen.rows)
+        assert again.differences == []
+        assert again.taken > 10
+        assert all(each.done for each in again.participants)
