@@ -49,6 +49,8 @@ lock: ## resolve pyproject.toml anew into requirements/*.txt (needs uv; UPGRADE=
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --constraint requirements/run.txt --group dev --output-file requirements/dev.txt
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --constraint requirements/run.txt --constraint requirements/dev.txt \
 		--group docs --output-file requirements/docs.txt
+	$(COMPILE) $(if $(UPGRADE),--upgrade) --constraint requirements/run.txt --constraint requirements/dev.txt \
+		--group broker --output-file requirements/broker.txt
 
 clean: ## remove the environment, caches and build results
 	rm -rf $(VENV) build dist site .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -121,7 +121,7 @@ def test_links_of_a_page_resolve(page: Path) -> None:
     assert list(broken_links(page)) == []
 
 
-@pytest.mark.parametrize("lock", ["run.txt", "dev.txt", "docs.txt"])
+@pytest.mark.parametrize("lock", ["run.txt", "dev.txt", "docs.txt", "broker.txt"])
 def test_lock_files_hold_every_dependency_and_no_index(lock: str) -> None:
     text = (ROOT / "requirements" / lock).read_text(encoding="utf-8")
     locked = set(re.findall(r"^([a-z0-9.-]+)==", text, re.MULTILINE))
