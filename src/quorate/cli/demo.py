@@ -33,6 +33,9 @@ def demo(
     protocol: Annotated[
         str | None, typer.Option(help="Compute under this protocol instead of rep3, such as rep3_malicious.")
     ] = None,
+    delivery: Annotated[
+        str | None, typer.Option(help="How messages travel: direct (as without this), durable or queued.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Three hospitals learn what treatments cost on average, and nothing else; checked against the plain truth.
@@ -41,11 +44,11 @@ def demo(
     Ends with exit code 1 if the result is further from the truth than stated.
     """
     if copy is not None:
-        _copy(copy, protocol, as_json=json)
+        _copy(copy, protocol, delivery, as_json=json)
         return
     begun = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="quorate-demo-") as folder, Meter(quiet=json) as meter:
-        document = _run(Path(folder), protocol, meter)
+        document = _run(Path(folder), protocol, delivery, meter)
     document["total_seconds"] = round(time.perf_counter() - begun, 3)
     if json:
         print_json(document)
@@ -57,11 +60,11 @@ def demo(
         raise typer.Exit(1)
 
 
-def _copy(folder: Path, protocol: str | None, *, as_json: bool) -> None:
+def _copy(folder: Path, protocol: str | None, delivery: str | None, *, as_json: bool) -> None:
     from quorate.cli.compile import compile_anew
     from quorate.cli.example import COORDINATOR, INPUTS, SPEC, copy_example
 
-    written = copy_example(folder, protocol=protocol)
+    written = copy_example(folder, protocol=protocol, delivery=delivery)
     if protocol is not None:
         compile_anew(folder / SPEC)
     data = " ".join(f"--data {name}={folder / name}.csv" for name in INPUTS.values())
@@ -83,7 +86,7 @@ def _copy(folder: Path, protocol: str | None, *, as_json: bool) -> None:
     print("\n".join(f"  {step}" for step in steps[1:]))
 
 
-def _run(folder: Path, protocol: str | None, meter: Meter) -> dict[str, Any]:
+def _run(folder: Path, protocol: str | None, delivery: str | None, meter: Meter) -> dict[str, Any]:
     """Prepare the folder, run the job, and compare; the document that `--json` prints."""
     from quorate.cli.compile import compile_anew
     from quorate.cli.example import INPUTS, SPEC, copy_example, free_ports, truth
@@ -92,7 +95,7 @@ def _run(folder: Path, protocol: str | None, meter: Meter) -> dict[str, Any]:
     from quorate.node.approval import load
 
     meter.say("writing three hospitals' files and certificates ...")
-    copy_example(folder, free_ports(_NODES), protocol)
+    copy_example(folder, free_ports(_NODES), protocol, delivery)
     if protocol is not None:
         meter.say(f"compiling the plan for {protocol} ...")
         compile_anew(folder / SPEC)

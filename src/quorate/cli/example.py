@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from quorate.coordination.spec import PROTOCOLS
+from quorate.coordination.spec import DELIVERIES, PROTOCOLS
 from quorate.errors import UserError
 from quorate.files import ensure_folder, read_bytes, write_atomic
 from quorate.protocols.registry import protocol_class
@@ -31,10 +31,13 @@ DIAGNOSES = ("cardiac", "oncology", "trauma", "respiratory", "digestive", "neuro
 Truth = dict[str, float | int]
 
 
-def copy_example(folder: Path, ports: Sequence[int] | None = None, protocol: str | None = None) -> list[Path]:
+def copy_example(
+    folder: Path, ports: Sequence[int] | None = None, protocol: str | None = None, delivery: str | None = None
+) -> list[Path]:
     """Write the example into `folder`; with `ports`, the nodes of its federation listen there.
 
-    With `protocol`, the spec asks for it instead of rep3; then the plan has to be compiled anew.
+    With `protocol`, the spec asks for it instead of rep3; then the plan has to be compiled anew. With `delivery`,
+    messages travel so.
 
     Returns:
         The files written.
@@ -45,6 +48,8 @@ def copy_example(folder: Path, ports: Sequence[int] | None = None, protocol: str
     """
     if protocol is not None and protocol not in PROTOCOLS:
         raise UserError(f"there is no protocol {protocol!r}; choose one of {', '.join(PROTOCOLS)}")
+    if delivery is not None and delivery not in DELIVERIES:
+        raise UserError(f"there is no delivery {delivery!r}; choose one of {', '.join(DELIVERIES)}")
     sources = sorted(path for path in SOURCE.iterdir() if path.suffix in SUFFIXES)
     for source in sources:
         if (folder / source.name).exists():
@@ -56,6 +61,8 @@ def copy_example(folder: Path, ports: Sequence[int] | None = None, protocol: str
             data = _with_ports(data.decode(), ports).encode()
         if protocol is not None and source.name == SPEC:
             data = _with_protocol(data.decode(), protocol).encode()
+        if delivery is not None and source.name == SPEC:
+            data += f"delivery: {delivery}\n".encode()
         write_atomic(folder / source.name, data)
     return [folder / source.name for source in sources]
 

@@ -28,6 +28,7 @@ from quorate.protocols.registry import PROTOCOLS as BUILT_IN
 from quorate.protocols.registry import default_threshold, protocol_class
 
 __all__ = [
+    "DELIVERIES",
     "PROTOCOLS",
     "Abort",
     "Delivery",
@@ -121,6 +122,8 @@ class Abort(_Part, frozen=True, kw_only=True):
 Delivery = Literal["direct", "durable", "queued"]
 """How messages travel: over TLS between nodes that stay online; the same with journals, so that lost connections and
 crashes are survived; or through message queues, so that nobody needs to be online together with anybody."""
+
+DELIVERIES: tuple[Delivery, ...] = ("direct", "durable", "queued")
 
 
 class Spec(_Part, frozen=True, kw_only=True):
