@@ -3,8 +3,10 @@
 import pytest
 
 from quorate.crypto.pki import create_authority, issue
+from quorate.testing.broker_conformance import BrokerConformance
 from quorate.testing.carrier_conformance import CarrierConformance, Site
-from quorate.testing.servers.rabbitmq import OPERATOR
+from quorate.testing.servers.base import OPERATOR
+from quorate.testing.servers.rabbitmq import RabbitServer
 from quorate.transport.carrier import Credentials
 
 pytestmark = pytest.mark.slow
@@ -27,3 +29,19 @@ def site(rabbitmq, strangers) -> Site:
 
 class TestRabbit(CarrierConformance):
     drops_copies = False
+
+    @pytest.fixture(autouse=True)
+    def _server(self, rabbitmq):
+        self.server = rabbitmq
+
+    def listed(self, site):
+        return self.server.names()
+
+
+class TestRabbitServer(BrokerConformance):
+    kind = RabbitServer
+    settle = 4.0
+
+    @pytest.fixture(autouse=True)
+    def _shared(self, rabbitmq):
+        self.shared = rabbitmq

@@ -25,7 +25,7 @@ from quorate.transport.tls import describe_refusal
 try:
     import aio_pika
     from aio_pika.exceptions import AMQPError
-except ImportError:  # pragma: no cover
+except ImportError:
     raise UserError("brokers at amqps: need the package aio-pika; run: pip install 'quorate[amqp]'") from None
 
 from quorate.transport.amqp_client import Client

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from typing import Any
 
@@ -18,6 +18,7 @@ from aio_pika.exceptions import (
 )
 
 from quorate.errors import BrokerFault, QueueFull
+from quorate.transport.amqp_inbox import Inbox
 from quorate.transport.amqp_topology import (
     attempt_of,
     dead_key,
@@ -43,7 +44,7 @@ class Client:
     def __init__(self, connection: AbstractConnection) -> None:
         self._connection = connection
         self._out: AbstractChannel | None = None
-        self._inboxes: dict[Queue, _Inbox] = {}
+        self._inboxes: dict[Queue, Inbox] = {}
 
     async def provision(self, queue: Queue, limits: Limits) -> None:
         async with self._channel() as channel:
@@ -83,15 +84,15 @@ class Client:
             await self._forget(queue)
         return [Delivery(queue, parcel_of(message), attempt_of(message), (inbox, message)) for message in got]
 
-    async def _inbox(self, queue: Queue, most: int) -> tuple[_Inbox, bool]:
+    async def _inbox(self, queue: Queue, most: int) -> tuple[Inbox, bool]:
         """The consumer of a queue, with room for `most` more; whether it has just begun."""
         inbox = self._inboxes.get(queue)
         if inbox is None:
-            inbox = self._inboxes[queue] = _Inbox(await self._connection.channel())
+            inbox = self._inboxes[queue] = Inbox(queue.name, await self._connection.channel())
         if len(inbox.handed) + most <= inbox.window:
             return inbox, False
         try:
-            await inbox.begin(queue, min(_PREFETCH, len(inbox.handed) + most))
+            await inbox.begin(min(_PREFETCH, len(inbox.handed) + most))
         except ChannelNotFoundEntity:
             raise _no_such(queue) from None
         return inbox, True
@@ -105,10 +106,11 @@ class Client:
                 raise _no_such(queue) from None
 
     async def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
-        for delivery in deliveries:
-            inbox, message = _receipt(delivery)
-            await message.ack()
-            inbox.handed.discard(message.delivery_tag)
+        groups: dict[Inbox, list[AbstractIncomingMessage]] = {}
+        for inbox, message in map(_receipt, deliveries):
+            groups.setdefault(inbox, []).append(message)
+        for inbox, messages in groups.items():
+            await inbox.acknowledge(messages)
 
     async def reject(self, delivery: Delivery, reason: str) -> None:
         message = _message(delivery.parcel, reason_headers(delivery, reason))
@@ -139,14 +141,24 @@ class Client:
 
     async def _letters(self, queue: Queue) -> AsyncGenerator[AbstractIncomingMessage, None]:
         """The dead letters of this queue, oldest first; those that were not acknowledged are back afterwards."""
-        async with self._channel() as channel:
-            dead = await channel.get_queue(queue.dead_letters, ensure=False)
-            for _ in range(await self._ready(queue.dead_letters)):
-                message = await dead.get(fail=False)
-                if message is None:
-                    return
-                if origin_of(message) == queue.name:
-                    yield message
+        name = queue.dead_letters
+        ready, seen = await self._ready(name), list[AbstractIncomingMessage]()
+        try:
+            async with self._channel() as channel:
+                dead = await channel.get_queue(name, ensure=False)
+                while len(seen) < ready and (message := await dead.get(fail=False)) is not None:
+                    seen.append(message)
+                    if origin_of(message) == queue.name:
+                        yield message
+        finally:
+            await self._back(name, ready - sum(message.processed for message in seen))
+
+    async def _back(self, name: str, count: int) -> None:
+        """Wait a while until the broker has put back what we have looked at: it does so when it has time."""
+        for pause in (0.0, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0):
+            await asyncio.sleep(pause)
+            if await self._ready(name) >= count:
+                return
 
     async def take_out(self, queue: Queue, letters: Sequence[DeadLetter], *, retry: bool) -> None:
         """Remove these dead letters, after they are back in the queue if `retry`."""
@@ -178,9 +190,11 @@ class Client:
     async def _forget(self, queue: Queue) -> None:
         inbox = self._inboxes.pop(queue, None)
         if inbox is not None:
-            await inbox.channel.close()
+            await inbox.leave()
 
     async def close(self) -> None:
+        for inbox in self._inboxes.values():
+            await inbox.leave()
         await self._connection.close()
 
     @contextlib.asynccontextmanager
@@ -194,53 +208,11 @@ class Client:
                 await channel.close()
 
 
-class _Inbox:
-    """The consumer of one queue: what has arrived, and the tags of what was handed on and not acknowledged."""
-
-    def __init__(self, channel: AbstractChannel) -> None:
-        self.channel = channel
-        self.window = 0
-        self.handed: set[int | None] = set()
-        self.waiting: deque[AbstractIncomingMessage] = deque()
-        self._tag: str | None = None
-        self._arrived = asyncio.Event()
-        channel.close_callbacks.add(self._stirred)
-
-    async def begin(self, queue: Queue, window: int) -> None:
-        """Consume, with at most `window` parcels out of the broker's hands."""
-        source = await self.channel.get_queue(queue.name, ensure=False)
-        if self._tag is not None:
-            await source.cancel(self._tag)
-        await self.channel.set_qos(prefetch_count=window)
-        self._tag = await source.consume(self._arrive)
-        self.window = window
-
-    async def take(self, most: int, wait: float) -> list[AbstractIncomingMessage]:
-        """Up to `most` messages, waiting for the first."""
-        if not self.waiting:
-            self._arrived.clear()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(wait):
-                    await self._arrived.wait()
-        if self.channel.is_closed:
-            raise BrokerFault("the broker closed a channel: a queue is gone, or a parcel was in hand for too long")
-        got = [self.waiting.popleft() for _ in range(min(most, len(self.waiting)))]
-        self.handed.update(message.delivery_tag for message in got)
-        return got
-
-    async def _arrive(self, message: AbstractIncomingMessage) -> None:
-        self.waiting.append(message)
-        self._arrived.set()
-
-    def _stirred(self, *_: object) -> None:
-        self._arrived.set()
-
-
-def _receipt(delivery: Delivery) -> tuple[_Inbox, AbstractIncomingMessage]:
+def _receipt(delivery: Delivery) -> tuple[Inbox, AbstractIncomingMessage]:
     receipt = delivery.receipt
     if (
         isinstance(receipt, tuple)
-        and isinstance(receipt[0], _Inbox)
+        and isinstance(receipt[0], Inbox)
         and isinstance(receipt[1], AbstractIncomingMessage)
         and not receipt[0].channel.is_closed
     ):

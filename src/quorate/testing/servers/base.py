@@ -18,9 +18,11 @@ from quorate.crypto.pki import create_authority, issue
 from quorate.errors import EnvironmentFault
 from quorate.transport.carrier import Credentials
 
-__all__ = ["HOST", "Server", "free_port", "listens"]
+__all__ = ["HOST", "OPERATOR", "Server", "free_port", "listens"]
 
 HOST = "127.0.0.1"
+OPERATOR = "operator"
+"""A user beside the members, who may do everything, where the broker tells users apart."""
 _PORTS = range(18_000, 30_000)  # below those that the system gives to outgoing connections
 _READY = 90.0
 _WATCHDOG = "import os, signal, sys; sys.stdin.buffer.read(1); os.killpg(int(sys.argv[1]), signal.SIGKILL)"
@@ -108,6 +110,10 @@ class Server:
     def __exit__(self, *_: object) -> None:
         self.kill()
 
+    def names(self) -> set[str]:
+        """What the broker holds: queues, exchanges, keys, streams, topics; asked with all rights."""
+        raise NotImplementedError
+
     def traces(self, needle: bytes) -> list[Path]:
         """The files among data and logs of the server that hold these bytes somewhere."""
         return [path for path, content in self.files() if needle in content]
@@ -127,6 +133,14 @@ class Server:
         """Whether it takes connections by now; the default: the port is open."""
         return listens(self.port)
 
+    def _ask(self, command: Sequence[str], environment: Mapping[str, str], folder: Path | None = None) -> list[str]:
+        """The words that a command prints, which runs in `folder`."""
+        surroundings = _environment(environment)
+        done = subprocess.run(
+            command, env=surroundings, cwd=folder or self.home, capture_output=True, timeout=_READY, check=True
+        )
+        return done.stdout.decode().split()
+
     def _spawn(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
         """A process that writes to `home`/output.log, in a group of its own that is killed when we die."""
         with open(self.home / "output.log", "ab") as log:
@@ -136,7 +150,7 @@ class Server:
                 stdout=log,
                 stderr=log,
                 cwd=self.home,
-                env={"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8", **environment},
+                env=_environment(environment),
                 start_new_session=True,
             )
         self._running.append(_Child(process))
@@ -179,6 +193,10 @@ class _Child:
         except ProcessLookupError:
             return False
         return True
+
+
+def _environment(more: Mapping[str, str]) -> dict[str, str]:
+    return {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8", **more}
 
 
 def listens(port: int) -> bool:

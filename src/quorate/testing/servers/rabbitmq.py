@@ -1,7 +1,7 @@
 """RabbitMQ for tests: TLS 1.3 only, members by the common name of their certificates, one small Erlang machine.
 
 A member may do what the documentation for operators advises: everything with boxes of its own, publish to those of
-others. `OPERATOR` is one more user, who may do everything with all queues of quorate.
+others. `OPERATOR` may do everything with all queues of quorate.
 """
 
 from __future__ import annotations
@@ -12,12 +12,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from quorate.testing.servers.base import HOST, Server, free_port, listens
+from quorate.testing.servers.base import HOST, OPERATOR, Server, free_port, listens
 
-__all__ = ["OPERATOR", "RabbitServer"]
+__all__ = ["RabbitServer"]
 
-OPERATOR = "operator"
-
+_NODE = "quorate@localhost"
 _SCRIPTS = ("/usr/lib/rabbitmq/bin", "/usr/local/sbin", "/opt/homebrew/sbin")
 _CONFIGURATION = """\
 listeners.tcp = none
@@ -61,6 +60,13 @@ class RabbitServer(Server):
             return "no RabbitMQ on this machine (Debian: apt install rabbitmq-server)"
         return None
 
+    def names(self) -> set[str]:
+        found = set[str]()
+        for kind in ("list_queues", "list_exchanges"):
+            command = [str(_script("rabbitmqctl")), "-n", _NODE, "--silent", kind, "name"]
+            found.update(self._ask(command, self._environment()))
+        return found
+
     def _launch(self) -> None:
         # Erlang would start this one in the background, where it outlives everything.
         self._spawn(["epmd", "-port", str(self._epmd), "-address", HOST], {})
@@ -81,7 +87,7 @@ class RabbitServer(Server):
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(home / "enabled_plugins"),
             "RABBITMQ_LOG_BASE": str(home / "log"),
             "RABBITMQ_MNESIA_BASE": str(home / "data"),
-            "RABBITMQ_NODENAME": "quorate@localhost",
+            "RABBITMQ_NODENAME": _NODE,
             "RABBITMQ_PID_FILE": str(home / "pid"),
             # One scheduler thread: tests share a small machine.
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 1:1 +A 4 +SDio 2",
@@ -100,11 +106,11 @@ def _definitions(members: Sequence[str]) -> dict[str, object]:
     }
 
 
-def _script() -> Path | None:
-    """The server's own script: the one in the path of Debian changes the user and forgets the environment."""
+def _script(name: str = "rabbitmq-server") -> Path | None:
+    """A script of the server's own: those in the path of Debian change the user and forget the environment."""
     for folder in _SCRIPTS:
-        path = Path(folder, "rabbitmq-server")
+        path = Path(folder, name)
         if path.is_file():
             return path
-    found = shutil.which("rabbitmq-server")
+    found = shutil.which(name)
     return Path(found) if found else None
