@@ -215,7 +215,7 @@ def test_a_later_commit_is_found_wherever_it_begins(tmp_path):
     whole = path.read_bytes()
     assert pieces(path)[1] == segments.HEAD + (1 << 20)
     with pytest.raises(EnvironmentFault, match="damaged in commit 1"):
-        altered(path, whole[:512] + bytes(512) + whole[1024:])
+        altered(path, whole[: segments.HEAD] + bytes(512 - segments.HEAD) + whole[512:])
 
 
 def test_without_durability_a_lost_group_takes_the_later_ones_along(tmp_path):
@@ -374,6 +374,10 @@ def test_another_key_a_missing_file_and_a_second_creation(tmp_path):
         Journal.open(path, bytes(32))
     with pytest.raises(UserError, match="there is a journal already"):
         Journal.create(path, KEY, b"")
+    with pytest.raises(InternalError):
+        Journal.create(tmp_path / "other", KEY, bytes(60_001))
+    Journal.create(tmp_path / "other", KEY, bytes(60_000)).close()
+    assert read_header(tmp_path / "other") == bytes(60_000)
     path.write_bytes(b"short")
     with pytest.raises(EnvironmentFault, match="not a journal"):
         Journal.open(path, KEY)
@@ -480,12 +484,16 @@ def test_destroying_erases_the_key_first_and_is_idempotent(tmp_path):
                 order.append(f"unlink {path.name} {path.read_bytes().count(0) == path.stat().st_size}")
             super().unlink(path)
 
+        def sync_folder(self, folder):
+            order.append("durable")
+            super().sync_folder(folder)
+
     path = tmp_path / "j"
     journal = made(path, *GROUPS)
     assert exists(path)
     journal.close()
     destroy(path, Watching())
-    assert order == ["open j.key", "unlink j.key True", "unlink j False"]
+    assert order == ["open j.key", "unlink j.key True", "durable", "unlink j False", "durable"]
     assert list(tmp_path.iterdir()) == []
     destroy(path)
     assert not exists(path)

@@ -12,7 +12,8 @@ What the last commit left behind when it was interrupted is dropped at opening. 
 is whatever was moved, left out or brought from another journal. Only one thing cannot be seen from within: a journal
 that ends early because an old copy of it was put back. `quorate.durable.fence` guards against that.
 
-Erasing the data key erases the journal, backups of which without the key are worthless from then on.
+Erasing the data key erases the journal, and all copies of it without PATH.key. Where a disk keeps what was overwritten,
+the data key is still sealed under the node's key there.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ RESERVE = 1 << 20
 
 _SMALL = 4096
 _KEY_MAGIC = b"quorate-log-key-1\n"
+_MOST_HEADER = 60_000
 _KEY_FILE = 1 << 16
 _OVERHEAD = 256
 
@@ -77,6 +79,8 @@ class Journal:
             UserError: there is one already.
             EnvironmentFault: the disk is full, or this machine refuses the write.
         """
+        if len(header) > _MOST_HEADER:
+            raise InternalError(f"a journal's header has {len(header)} bytes, which is too long; please report this")
         if storage.exists(path):
             raise UserError(f"{path}: there is a journal already; open it, or destroy that session first")
         data_key = new_key()
@@ -317,11 +321,11 @@ def destroy(path: Path, storage: Storage = DISK) -> None:
             if storage.exists(one):
                 _overwrite(one, storage)
                 storage.unlink(one)
-        if storage.exists(path) or storage.exists(_new_path(path)):
-            storage.sync_folder(path.parent)
-            storage.unlink(path)
-            storage.unlink(_new_path(path))
-            storage.sync_folder(path.parent)
+                storage.sync_folder(path.parent)
+        for one in (path, _new_path(path)):
+            if storage.exists(one):
+                storage.unlink(one)
+                storage.sync_folder(path.parent)
 
 
 def _overwrite(path: Path, storage: Storage) -> None:
