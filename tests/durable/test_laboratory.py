@@ -1,0 +1,101 @@
+"""The durable core with journal and fence in the fault laboratory: kills at every point, torn writes, random plans."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from quorate.testing.faults import (
+    Kill,
+    Laboratory,
+    Network,
+    Plan,
+    Reproduction,
+    kills_everywhere,
+    random_plan,
+    tears_everywhere,
+)
+from quorate.testing.faults.durable import DurableRig
+from quorate.testing.faults.programs import ProtocolProgram
+
+REPRODUCTIONS = sorted((Path(__file__).parent / "reproductions").glob("*.json"))
+NETWORKS = {"broker": Network(), "direct": Network("direct")}
+
+
+def product(p, at):
+    x = yield from p.input(at.child("x"), 0, (3,), np.array([1, 2, 3]) if p.me == 0 else None)
+    y = yield from p.input(at.child("y"), 1, (3,), np.array([4, 5, 6]) if p.me == 1 else None)
+    z = yield from p.mul(at.child("z"), x, y)
+    return (yield from p.reveal(at.child("open"), z, range(p.parties)))
+
+
+def laboratory(rig: str) -> Laboratory:
+    """The rigs that reproductions name: a protocol, and "anew" where every process has another seed at hand."""
+    protocol, _, how = rig.partition(" ")
+    return Laboratory(DurableRig(ProtocolProgram(protocol, product), fixed_seeds=how != "anew"))
+
+
+@pytest.mark.parametrize("path", REPRODUCTIONS, ids=lambda path: path.stem)
+def test_what_was_found_once_does_not_happen_again(path: Path) -> None:
+    kept = Reproduction.load(path)
+    laboratory(kept.rig).run(kept.plan)
+
+
+def test_results_and_messages_are_those_of_the_undisturbed_run() -> None:
+    lab = laboratory("rep3")
+    outcome = lab.undisturbed()
+    assert outcome.states == ["closed"] * 3
+    assert all(np.array_equal(result, [4, 10, 18]) for result, _ in outcome.results)
+    again = lab.run(Plan(9, Network(jitter=0.2), (Kill(1, 60, power=True), Kill(1, 70), Kill(0, 80, down=9.0))))
+    assert again.kills == 3
+    assert again.ledger.digest("name") != ""
+    assert [transcript for _, transcript in again.results] == [transcript for _, transcript in outcome.results]
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_kills_at_some_points(network) -> None:
+    lab = laboratory("rep3 anew")
+    kills = [lab.run(plan).kills for plan in list(kills_everywhere(lab, NETWORKS[network]))[3::37]]
+    assert len(kills) > 15
+    assert set(kills) == {1}
+
+
+def test_torn_writes_at_some_points() -> None:
+    lab = laboratory("rep3 anew")
+    assert sum(lab.run(plan).kills for plan in list(tears_everywhere(lab))[5::23]) > 12
+
+
+def test_random_plans() -> None:
+    lab = laboratory("rep3")
+    lived = lab.undisturbed().lived
+    assert sum(lab.run(random_plan(seed, lived)).kills for seed in range(20, 32)) > 12
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("rig", ["rep3", "semi2k anew"])
+def test_kills_at_every_point(rig, network) -> None:
+    lab, runs = laboratory(rig), 0
+    for plan in kills_everywhere(lab, NETWORKS[network]):
+        assert lab.run(plan).kills == 1
+        runs += 1
+    assert runs > 500
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_torn_writes_at_every_point() -> None:
+    lab = laboratory("rep3 anew")
+    assert sum(lab.run(plan).kills for plan in tears_everywhere(lab)) > 400
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_a_thousand_random_plans() -> None:
+    lab = laboratory("shamir")
+    lived = lab.undisturbed().lived
+    kills = 0
+    for seed in range(1000, 2000):
+        kills += lab.run(random_plan(seed, lived)).kills
+    assert kills > 1500
