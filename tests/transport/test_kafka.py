@@ -15,6 +15,7 @@ import pytest
 
 from quorate.crypto.pki import create_authority, issue
 from quorate.errors import BrokerFault, UserError
+from quorate.testing.broker_conformance import BrokerConformance
 from quorate.testing.carrier_conformance import CarrierConformance, Site
 from quorate.testing.servers.base import HOST
 from quorate.testing.servers.kafka import KafkaServer
@@ -88,6 +89,28 @@ class TestOverTls(CarrierConformance):
 
     def expected(self, queue):
         return {queue.name, queue.dead_letters}
+
+
+@pytest.mark.slow
+class TestServer(BrokerConformance):
+    kind = KafkaServer
+    stores = False
+
+    @pytest.fixture(autouse=True)
+    def _shared(self, broker_of):
+        self.shared = broker_of(KafkaServer)
+
+    @pytest.mark.skip(reason="Tansu forgets everything when it dies")
+    def test_killed_in_the_middle_of_publishing(self):
+        """Not here."""
+
+    @pytest.mark.skip(reason="Tansu forgets everything when it dies")
+    def test_killed_in_the_middle_of_consuming(self):
+        """Not here."""
+
+    @pytest.mark.skip(reason="Tansu forgets everything when it dies")
+    def test_dead_letters_survive_a_kill(self):
+        """Not here."""
 
 
 class TestCluster(CarrierConformance):

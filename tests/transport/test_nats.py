@@ -11,6 +11,7 @@ import pytest
 
 from quorate.crypto.pki import create_authority, issue
 from quorate.errors import BrokerFault, QueueFull, UserError
+from quorate.testing.broker_conformance import BrokerConformance
 from quorate.testing.carrier_conformance import CarrierConformance, Site
 from quorate.testing.servers.base import HOST
 from quorate.testing.servers.nats import NatsServer
@@ -38,6 +39,14 @@ class TestConformance(CarrierConformance):
 
 
 pytest.importorskip("nats", reason="nats-py is not installed (quorate[nats])")
+
+
+class TestServer(BrokerConformance):
+    kind = NatsServer
+
+    @pytest.fixture(autouse=True)
+    def _shared(self, server):
+        self.shared = server
 
 
 @pytest.fixture
@@ -320,6 +329,41 @@ def test_what_is_forbidden_fails_at_once(own_server, carriers):
     carrier._link._loop.call(carrier._link._client.publish("elsewhere", b""), 5)
     with pytest.raises(BrokerFault, match=r"(?i)permissions violation"):
         carrier.consume(stranger, 1, 30)
+
+
+def listen_to(carrier, subject):
+    subscription = carrier._link._run(carrier._link._client.subscribe(subject), 5)
+    carrier._link.receive(subscription, 5)
+
+
+class OfAlice(NatsServer):
+    """As a member sets up the server for its own inbox: others may send to it, and no more."""
+
+    def rights(self, member):
+        if member == "alice":
+            return super().rights(member)
+        return f'publish: ["mpc.*.rounds.alice"], subscribe: ["_INBOX.{member}.>"]'
+
+
+def test_the_rights_that_a_sender_needs(broker_of, carriers, tmp_path, queue):
+    broker_of(NatsServer)
+    with OfAlice(tmp_path, ["alice", "bob"]) as server:
+        alice = carriers("alice", server)
+        alice.provision(queue, Limits())
+        bob = carriers("bob", server)
+        bob.publish(queue, parcels(3))
+        assert [each.parcel for each in alice.consume(queue, 5, 5)] == parcels(3)
+        forbidden = [
+            lambda c: c.consume(queue, 1, 5),
+            lambda c: c.remove(queue),
+            lambda c: c.provision(queue, Limits()),
+            lambda c: c.publish(Queue(queue.session, "shares"), parcels(1)),
+            lambda c: listen_to(c, "_INBOX.alice.>"),
+        ]
+        for use in forbidden:
+            with pytest.raises(BrokerFault, match=r"(?i)permissions violation"):
+                use(carriers("bob", server))
+        assert alice.depth(queue) == 3
 
 
 def test_a_server_that_does_not_ask_for_tls_learns_nothing(server):

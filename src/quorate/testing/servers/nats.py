@@ -29,9 +29,15 @@ class NatsServer(Server):
         path.write_text(self.configuration())
         self._spawn([_program() or "nats-server", "-c", str(path)], {})
 
+    def rights(self, member: str) -> str:
+        """What a member may: here everything that begins with mpc, and to listen for its own answers."""
+        return f'publish: ["mpc.>", "$JS.API.>", "$JS.ACK.>"], subscribe: ["_INBOX.{member}.>"]'
+
     def configuration(self) -> str:
-        """The text of nats.conf: every member may use everything that begins with mpc, and listen for its answers."""
-        users = ",\n".join(f'    {{ user: "CN={name}", permissions: {{ {_rights(name)} }} }}' for name in self.members)
+        """The text of nats.conf."""
+        users = ",\n".join(
+            f'    {{ user: "CN={name}", permissions: {{ {self.rights(name)} }} }}' for name in self.members
+        )
         return f"""listen: "{HOST}:{self.port}"
 jetstream {{ store_dir: "{self.home / "store"}", max_mem: 64M, max_file: 20G }}
 tls {{
@@ -49,7 +55,3 @@ authorization {{ users: [
 
 def _program() -> str | None:
     return shutil.which("nats-server", path=os.environ.get("PATH", os.defpath) + ":/usr/sbin")
-
-
-def _rights(name: str) -> str:
-    return f'publish: ["mpc.>", "$JS.API.>", "$JS.ACK.>"], subscribe: ["_INBOX.{name}.>"]'
