@@ -11,14 +11,14 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar, get_args
 
+from quorate.bench.lasting import conduct_lasting, is_lasting, site
 from quorate.bench.measure import Measured, measured, once, peak_mb
 from quorate.bench.workloads import ONLINE, WORKLOADS, Workload
 from quorate.bench.workloads.tuples import PREFIX, Tuples, stock_up, supply_of
 from quorate.coordination.machine import Machine, load_machine
 from quorate.coordination.timeline import LOOPBACK, Links, Timeline, predict
-from quorate.crypto.pki import create_authority, issue
 from quorate.engine.count import count
 from quorate.engine.exchange import Step
 from quorate.engine.names import Scope
@@ -36,8 +36,9 @@ from quorate.transport.conduct import conduct
 __all__ = ["TRANSPORTS", "Record", "Setting", "predicted", "run", "setting_for", "tuple_kinds", "workload_named"]
 
 T = TypeVar("T")
-Transport = Literal["tls", "plain", "simulate"]
-TRANSPORTS: tuple[Transport, ...] = ("tls", "plain", "simulate")
+Transport = Literal["tls", "plain", "simulate", "durable", "embedded", "amqp", "redis", "nats", "kafka"]
+TRANSPORTS: tuple[Transport, ...] = get_args(Transport)
+"""TLS, the same without encryption, one process; then, with journals: TLS, queues in a folder, brokers."""
 PATIENCE = 600.0
 
 
@@ -117,8 +118,8 @@ def run(name: str, setting: Setting, size: int, repeats: int = 5) -> Record:
         InternalError: a result was wrong, or a process died.
     """
     workload = workload_named(name)
-    if setting.network is not None and setting.transport == "simulate":
-        raise UserError("a network is simulated between processes; choose the transport tls or plain")
+    if setting.network is not None and setting.transport not in ("tls", "plain", "durable"):
+        raise UserError("a network is simulated between processes; choose the transport tls, plain or durable")
     runs = (_simulated if setting.transport == "simulate" else _processes)(name, setting, size, repeats)
     seconds = [max(times) for times in zip(*(one.seconds for one in runs), strict=True)]
     median, cost = statistics.median(seconds), _cost(workload, setting, size, load_machine(os.cpu_count()))
@@ -242,38 +243,51 @@ def _simulated(name: str, setting: Setting, size: int, repeats: int) -> list[Mea
 
 def _processes(name: str, setting: Setting, size: int, repeats: int) -> list[Measured]:
     """One process per participant, connected on the loopback interface."""
-    with tempfile.TemporaryDirectory() as folder, Loopback(setting.participants, setting.network) as loopback:
-        if setting.transport == "tls":
-            create_authority(Path(folder), "benchmark")
-            issue(Path(folder), dict.fromkeys(setting.participants, "127.0.0.1"))
+    names = setting.participants
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Loopback(names, setting.network) as loopback,
+        site(setting.transport, Path(folder), names) as (pki, address),
+    ):
         fork = multiprocessing.get_context("fork")
         pipes, workers = [], []
-        for me in range(len(setting.participants)):
+        for me in range(len(names)):
             mine, theirs = fork.Pipe(duplex=False)
-            arguments = (name, setting, size, repeats, me, loopback, Path(folder), theirs)
+            arguments = (name, setting, size, repeats, me, loopback, pki, address, theirs)
             worker = fork.Process(target=_work, args=arguments, daemon=True)
             worker.start()
             theirs.close()
             pipes.append(mine)
             workers.append(worker)
-        answers = [_answer(pipe, setting.participants[me]) for me, pipe in enumerate(pipes)]
+        answers = [_answer(pipe, names[me]) for me, pipe in enumerate(pipes)]
         for worker in workers:
             worker.join()
     return answers[: setting.parties]
 
 
 def _work(
-    name: str, setting: Setting, size: int, repeats: int, me: int, loopback: Loopback, folder: Path, pipe: Connection
+    name: str,
+    setting: Setting,
+    size: int,
+    repeats: int,
+    me: int,
+    loopback: Loopback,
+    pki: Path,
+    address: str,
+    pipe: Connection,
 ) -> None:
     keep_freed_memory()
     root = Scope.root()
-    party = Party(_program(name, setting, size, repeats, me, root))
-    tls = setting.transport == "tls"
-    links = loopback.tls_links(me, folder) if tls else loopback.insecure_plaintext_links(me)
+    program = _program(name, setting, size, repeats, me, root)
     names = setting.participants
-    found: Measured = conduct(
-        party, links, root_scope=root, names=names, round_timeout=PATIENCE, session_timeout=10 * PATIENCE
-    )
+    if is_lasting(setting.transport):
+        found: Measured = conduct_lasting(program, root, names, me, loopback, pki, address)
+    else:
+        tls = setting.transport == "tls"
+        links = loopback.tls_links(me, pki) if tls else loopback.insecure_plaintext_links(me)
+        found = conduct(
+            Party(program), links, root_scope=root, names=names, round_timeout=PATIENCE, session_timeout=10 * PATIENCE
+        )
     pipe.send_bytes(" ".join(map(repr, [found.busy, found.peak_mb, *found.seconds])).encode())
 
 

@@ -53,7 +53,11 @@ def bench(
     parties: Annotated[int | None, typer.Option(help="Number of parties, where the protocol leaves a choice.")] = None,
     threshold: Annotated[int | None, typer.Option(help="Corrupted parties to withstand (shamir).")] = None,
     transport: Annotated[
-        list[str] | None, typer.Option(help="tls, plain (no encryption, for comparison only) or simulate; repeatable.")
+        list[str] | None,
+        typer.Option(
+            help="tls, plain (no encryption, for comparison only), simulate; with journals: durable (TLS), embedded, "
+            "amqp, redis, nats, kafka (a broker is started); repeatable."
+        ),
     ] = None,
     size: Annotated[list[int] | None, typer.Option(help="Number of elements; repeatable.")] = None,
     repeats: Annotated[int, typer.Option(min=5, help="Repetitions; the median is reported.")] = 5,
