@@ -81,30 +81,72 @@ def test_a_session_that_was_given_up_stays_so(tmp_path):
             fence(tmp_path).enter(commits)
 
 
-def test_a_damaged_slot_leaves_the_other_and_two_damaged_ones_nothing(tmp_path):
+def damaged(path, *slots):
+    """The file with slots of which a write left only a part."""
+    data = bytearray(path.read_bytes())
+    for slot in slots:
+        data[slot * 512 + 20 : slot * 512 + 512] = bytes(492)
+    return bytes(data)
+
+
+@pytest.mark.parametrize("openings", [1, 2, 3])
+@pytest.mark.parametrize("advances", [1, 2, 3])
+def test_advancing_puts_nothing_at_risk_that_was_durable(tmp_path, openings, advances):
     path = tmp_path / "fences" / "alice-s1.fence"
+    for _ in range(openings):
+        one = fence(tmp_path)
+        one.enter(0)
+        one.leave()
     one = fence(tmp_path)
     one.enter(0)
-    one.advance(1)
-    one.advance(2)
+    durable = path.read_bytes()[:1024]
+    for commits in range(1, advances + 1):
+        one.advance(commits)
     one.leave()
+    assert path.read_bytes()[:1024] == durable
+    path.write_bytes(damaged(path, 2, 3))
+    again = fence(tmp_path)
+    assert again.enter(3) == openings + 2, "all that was not durable is lost, and nothing else"
+    again.leave()
+
+
+@pytest.mark.parametrize("openings", [1, 2, 3, 4])
+def test_one_damaged_slot_and_all(tmp_path, openings):
+    path = tmp_path / "fences" / "alice-s1.fence"
+    for commits in range(openings):
+        one = fence(tmp_path)
+        one.enter(commits)
+        one.advance(commits + 1)
+        one.leave()
     whole = path.read_bytes()
-    read = []
-    for slot in (0, 1):
-        data = bytearray(whole)
-        data[slot * 512 + 20] ^= 1
-        path.write_bytes(data)
-        broken = fence(tmp_path)
-        broken.enter(2)
-        read.append(broken._marks)
-        broken.leave()
-    assert [marks.incarnation for marks in read] == [2, 2]
-    data = bytearray(whole)
-    data[20] ^= 1
-    data[532] ^= 1
-    path.write_bytes(data)
+    for slot in range(4):
+        path.write_bytes(damaged(path, slot))
+        again = fence(tmp_path)
+        assert again.enter(openings) == openings + 1, "what is passing is also in the newest"
+        again.leave()
+        path.write_bytes(whole)
+    path.write_bytes(damaged(path, 0, 1))
     with pytest.raises(EnvironmentFault, match="damaged"):
-        fence(tmp_path).enter(2)
+        fence(tmp_path).enter(openings)
+
+
+def test_an_interrupted_entering_keeps_what_was_known(tmp_path):
+    path = tmp_path / "fences" / "alice-s1.fence"
+    for _ in range(3):
+        one = fence(tmp_path)
+        one.enter(0)
+        one.leave()
+    before = path.read_bytes()
+    one = fence(tmp_path)
+    assert one.enter(0) == 4
+    one.leave()
+    after = path.read_bytes()
+    changed = {at // 512 for at in range(2048) if before[at] != after[at]}
+    assert len(changed) == 1
+    path.write_bytes(damaged(path, *changed))
+    again = fence(tmp_path)
+    assert again.enter(0) == 4
+    again.leave()
 
 
 def test_entering_makes_the_name_durable_too(tmp_path):

@@ -3,8 +3,11 @@
 Whoever goes on from an old state would send other messages under the same randomness, which can tell secrets. So
 beside the journal of a session there is a small file in another folder, which backups of the data do not cover:
 
-    MEMBER-SESSION.fence  two slots of 512 bytes, written in turn: magic, incarnation, commits, state (8 each), check
+    MEMBER-SESSION.fence  four slots of 512 bytes, each with magic, incarnation, commits, state (8 bytes each), check
     MEMBER-SESSION.lock   locked by the one process that may run this session
+
+What must survive a loss of power is written to the first two slots in turn, all else to the other two in turn; so a
+write that is interrupted takes nothing along that was on disk. The highest numbers count.
 
 `commits` is how many commits of the journal have been used. It is written after each of them, without waiting for the
 disk: when only the process dies it is exact, after a loss of power it may say less, and it never says more than the
@@ -29,6 +32,7 @@ __all__ = ["Fence", "default_fence"]
 
 _MAGIC = b"qfence-1"
 _SLOT = 512
+_LASTING, _PASSING = (0, 1), (2, 3)
 _RUNNING, _GIVEN_UP = 0, 1
 
 
@@ -58,7 +62,7 @@ class Fence:
         self._lock: Closeable | None = None
         self._file: File | None = None
         self._marks = _Marks()
-        self._slot = 0
+        self._last = {True: 0, False: 2}  # the slots written last, durably and not
 
     def enter(self, commits: int) -> int:
         """Begin to use the journal, which has this many commits; the new incarnation, 1 for the first. Durable.
@@ -149,27 +153,28 @@ class Fence:
         temporary = self._path.with_suffix(".new")
         file = self._storage.create(temporary)
         try:
-            file.write(0, bytes(_SLOT) + _packed(_Marks()).ljust(_SLOT, b"\0"))
+            file.write(0, _packed(_Marks()).ljust(len(_LASTING + _PASSING) * _SLOT, b"\0"))
             file.sync()
         finally:
             file.close()
         self._storage.rename(temporary, self._path)
 
     def _read(self, file: File) -> _Marks:
-        found = [_unpacked(file.read(slot * _SLOT, _SLOT)) for slot in (0, 1)]
-        known = [marks for marks in found if marks is not None]
-        if not known:
+        found = {slot: _unpacked(file.read(slot * _SLOT, _SLOT)) for slot in _LASTING + _PASSING}
+        known = {slot: marks for slot, marks in found.items() if marks is not None}
+        lasting = [slot for slot in known if slot in _LASTING]
+        if not lasting:
             raise EnvironmentFault(f"{self._path}: damaged, so nobody knows how far {self._title} was; start a new one")
-        newest = max(known)
-        self._slot = found.index(newest)
-        return newest
+        self._last[True] = max(lasting, key=lambda slot: known[slot])
+        return max(known.values())
 
     def _put(self, marks: _Marks, *, durable: bool) -> None:
-        """Write the slot that is not the newest, so that one is whole at any moment."""
+        """Write a slot that is not the last one of its kind, so that one of each is whole at any moment."""
         if self._file is None:
             raise InternalError("a fence is used before it was entered; please report this")
-        self._slot = 1 - self._slot
-        self._file.write(self._slot * _SLOT, _packed(marks))
+        first, second = _LASTING if durable else _PASSING
+        slot = self._last[durable] = first + second - self._last[durable]
+        self._file.write(slot * _SLOT, _packed(marks))
         if durable:
             self._file.sync()
         self._marks = marks
