@@ -57,6 +57,8 @@ class Setting(NamedTuple):
     @property
     def stocks(self) -> bool:
         """Whether tuples can be made beforehand."""
+        if self.protocol == "shamir_quorum":
+            return self.parties <= 3 * self.threshold
         return self.protocol in ("spdz", "spdz2k") or (self.protocol == "semi2k" and not self.dealer)
 
 
@@ -76,6 +78,7 @@ PAGES = {
     "semi2k": tuple(Setting("semi2k", n, n - 1, dealer) for dealer in (True, False) for n in (2, 3)),
     "rep3_malicious": (Setting("rep3_malicious", 3, 1),),
     "shamir_malicious": tuple(Setting("shamir_malicious", n, t) for n, t in ((3, 1), (4, 1), (5, 2))),
+    "shamir_quorum": tuple(Setting("shamir_quorum", n, t) for n, t in ((3, 1), (5, 1), (5, 2))),
     "spdz2k": (Setting("spdz2k", 2, 1, dealer=True), Setting("spdz2k", 2, 1), Setting("spdz2k", 3, 2)),
     "spdz": (Setting("spdz", 2, 1, dealer=True), Setting("spdz", 2, 1), Setting("spdz", 3, 2)),
 }
@@ -183,7 +186,7 @@ def operation_cost(setting: Setting, label: str) -> Cost:
 @cache
 def tuple_cost(setting: Setting, kind: str, network: Network) -> float:
     """Bytes that all participants send for one tuple, where many are made."""
-    count = PLENTY.get(kind, MANY)
+    count = 1 if kind.startswith("shuffles") else PLENTY.get(kind, MANY)
     sent = [sum(produced(setting, kind, some, network).bytes_sent) for some in (0, count)]
     return (sent[1] - sent[0]) / count
 
@@ -237,8 +240,8 @@ def use(setting: Setting) -> str:
 
 
 def plain(kind: str) -> str:
-    """A kind without its parameter."""
-    return kind.rstrip(" 0123456789")
+    """A kind without its parameters."""
+    return re.sub(r" \d.*", "", kind)
 
 
 def prices(settings: Sequence[Setting]) -> str:
@@ -249,7 +252,8 @@ def prices(settings: Sequence[Setting]) -> str:
     def cell(setting: Setting, kind: str) -> str:
         if kind not in used[setting]:
             return "–"
-        networks = [LAN] if setting.dealer else [LAN, WAN]
+        far = protocol_class(setting.protocol).majority == "dishonest" and not setting.dealer
+        networks = [LAN, WAN] if far else [LAN]
         return " / ".join(figure(tuple_cost(setting, kind, network)) for network in networks)
 
     return table(
