@@ -37,7 +37,8 @@ COALITIONS = [
     *(("shamir_quorum", 3, 1, (k,)) for k in range(3)),
     *(("shamir_quorum", 5, 1, (k,)) for k in (0, 4)),
     *(pytest.param("shamir_quorum", 4, 1, (k,), marks=pytest.mark.slow) for k in (0, 3)),
-    *(pytest.param("shamir_quorum", 5, 2, pair, marks=pytest.mark.slow) for pair in ((0, 1), (1, 3), (2, 4))),
+    # In the views of other pairs two shares differ by one of two constants, for which `distance` is too coarse.
+    *(pytest.param("shamir_quorum", 5, 2, pair, marks=pytest.mark.slow) for pair in ((0, 1), (0, 2), (2, 4))),
     *(("semi2k", 2, 1, (k,)) for k in range(2)),
     *(("semi2k", 3, 2, pair) for pair in combinations(range(3), 2)),
 ]
