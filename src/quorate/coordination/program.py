@@ -63,6 +63,7 @@ class Job:
         stages: where to save and to go on; plans of lasting sessions run in stages anyway, see `quorate.lang.stages`.
         on_setup: called when the keys of the session are agreed and the plan is about to begin; not while counting.
         agreed: called with the rows of every input once they are agreed; not while counting.
+        took: called with the amounts, by kind, of tuples that were taken from stock; not while counting.
     """
 
     spec: Spec
@@ -80,6 +81,7 @@ class Job:
     stages: Stages | None = None
     on_setup: Callable[[], None] | None = None
     agreed: Callable[[Mapping[str, int]], None] | None = None
+    took: Callable[[Mapping[str, int]], None] | None = None
 
     @property
     def roster(self) -> Roster:
@@ -132,6 +134,8 @@ def session_program(job: Job, session: Session, at: Scope) -> Step[Outcome]:
         job.agreed(rows)
     protocol = make(job.spec.protocol.name, session, job.spec.threshold)
     taken = yield from _provision(job, session, at.child("stock"), protocol, rows)
+    if job.took is not None and taken.generation and not session.counting:
+        job.took({kind: len(parts[0]) for kind, parts in taken.tuples.items()})
     try:
         yield from protocol.setup(at.child("setup"))
         if protocol.supply is not None:

@@ -353,7 +353,7 @@ class Core:
         if split is None or peer.channel is None:
             raise _Unusable(f"a message of {peer.name} is shorter or longer than it says")
         sealed, signature = split
-        body = peer.channel.open(header.seq, header.piece, data[:HEADER_SIZE], sealed)
+        body = peer.channel.open(data[:HEADER_SIZE], sealed)
         if body is None:
             raise _Unusable(f"a message of {peer.name} was changed on its way, or is not from it")
         peer.heard = peer.fed = now
@@ -405,7 +405,7 @@ class Core:
         counter, incarnation = header.seq, header.name[1]
         if peer.channel is None or len(data) > HEADER_SIZE + _CONTROL:
             raise _Unusable("a control message that is too long")
-        body = peer.channel.open_control(counter, incarnation, data[:HEADER_SIZE], data[HEADER_SIZE:])
+        body = peer.channel.open_control(data[:HEADER_SIZE], data[HEADER_SIZE:])
         if body is None:
             raise _Unusable(f"a message of {peer.name} was changed on its way, or is not from it")
         self._tokens.append(token)
@@ -573,7 +573,7 @@ class Core:
         self._counter += 1
         header = self._header(peer, kind)._replace(seq=self._counter, name=(0, self.seat.incarnation), size=len(body))
         packed = parcel.pack(header)
-        sealed = peer.channel.seal_control(self._counter, self.seat.incarnation, packed, body)
+        sealed = peer.channel.seal_control(packed, body)
         return Parcel(header.ident(), packed + sealed)
 
     def _header(self, peer: Peer, kind: int) -> Header:

@@ -9,6 +9,7 @@ spec and speaker. Once the seed is erased, what was said cannot be read any more
 
 from __future__ import annotations
 
+import hmac
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -21,13 +22,15 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from quorate.crypto.entropy import SystemEntropy
 from quorate.crypto.hashing import digest_parts
 from quorate.crypto.pki import signed_by
 from quorate.errors import AgreementError, IdentityError, IntegrityError, PeerError
 
-__all__ = ["SEED_BYTES", "Channel", "Hello", "Keys", "Signer", "derive", "read_hello"]
+__all__ = ["NONCE", "SEED_BYTES", "Channel", "Hello", "Keys", "Signer", "derive", "read_hello"]
 
 SEED_BYTES = 32
+NONCE = 12
 _HELLO = "quorate/hello/1"
 _SIGNED = "quorate/message/1"
 
@@ -132,6 +135,7 @@ class Keys:
             key("data", peer.sender),
             key("control", self.me),
             key("control", peer.sender),
+            derive(shared, "nonces", self.session.encode(), first, second, self.me.to_bytes(4, "big")),
             Ed25519PublicKey.from_public_bytes(peer.signing),
         )
 
@@ -140,30 +144,35 @@ class Keys:
 class Channel:
     """Both directions between two participants: what is sent is sealed, what arrives is opened and its origin checked.
 
-    Nonces are positions (12 bytes), used for one content each: whoever calls sees to that.
+    Every sealed text begins with its nonce. That of a message's piece is derived from its position and the digest of
+    the message: the same whenever it is sealed, and another one for another message, even if that came to stand at the
+    same position through a journal that was put back. Those of control messages, never sent twice, are random.
     """
 
     _send: AESGCM
     _receive: AESGCM
     _send_control: AESGCM
     _receive_control: AESGCM
+    _nonces: bytes
     _signer: Ed25519PublicKey
 
-    def seal(self, seq: int, piece: int, header: bytes, body: bytes | memoryview) -> bytes:
-        """One piece of a message."""
-        return self._send.encrypt(_nonce(seq, piece), body, header)
+    def seal(self, place: bytes, digest: bytes, header: bytes, body: bytes | memoryview) -> bytes:
+        """One piece, at `place`, of the message with that SHA-256."""
+        nonce = hmac.digest(self._nonces, place + digest, "sha256")[:NONCE]
+        return nonce + self._send.encrypt(nonce, body, header)
 
-    def open(self, seq: int, piece: int, header: bytes, body: bytes | memoryview) -> bytes | None:
+    def open(self, header: bytes, sealed: bytes | memoryview) -> bytes | None:
         """The piece, or None if it is not what the peer sealed."""
-        return _opened(self._receive, _nonce(seq, piece), header, body)
+        return _opened(self._receive, header, sealed)
 
-    def seal_control(self, counter: int, incarnation: int, header: bytes, body: bytes) -> bytes:
+    def seal_control(self, header: bytes, body: bytes) -> bytes:
         """A status or farewell."""
-        return self._send_control.encrypt(_nonce(counter, incarnation), body, header)
+        nonce = SystemEntropy().bytes(NONCE)
+        return nonce + self._send_control.encrypt(nonce, body, header)
 
-    def open_control(self, counter: int, incarnation: int, header: bytes, body: bytes | memoryview) -> bytes | None:
+    def open_control(self, header: bytes, sealed: bytes | memoryview) -> bytes | None:
         """The inverse; None if it is not what the peer sealed."""
-        return _opened(self._receive_control, _nonce(counter, incarnation), header, body)
+        return _opened(self._receive_control, header, sealed)
 
     def signed(self, header: bytes, digest: bytes, signature: bytes) -> bool:
         """Whether the peer has signed this message."""
@@ -174,12 +183,8 @@ class Channel:
         return True
 
 
-def _nonce(high: int, low: int) -> bytes:
-    return high.to_bytes(8, "big") + low.to_bytes(4, "big")
-
-
-def _opened(key: AESGCM, nonce: bytes, header: bytes, body: bytes | memoryview) -> bytes | None:
+def _opened(key: AESGCM, header: bytes, sealed: bytes | memoryview) -> bytes | None:
     try:
-        return key.decrypt(nonce, body, header)
+        return key.decrypt(bytes(sealed[:NONCE]), sealed[NONCE:], header)
     except (InvalidTag, ValueError):
         return None

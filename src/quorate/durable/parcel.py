@@ -20,10 +20,10 @@ __all__ = [
     "FAIL",
     "HEADER_SIZE",
     "HELLO",
+    "OVERHEAD",
     "PIECE",
     "SIGNATURE",
     "STATUS",
-    "TAG",
     "Header",
     "Status",
     "pack",
@@ -36,9 +36,10 @@ VERSION = 1
 HELLO, DATA, STATUS, FAIL = 1, 2, 3, 4
 _HEADER = struct.Struct("<BBHHH16sQQIIIQ")
 HEADER_SIZE = _HEADER.size
-TAG = 16
+OVERHEAD = 28
+"""Bytes that sealing adds: nonce and tag."""
 SIGNATURE = 64
-PIECE = CHUNK - HEADER_SIZE - TAG - SIGNATURE
+PIECE = CHUNK - HEADER_SIZE - OVERHEAD - SIGNATURE
 """Bytes of a message in one parcel, at most."""
 MESSAGE_LIMIT = 1 << 40
 _STATUS = struct.Struct("<QQB")

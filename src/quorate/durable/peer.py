@@ -11,7 +11,7 @@ import numpy as np
 from quorate.crypto.hashing import digest_parts
 from quorate.durable import parcel
 from quorate.durable.keys import Channel, Keys
-from quorate.durable.parcel import DATA, HEADER_SIZE, PIECE, SIGNATURE, TAG, Header
+from quorate.durable.parcel import DATA, HEADER_SIZE, OVERHEAD, PIECE, SIGNATURE, Header
 from quorate.durable.records import Entry
 from quorate.engine.exchange import Buffers
 from quorate.engine.names import Name
@@ -134,7 +134,8 @@ class Peer:
         for piece in range(first.pieces):
             header = first._replace(piece=piece)
             packed = parcel.pack(header)
-            sealed = channel.seal(seq, piece, packed, body[piece * PIECE : (piece + 1) * PIECE])
+            place = seq.to_bytes(8, "big") + piece.to_bytes(4, "big")
+            sealed = channel.seal(place, entry.digest, packed, body[piece * PIECE : (piece + 1) * PIECE])
             digests.append(hashlib.sha256(sealed).digest())
             last = [keys.sign(parcel.pack(first), sealed_digest(digests))] if piece == first.pieces - 1 else []
             yield Parcel(header.ident(), b"".join((packed, sealed, *last)))
@@ -171,7 +172,7 @@ def sealed_digest(digests: list[bytes]) -> bytes:
 def split_sealed(header: Header, data: bytes) -> tuple[memoryview, bytes] | None:
     """The sealed piece and the signature (empty but in the last piece); None if the length cannot be right."""
     last = header.piece == header.pieces - 1
-    size = min(PIECE, header.size - header.piece * PIECE) + TAG
+    size = min(PIECE, header.size - header.piece * PIECE) + OVERHEAD
     if len(data) != HEADER_SIZE + size + (SIGNATURE if last else 0):
         return None
     view = memoryview(data)[HEADER_SIZE:]

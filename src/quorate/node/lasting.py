@@ -181,7 +181,14 @@ class Lasting:
                 save=lambda _, snapshot: self._save(core, journal, snapshot),
                 restored=None if restored is None else Snapshot.decode(restored, where),
             )
-            job = replace(seat.job(), store=self._store, stages=stages, on_setup=core.setup_over, agreed=watcher.agreed)
+            job = replace(
+                seat.job(),
+                store=self._store,
+                stages=stages,
+                on_setup=core.setup_over,
+                agreed=watcher.agreed,
+                took=watcher.took,
+            )
             return session_program(job, job.session(seed=derive(seed, "session")), root)
 
         seed = bytes.fromhex(self.insecure_session_seed_for_tests) or SystemEntropy().bytes(SEED_BYTES)

@@ -58,7 +58,7 @@ class Watcher:
             started=time.time(),
         )
         self._trace = Trace(place.trace, header)
-        self.schedule, self.agreed = self._trace.message, self._trace.rows
+        self.schedule, self.agreed, self.took = self._trace.message, self._trace.rows, self._trace.stock
         self._audit = Audit(audit_folder(home, place.member))
         self._counts: dict[int, _Count] = {}
         again = "resumed" if journal.commits else "began"
@@ -79,13 +79,14 @@ class Watcher:
     def arrived(self, arrival: Arrival) -> None:
         """See `Observer`."""
         body = arrival.parcel.body
+        ident = arrival.parcel.ident
         try:
-            peer = form.unpack(body).sender
+            header = form.unpack(body)
+            peer, ident = header.sender, header.ident()
         except PeerError:
             peer = -1
         if 0 <= peer < len(self._names):
             self._counts.setdefault(peer, _Count()).came += len(body)
-        ident = arrival.parcel.ident
         self._note("message", peer, direction="in", message=ident, size=len(body), carrier=arrival.way)
 
     def refused(self, reason: str) -> None:
