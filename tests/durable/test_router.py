@@ -402,9 +402,10 @@ def test_a_way_that_tells_to_try_again(site, routers):
     alice.send(1, parcels(2, sender="b"))
     assert event(alice, Full).way == "direct"
     direct.room = 10
+    alice.send(1, parcels(1, sender="c"))  # does not overtake those that wait
     direct.tell()
     assert alice.flush(SECONDS)
-    assert direct.taken == [*parcels(3), *parcels(2, sender="b")]
+    assert direct.taken == [*parcels(3), *parcels(2, sender="b"), *parcels(1, sender="c")]
 
 
 def test_a_lossy_way_falls_back_to_a_broker(site, routers):
