@@ -1,6 +1,8 @@
 """A loop in a thread: results, errors, time limits, an end without leftovers."""
 
 import asyncio
+import gc
+import socket
 import ssl
 import threading
 
@@ -79,6 +81,17 @@ def test_stop_ends_thread_and_tasks():
     assert ended.is_set()
     assert task.cancelled()
     assert not any(thread.name == "to be stopped" for thread in threading.enumerate())
+
+
+def test_stop_closes_connections_that_nobody_closed():
+    loop, (ours, theirs) = LoopThread("forgotten"), socket.socketpair()
+    reader, writer = loop.call(asyncio.open_connection(sock=ours), 5)
+    loop.stop()
+    theirs.settimeout(5)
+    assert theirs.recv(1) == b""
+    theirs.close()
+    del reader, writer
+    gc.collect()
 
 
 def test_quietly_swallows_errors_and_hangs(loop):

@@ -63,6 +63,7 @@ class LoopThread:
             self._loop.run_forever()
         finally:
             _cancel_all(self._loop)
+            _hang_up(self._loop)
             self._loop.close()
 
 
@@ -73,6 +74,15 @@ def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:
     with contextlib.suppress(Exception):
         loop.run_until_complete(asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), _LEAVE))
         loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.run_until_complete(asyncio.wait_for(loop.shutdown_default_executor(), _LEAVE))
+
+
+def _hang_up(loop: asyncio.AbstractEventLoop) -> None:
+    """Close the sockets of a library that had no time to do it: the other side did not answer its farewell."""
+    for transport in list(getattr(loop, "_transports", {}).values()):
+        transport.abort()
+    with contextlib.suppress(Exception):
+        loop.run_until_complete(asyncio.sleep(0))
 
 
 def client_context(credentials: Credentials) -> ssl.SSLContext | None:

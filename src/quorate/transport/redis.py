@@ -30,6 +30,7 @@ __all__ = ["RedisCarrier", "connect"]
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
 _BLOCK = 10.0
+_TIDY = 1.0
 _BATCH, _BATCH_BYTES = 128, 1 << 20
 _PAGE = 100
 _LOST = 60.0
@@ -131,7 +132,7 @@ class RedisCarrier:
     def _tidy(self, queue: Queue, inbox: _Inbox) -> None:
         """Once a second at most: move to the dead letters what expired, find what nobody holds any more."""
         now = time.monotonic()
-        if now < inbox.tidied + 1.0:
+        if now < inbox.tidied + _TIDY:
             return
         self._walk(scripts.EXPIRE, queue)
         if inbox.tidied < 0:

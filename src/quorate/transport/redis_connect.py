@@ -105,6 +105,8 @@ def refusal(problem: BaseException, host: str) -> str:
             return str(refused)
     if isinstance(problem, TimeoutError | redis.TimeoutError):
         return "no answer in time; is it overloaded, or its disk full?"
+    if str(problem).startswith(("NOGROUP", "UNBLOCKED")):
+        return f"there is no queue of that name; it was removed, or never made ({problem})"
     return f"{type(problem).__name__} ({problem}); check address, certificate, user and permissions"
 
 

@@ -38,7 +38,7 @@ load_definitions = {home}/definitions.json
 log.file.level = warning
 """
 # What a member may do; the documentation for operators has the same lines.
-_OWN = r"^mpc\.(invitations\.{name}|[0-9a-z]+\.(exchange|shares|dlq|(rounds|shares|dlq)\.{name}))$"
+_OWN = r"^mpc\.(invitations\.{name}|[0-9a-z]+\.(exchange|shares|dlq|(rounds|shares|sets|dlq)\.{name}))$"
 
 
 class RabbitServer(Server):

@@ -23,7 +23,7 @@ tls-key-file {pki}/server.key
 tls-ca-cert-file {pki}/ca.crt
 tls-auth-clients yes
 tls-protocols "TLSv1.3"
-appendonly yes
+appendonly {appendonly}
 appendfsync {appendfsync}
 maxmemory-policy {policy}
 save ""
@@ -52,6 +52,7 @@ class RedisServer(Server):
         members: Sequence[str],
         *,
         host: str = HOST,
+        appendonly: str = "yes",
         appendfsync: str = "always",
         policy: str = "noeviction",
     ) -> None:
@@ -60,9 +61,8 @@ class RedisServer(Server):
         rules = dict.fromkeys(members, _MEMBER) | {OPERATOR: "~* +@all"}
         users = [f"user {name} on >{self._passwords[name]} {rule}\n" for name, rule in rules.items()]
         (self.home / "users.acl").write_text(_DEFAULT + "".join(users))
-        text = _CONFIGURATION.format(
-            host=HOST, port=self.port, pki=self.pki, home=self.home, appendfsync=appendfsync, policy=policy
-        )
+        facts = {"appendonly": appendonly, "appendfsync": appendfsync, "policy": policy}
+        text = _CONFIGURATION.format(host=HOST, port=self.port, pki=self.pki, home=self.home, **facts)
         (self.home / "redis.conf").write_text(text)
 
     @classmethod
