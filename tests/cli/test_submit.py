@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from quorate.durable.producer import shares_queue
+from quorate.durable.share_store import ShareStore
 from quorate.node.submissions import store_path
 from quorate.node.vault import Owner, Vault
 from quorate.sharing import replicated
@@ -213,8 +214,9 @@ def test_reconciliation_puts_back_what_is_wanted_and_drops_what_was_taken(here, 
     collect(here, place, "take", "alder", "--for", "0")
     taken = next(iter(_frames(place)))
     carrier.provision(queue, Limits(ttl=0.0))
-    submit(here, place, "tram-7")  # provisions the queue with its own limits
+    enrol(here, place, "tram-7")  # provisions the queue
     carrier.provision(queue, Limits(ttl=0.0))
+    submit(here, place, "tram-7")
     carrier.publish(queue, [Parcel("copy", taken), Parcel("garbage", b"x" * 99)])
     assert carrier.consume(queue, 10, 0.0) == []
     assert {letter.reason for letter in carrier.dead(queue)} == {"expired"}
@@ -237,15 +239,27 @@ def _frames(place):
         return [body for (body,) in db.execute("SELECT body FROM frames")]
 
 
-def test_what_is_left_of_a_closed_session_is_dropped(here, place):
+def test_a_closed_session_takes_nothing_any_more(here, place):
     submit(here, place, "kiosk")
+    enrol(here, place, "tram-7")
+    collect(here, place, "take", "alder", "--for", "0")
+    assert len(_frames(place)) == 1
     assert collect(here, place, "close", "alder").json()["closed"]
     assert _frames(place) == []
+    assert broker(place).depth(shares_queue(SESSION, "alder")) == 0
+    ended = submit(here, place, "tram-7", "--timeout", "0")
+    assert ended.code == 10
+    assert "was never made there, or is removed" in ended.err
+    assert "was closed at alder" in collect(here, place, "take", "alder").err
+
+
+def test_what_is_left_of_a_closed_session_is_dropped(here, place):
+    enrol(here, place, "kiosk")
     carrier, queue = broker(place), shares_queue(SESSION, "alder")
-    assert carrier.depth(queue) == 0
-    submit(here, place, "tram-7")
     carrier.provision(queue, Limits(ttl=0.0))
+    submit(here, place, "kiosk")
     assert carrier.consume(queue, 10, 0.0) == []
+    ShareStore(store_path(place / "state", "alder", SESSION)).erase()  # and then the broker could not be reached
     told = dlq(here, place, "reconcile", place / "federation.yaml").json()
     assert (told["retried"], told["dropped"], told["kept"]) == (0, 1, 0)
 

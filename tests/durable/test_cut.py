@@ -56,7 +56,9 @@ def routes(carrier, name):
 
 def exchanged(place, carrier):
     for name in PARTIES:
-        cut_of(place, name).publish(routes(carrier, name), LIMITS)
+        carrier.provision(sets_queue(SESSION, name), LIMITS)
+    for name in PARTIES:
+        cut_of(place, name).publish(routes(carrier, name))
     outcomes = []
     for name in PARTIES:
         cut = cut_of(place, name)
@@ -87,7 +89,7 @@ def test_a_statement_is_made_once(place):
     before = exchanged(place, carrier)[0]
     submit(place, carrier, "phone-2", table(2, 2))
     take_all(place, carrier)
-    cut_of(place, "p1").publish(routes(carrier, "p1"), LIMITS)
+    cut_of(place, "p1").publish(routes(carrier, "p1"))
     assert cut_of(place, "p1").agreed() == before
     assert len(place.consumer("p1").entries()) == 2
 
@@ -188,7 +190,7 @@ def test_while_a_page_is_missing_there_is_no_agreement(place, monkeypatch):
     take_all(place, carrier)
     cut = cut_of(place, "p1")
     with pytest.raises(BrokerFault):
-        cut.publish({"p2": Broken()}, LIMITS)
+        cut.publish({"p2": Broken()})
     assert cut.missing == ["p2", "p3"]
     carrier.provision(sets_queue(SESSION, "p1"), LIMITS)
     for name in ("p2", "p3"):
@@ -199,7 +201,7 @@ def test_while_a_page_is_missing_there_is_no_agreement(place, monkeypatch):
 
 
 class Broken:
-    def provision(self, *_):
+    def publish(self, *_):
         raise BrokerFault("away")
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from quorate.cli.common import FederationFile, Home, Json, Meter, SpecFile, federation_beside, print_json
-from quorate.errors import PeerTimeout, UserError
+from quorate.errors import BrokerFault, PeerTimeout, UserError
 
 if TYPE_CHECKING:
     from quorate.coordination.spec import Input, Spec
@@ -57,6 +57,7 @@ def _desk(
 ) -> Iterator[_Desk]:
     from quorate.coordination.spec import load_spec
     from quorate.durable.consumer import Consumer, Seat
+    from quorate.durable.cut import sets_queue
     from quorate.durable.share_store import ShareStore
     from quorate.node.identity import Identity
     from quorate.node.results import default_home
@@ -65,6 +66,7 @@ def _desk(
         audited,
         credentials,
         layout_of,
+        limits_of,
         master_key,
         store_path,
         submitted_input,
@@ -82,7 +84,11 @@ def _desk(
     carrier = open_carrier(identity.member.inbox, credentials(identity))
     note = audited(audit, session, carrier.scheme)
     try:
+        if store.fact("closed"):
+            raise UserError(f"the session {session} was closed at {name}; begin another one, with another --session ID")
         consumer = Consumer(seat, master_key(where, name, create=True), store, note)
+        for queue in (seat.queue, sets_queue(session, name)):
+            carrier.provision(queue, limits_of(spec))
         yield _Desk(identity, spec, item, where, carrier, consumer, audit)
     finally:
         carrier.close()
@@ -104,12 +110,11 @@ def enrol(
 ) -> None:
     """Make a key ring for a producer, and the queue for its shares. Hand it over by a way that keeps it secret."""
     from quorate.durable.submission import enrol as make_ring
-    from quorate.node.submissions import limits_of, master_key
+    from quorate.node.submissions import master_key
 
     with _desk(spec, federation, name, session, home, input_name) as desk:
         ring = make_ring(master_key(desk.home, name, create=True), session, producer, name)
         ring.save(output)
-        desk.carrier.provision(desk.consumer.seat.queue, limits_of(desk.spec))
     if json:
         print_json({"producer": producer, "party": name, "session": session, "file": str(output)})
     else:
@@ -130,10 +135,7 @@ def take(
     json: Json = False,
 ) -> None:
     """Take the shares that wait: good ones are kept, encrypted; others become dead letters, see 'quorate dlq'."""
-    from quorate.node.submissions import limits_of
-
     with _desk(spec, federation, name, session, home, input_name) as desk:
-        desk.carrier.provision(desk.consumer.seat.queue, limits_of(desk.spec))
         taken, known, rejected = 0, 0, 0
         for tally in _tallies(desk, seconds):
             taken, known, rejected = taken + tally.taken, known + tally.known, rejected + sum(tally.rejected.values())
@@ -201,25 +203,36 @@ def freeze(
 
 def _exchange(desk: _Desk, cut: Cut, timeout: float, meter: Meter) -> None:
     """Tell the others, and hear them, within the time."""
-    from quorate.durable.cut import sets_queue
-    from quorate.node.submissions import credentials, limits_of
+    me, deadline = desk.identity.name, time.monotonic() + timeout
+    untold = [party for party in desk.consumer.seat.layout.parties if party != me]
+    while True:
+        untold = [party for party in untold if not _told(desk, cut, party, meter)]
+        left = deadline - time.monotonic()
+        cut.take(desk.carrier, max(0.0, min(1.0, left)))
+        if (not untold and not cut.missing) or left <= 0:
+            return
+        meter.say(f"waiting for {', '.join(cut.missing or untold)}")
+
+
+def _told(desk: _Desk, cut: Cut, party: str, meter: Meter) -> bool:
+    """Whether `party` could be told what we hold."""
+    from quorate.node.submissions import credentials
     from quorate.transport.carrier import open_carrier
 
-    limits, me = limits_of(desk.spec), desk.identity.name
-    desk.carrier.provision(sets_queue(desk.consumer.seat.session, me), limits)
-    for party in desk.consumer.seat.layout.parties:
-        inbox = desk.identity.federation.member(party).inbox
-        if party == me or inbox is None:
-            continue
-        carrier = open_carrier(inbox, credentials(desk.identity))
-        try:
-            cut.publish({party: carrier}, limits)
-        finally:
-            carrier.close()
-    deadline = time.monotonic() + timeout
-    while cut.missing and time.monotonic() < deadline:
-        meter.say(f"waiting for {', '.join(cut.missing)}")
-        cut.take(desk.carrier, min(1.0, max(0.0, deadline - time.monotonic())))
+    inbox = desk.identity.federation.member(party).inbox
+    try:
+        carrier = open_carrier(str(inbox), credentials(desk.identity))
+    except BrokerFault as problem:
+        meter.say(f"{party}: {problem}")
+        return False
+    try:
+        cut.publish({party: carrier})
+    except BrokerFault as problem:
+        meter.say(f"{party}: {problem}")
+        return False
+    finally:
+        carrier.close()
+    return True
 
 
 @collect.command()
@@ -237,11 +250,10 @@ def close(
     What was kept with 'freeze' stays.
     """
     from quorate.durable.cut import sets_queue
+    from quorate.durable.opening import tear_down
 
     with _desk(spec, federation, name, session, home, input_name) as desk:
-        for queue in (desk.consumer.seat.queue, sets_queue(session, name)):
-            desk.carrier.remove(queue)
-        desk.consumer.store.erase()
+        tear_down(desk.consumer, desk.carrier, [desk.consumer.seat.queue, sets_queue(session, name)])
         desk.audit.note("submissions closed", session)
     if json:
         print_json({"session": session, "party": name, "closed": True})

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from quorate.coordination.federation import Federation
     from quorate.durable.producer import Producer
     from quorate.durable.submission import KeyRing
-    from quorate.transport.carrier import Carrier, Credentials, Limits
+    from quorate.transport.carrier import Carrier, Credentials
 
 __all__ = ["submit"]
 
@@ -56,7 +56,7 @@ def submit(
     from quorate.durable.outbox import Outbox
     from quorate.durable.producer import Producer
     from quorate.durable.submission import KeyRing
-    from quorate.node.submissions import layout_of, limits_of, raw_values, submitted_input
+    from quorate.node.submissions import layout_of, raw_values, submitted_input
 
     loaded = federation_beside(spec, federation)
     asked = load_spec(spec)
@@ -69,7 +69,7 @@ def submit(
         kept.send_again(ring.session, receipt.name)
     credentials = _credentials(loaded, member, certificate, key)
     with Meter(quiet=json) as meter:
-        sent = _sent(producer, _addresses(loaded, asked.parties), credentials, limits_of(asked), timeout, meter)
+        sent = _sent(producer, _addresses(loaded, asked.parties), credentials, timeout, meter)
     if json:
         print_json({"session": ring.session, "submission": receipt.submission, "rows": receipt.rows, "sent": sent})
     elif receipt.fresh or sent:
@@ -105,7 +105,6 @@ def _sent(
     producer: Producer,
     addresses: dict[str, str],
     credentials: Credentials,
-    limits: Limits,
     timeout: float,
     meter: Meter,
 ) -> int:
@@ -117,7 +116,7 @@ def _sent(
     while True:
         for party, address in list(waiting.items()):
             try:
-                count += _send_to(producer, party, address, credentials, limits)
+                count += _send_to(producer, party, address, credentials)
                 del waiting[party]
             except BrokerFault as problem:
                 if time.monotonic() > deadline:
@@ -128,11 +127,11 @@ def _sent(
         time.sleep(min(pauses.pause(), max(0.0, deadline - time.monotonic())))
 
 
-def _send_to(producer: Producer, party: str, address: str, credentials: Credentials, limits: Limits) -> int:
+def _send_to(producer: Producer, party: str, address: str, credentials: Credentials) -> int:
     from quorate.transport.carrier import open_carrier
 
     carrier: Carrier = open_carrier(address, credentials)
     try:
-        return producer.send({party: carrier}, limits)
+        return producer.send({party: carrier})
     finally:
         carrier.close()

@@ -23,7 +23,7 @@ from quorate.durable.consumer import Consumer, Tally
 from quorate.durable.keys import Signer
 from quorate.durable.share_store import Entry
 from quorate.errors import BrokerFault, IntegrityError, UserError
-from quorate.transport.carrier import Carrier, Limits, Parcel, Queue
+from quorate.transport.carrier import Carrier, Parcel, Queue
 
 __all__ = ["Agreed", "Cut", "Page", "sets_queue"]
 
@@ -87,18 +87,17 @@ class Cut:
             if isinstance(page, Page):
                 self._keep(page)
 
-    def publish(self, routes: Mapping[str, Carrier], limits: Limits) -> None:
-        """State, once and for all, what we hold, and tell the other parties; `routes` are party -> carrier.
+    def publish(self, routes: Mapping[str, Carrier]) -> None:
+        """State, once and for all, what we hold, and tell other parties; `routes` are party -> carrier.
 
         Raises:
-            BrokerFault: a broker fails; the others were told before. Publish again when it is back.
+            BrokerFault: a broker fails, or has no queue for the party; the others were told before. Try again later.
         """
         pages = self._ours()
         failed: BrokerFault | None = None
         for party, carrier in routes.items():
             queue = sets_queue(self._consumer.seat.session, party)
             try:
-                carrier.provision(queue, limits)
                 carrier.publish(queue, pages)
             except BrokerFault as problem:
                 failed = problem

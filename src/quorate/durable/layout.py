@@ -35,6 +35,7 @@ SCHEMES = {
     "rep3_malicious": "replicated",
     "shamir": "shamir",
     "shamir_malicious": "shamir",
+    "shamir_quorum": "shamir",
 }
 """Protocols that compute on submitted shares, and how they share."""
 

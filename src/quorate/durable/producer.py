@@ -83,11 +83,13 @@ class Producer:
             )
         return Receipt(name, known.id.hex(), known.rows, 0, fresh=False)
 
-    def send(self, routes: Mapping[str, Carrier], limits: Limits) -> int:
+    def send(self, routes: Mapping[str, Carrier], limits: Limits | None = None) -> int:
         """Send what is unsent to every consumer, over `routes` (consumer -> carrier); how many frames were confirmed.
 
+        Consumers make their queues; only with `limits` they are made here, which brokers allow to few.
+
         Raises:
-            BrokerFault: a broker fails; the others were served before. Send again when it is back.
+            BrokerFault: a broker fails, or has no such queue; the others were served before. Send again later.
         """
         failed: BrokerFault | None = None
         count = 0
@@ -105,9 +107,10 @@ class Producer:
         session = self._ring.session
         return sum(len(self._outbox.unsent(session, party, 1 << 30)) for party in self._layout.parties)
 
-    def _send_to(self, consumer: str, carrier: Carrier, limits: Limits) -> int:
+    def _send_to(self, consumer: str, carrier: Carrier, limits: Limits | None) -> int:
         queue = shares_queue(self._ring.session, consumer)
-        carrier.provision(queue, limits)
+        if limits is not None:
+            carrier.provision(queue, limits)
         count = 0
         while waiting := self._outbox.unsent(queue.session, consumer, _MOST_AT_ONCE):
             some = _fitting(waiting)
