@@ -199,7 +199,7 @@ def test_a_line_with_a_wrong_number_is_noticed(tmp_path):
     filled(tmp_path, 3).close()
 
     def renumbered(lines):
-        body, before = split(lines[-1])[0], split(lines[-2])[1]
+        (body, _), (_, before) = (split(line) or (b"", "") for line in (lines[-1], lines[-2]))
         body = body.replace(b'"n":4', b'"n":9')
         return [*lines[:-1], body + b',"chain":"' + chained(before, body).encode() + b'"}\n']
 
