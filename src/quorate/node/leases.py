@@ -49,6 +49,10 @@ class Leases:
         finally:
             os.close(descriptor)
 
+    def give_back(self, name: str) -> None:
+        """Let others have it."""
+        os.close(self._taken.pop(name))
+
     def release(self) -> None:
         """Give all back."""
         while self._taken:

@@ -19,7 +19,8 @@ Neither helps when both places are put back together; the other parties' marks d
 Secrets are handed out only to who holds the lease, after both places say durably that they are in use, and by which
 session. The session takes that back at an orderly end. Whoever finds secrets in use and nobody with the lease knows
 that a session died with them, and destroys the generation: a peer may have made it die when it had learned enough. A
-generation without secrets is never in use.
+generation without secrets is never in use. A lasting session has them until it ends, also while no process runs it:
+then nobody else gets the lease.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ from quorate.errors import EnvironmentFault, InternalError, QuorateError, UserEr
 from quorate.files import ensure_folder, file_error, read_bytes, write_atomic
 from quorate.node.journal import Event, Journal
 from quorate.node.leases import Leases
+from quorate.node.place import Place
 from quorate.preprocessing.ledger import NOTHING, Holding, Ledger
 
 __all__ = ["Group", "Shelf", "default_fence", "shelves"]
@@ -115,6 +117,7 @@ class Shelf:
         self.group = group
         self.member = member
         self.folder = home / "tuples" / member / group.ident
+        self._home = home
         self.journal = Journal(self.folder / "journal.jsonl")
         self._key_path = home / f"{member}.tuples.key"
         self._fence = fence or default_fence()
@@ -234,13 +237,21 @@ class Shelf:
             if generation is None or found is None or found.ledger.generation == generation:
                 self._destroy(why)
 
-    def lease(self, patience: float = 0.0) -> bool:
+    def lease(self, patience: float = 0.0, session: str = "") -> bool:
         """Whether this process has the stock to itself from now on; waits up to `patience` seconds for it.
 
         Checks of two sessions under one MAC key could be played against each other, and sessions that agree on
-        positions at the same time get in each other's way. Others may still store. The lease ends with the process.
+        positions at the same time get in each other's way. Others may still store. The lease ends with the process;
+        `session`, if it lasts longer, takes up the keys again that it was handed before.
         """
-        return self._leases.take(_LEASE, patience)
+        if not self._leases.take(_LEASE, patience):
+            return False
+        user = self._lasting_user()
+        if user not in ("", session):
+            self._leases.give_back(_LEASE)
+            return False
+        self._using = self._using or user != ""
+        return True
 
     def lease_production(self, patience: float = 0.0) -> bool:
         """The same for storing new tuples."""
@@ -273,9 +284,28 @@ class Shelf:
 
     def _abandoned(self, ledger: Ledger) -> bool:
         """Whether keys are in use and their user is gone, who had the lease until then."""
-        if not ledger.in_use:
+        if not ledger.in_use or self._lasts(ledger.in_use):
             return False
         return not self._using if self.leased else self._leases.free(_LEASE)
+
+    def _lasting_user(self) -> str:
+        """The lasting session that has keys of the generation, whether it is interrupted or not; "" if none has."""
+        if not self.exists():
+            return ""
+        with self._locked():
+            found = self._peek()
+            marks = None if found is None else self._marks(found.ledger.generation)
+        if found is None or marks is None:
+            return ""
+        user = _brought_up(found.ledger, marks).in_use
+        return user if self._lasts(user) else ""
+
+    def _lasts(self, session: str) -> bool:
+        """Whether a session can be taken up again by another process."""
+        if not session.isalnum():
+            return False
+        place = Place(self._home, self.member, session)
+        return not place.erased and place.end is None
 
     # ---- files
 
