@@ -327,6 +327,7 @@ class Core:
     def _greeted(self, peer: Peer, hello: bytes, token: object, now: float) -> None:
         if peer.hello == hello:
             self._tokens.append(token)
+            peer.greet |= peer.last_control == (0, 0) and not peer.received  # it may not have ours
             return
         seat = self.seat
         try:

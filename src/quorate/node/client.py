@@ -77,6 +77,7 @@ class Submission:
     spec: Limited
     _controls: dict[str, Control[Response]] = field(repr=False)
     _redial: Callable[[str], Control[Response]] | None = field(default=None, repr=False)
+    _dispensable: int = 0
     _events: queue.Queue[tuple[str, Progress | Finished | Failure]] = field(default_factory=queue.Queue, repr=False)
 
     def __post_init__(self) -> None:
@@ -95,10 +96,14 @@ class Submission:
         deadline = time.monotonic() + self.spec.timeouts.join + self.spec.timeouts.session + _GRACE
         while len(reports) + len(failures) < len(self._controls):
             left = max(0.0, deadline - time.monotonic())
+            enough = len(reports) >= len(self._controls) - self._dispensable
             try:
-                # After the first failure the others hear of it within moments; one that does not is left alone.
-                name, event = self._events.get(timeout=min(left, _LINGER) if failures else left)
+                # After the first failure the others hear of it within moments; one that does not is left alone. So are
+                # those without whom the session could go on.
+                name, event = self._events.get(timeout=min(left, _LINGER) if failures or enough else left)
             except queue.Empty:
+                if enough and not failures:
+                    return reports
                 break
             if isinstance(event, Progress) and not left:
                 break
@@ -209,7 +214,10 @@ def submit(
     session = session or new_session()
     members = [identity.federation.member(name) for name in hosts(approved.spec)]
     lasting = approved.spec.lasting and rehearsal is None
-    return begin(identity, members, request_of(approved, session, rehearsal), approved.spec, lasting=lasting)
+    spec = approved.spec
+    losses = len(spec.parties) - spec.threshold - 1 if spec.abort.on_dropout == "continue" else 0
+    request = request_of(approved, session, rehearsal)
+    return begin(identity, members, request, spec, lasting=lasting, dispensable=losses if lasting else 0)
 
 
 def begin(
@@ -219,8 +227,14 @@ def begin(
     spec: Limited,
     *,
     lasting: bool = False,
+    dispensable: int = 0,
 ) -> Submission:
-    """Prepare a session at the nodes of `members` and start it once all have accepted; raises as `submit`."""
+    """Prepare a session at the nodes of `members` and start it once all have accepted; raises as `submit`.
+
+    Args:
+        lasting: watch on when a node was away.
+        dispensable: how many of the nodes may be lost without harm to the result.
+    """
     controls = _connect(identity, members)
     try:
         _prepare(controls, request, request.session)
@@ -231,7 +245,7 @@ def begin(
         raise
     by_name = {member.name: member for member in members}
     redial = (lambda name: dial(identity, by_name[name])) if lasting else None
-    return Submission(request.session, spec, controls, redial)
+    return Submission(request.session, spec, controls, redial, dispensable)
 
 
 def request_of(approved: Approved, session: str, rehearsal: Mapping[str, int] | None) -> Prepare:

@@ -37,6 +37,7 @@ def coordinate(
     on_progress: OnProgress | None = None,
     say: Callable[[str], None] = lambda _: None,
     rehearsal: Mapping[str, int] | None = None,
+    session: str | None = None,
 ) -> Finished:
     """Run a spec on the nodes; blocks until its end. An interrupt cancels the session at all nodes.
 
@@ -47,12 +48,13 @@ def coordinate(
         on_progress: called with (member, operations done, operations in all).
         say: called with sentences for people.
         rehearsal: the rows of every input, for a rehearsal with made-up data; `data` is not looked at then.
+        session: its id; a fresh one by default.
 
     Raises:
         QuorateError: as `submit` and `Submission.wait`, and as the member's own part ends.
     """
     participant = _outside_part(identity, approved, data, rehearsal)  # own data is checked before anybody is bothered
-    submission = submit(identity, approved, rehearsal=rehearsal)
+    submission = submit(identity, approved, session, rehearsal)
     try:
         what = "session" if rehearsal is None else "REHEARSAL, without real data, as session"
         say(f"{what} {submission.session} started at {', '.join(hosts(approved.spec))}")

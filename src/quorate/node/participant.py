@@ -45,6 +45,7 @@ class Participant:
         pulse: called about once a second during the session; ends it by raising.
         rehearses: it takes part in rehearsals only, with made-up data; otherwise in none.
         rehearsal: the rows of every input in the rehearsal, once they are known.
+        insecure_session_seed_for_tests: see `quorate.node.lasting`.
     """
 
     identity: Identity
@@ -55,6 +56,7 @@ class Participant:
     pulse: Callable[[], None] | None = None
     rehearses: bool = False
     rehearsal: Mapping[str, int] | None = None
+    insecure_session_seed_for_tests: str = ""
 
     @classmethod
     def ready(cls, identity: Identity, approved: Approved, data: Mapping[str, str]) -> Participant:
@@ -128,7 +130,8 @@ class Participant:
             write_openings(self.home, self.identity.name, seat.session, seat.inputs)
             place.note_end(Finished(report=report))
 
-        Lasting(seat, place, self.home, result, visit=visit).take_part(None)
+        seed = self.insecure_session_seed_for_tests
+        Lasting(seat, place, self.home, result, visit=visit, insecure_session_seed_for_tests=seed).take_part(None)
         if not found:
             raise PeerTimeout(f"session {seat.session} waits for others; come again with the same command")
         return found[-1]
