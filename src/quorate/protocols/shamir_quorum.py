@@ -142,7 +142,7 @@ class ShamirQuorum(ShamirTuples):
             return a
         left, right = ([flat(part, words.width) for part in words.parts] for words in (a, b))
         if self.reduces:
-            rows = self.share_of_product(left, right, np.bitwise_and)
+            rows = self.share_of_and(left, right)
             return (yield from self.reduced_words(at, rows, a.shape, a.width))
         parts = yield from self._and_by_tuples(at, left, right)
         return a.with_parts(tuple(self._within(shaped(part, a.shape, a.width), a.width) for part in parts))
@@ -177,7 +177,9 @@ class ShamirQuorum(ShamirTuples):
         if 0 in shape:
             yield from ()
             return self.public_bits(np.zeros(shape, a.parts[0].dtype), a.width)
-        rows = self.share_of_product(a.parts, b.parts, lambda left, right: times(left, right).reshape(-1))
+        rows = self.share_of_product(
+            a.parts, b.parts, lambda left, right: self.sliced.rows(times(left, right).reshape(-1))
+        )
         return (yield from self.reduced_words(at, rows, shape, a.width))
 
     # -- under masks ---------------------------------------------------------------------------------------------------

@@ -142,14 +142,19 @@ class ShamirOpenings(ShamirPlaced):
     def share_of_product(self, a: Sequence[Array], b: Sequence[Array], times: Callable[[Array, Array], Array]) -> Array:
         """Our share, in rows, of a product of words that is linear in each, on a polynomial of degree 2t. Local.
 
-        It is the sum over our groups A and B of f_A f_B times the product of the parts; `times` gives flat words.
+        It is the sum over our groups A and B of f_A f_B times the product of the parts; `times` gives it in rows.
         """
-        terms: dict[int, list[Array]] = {}
+        terms: dict[int, Array] = {}
         left, right = (self._by_weight(parts) for parts in (a, b))
         for weight, part in left.items():
             for other_weight, other in right.items():
-                terms.setdefault(self.sliced.multiply(weight, other_weight), []).append(times(part, other))
-        return self.sliced.combination(list(terms), [self.sliced.rows(total(found)) for found in terms.values()])
+                _add_term(terms, self.sliced.multiply(weight, other_weight), times(part, other))
+        return self.sliced.combination(list(terms), list(terms.values()))
+
+    def share_of_and(self, a: Sequence[Array], b: Sequence[Array]) -> Array:
+        """The same for the bitwise and of flat words."""
+        left, right = ([self.sliced.rows(part) for part in parts] for parts in (a, b))
+        return self.share_of_product(left, right, np.bitwise_and)
 
     def _by_weight(self, parts: Sequence[Array]) -> dict[int, Array]:
         """Sums of the parts of groups that have the same weight with us."""
@@ -185,6 +190,14 @@ class ShamirOpenings(ShamirPlaced):
             draws += [self.session.draw(g, name, self.session.blank(like.shape, like.dtype)) for g in self.mine]
             weights += [self.sliced.multiply(weight, factor) for weight in self.word_weights]
         return self.sliced.combination(weights, draws)
+
+
+def _add_term(terms: dict[int, Array], weight: int, term: Array) -> None:
+    """Add a fresh array to the sum of those that have the same weight."""
+    if weight in terms:
+        np.bitwise_xor(terms[weight], term, out=terms[weight])
+    else:
+        terms[weight] = term
 
 
 def flat(words: Array, width: int) -> Array:

@@ -111,7 +111,7 @@ class ShamirTuples(ShamirOpenings):
     def _and_words(self, at: Scope, count: int) -> Step[Parts]:
         """(a, b, a & b), with one part for each of our groups."""
         a, b = (self.random_words(at, (count,), 64) for _ in range(2))
-        rows = self.share_of_product(a, b, np.bitwise_and)
+        rows = self.share_of_and(a, b)
         c = yield from self.reduced_words(at, rows, (count,), 64)
         return (*a, *b, *c.parts)
 
