@@ -11,6 +11,7 @@ from quorate.errors import BrokerFault, EnvironmentFault, PeerError, QueueFull
 from quorate.testing.carrier_lab import parcels
 from quorate.testing.loopback import Door
 from quorate.testing.transport_conformance import NAMES, content
+from quorate.transport import direct
 from quorate.transport.arrivals import Arrival, Arrivals, Broken, Connected, Lost, Refused
 from quorate.transport.carrier import CHUNK, Parcel
 from quorate.transport.direct import Direct
@@ -24,10 +25,9 @@ SECONDS = 20.0
 class Member:
     """A participant, and what came to it."""
 
-    def __init__(self, direct, arrivals):
-        self.direct, self.arrivals = direct, arrivals
-        self.got: dict[int, list[bytes]] = {}
-        direct.start()
+    def __init__(self, made, arrivals):
+        self.direct, self.arrivals = made, arrivals
+        made.start()
 
     def way(self, peer):
         return self.direct.way(peer)
@@ -123,13 +123,21 @@ def test_a_peer_that_comes_late_and_leaves_and_comes_back(join, federation, memb
         assert not alice.way(1).permit()
 
 
-def test_what_was_sent_last_arrives_though_the_sender_leaves(join):
-    alice, bob = join(0), join(1)
-    sent = parcels(40, 100_000)
-    send(alice.way(1), *sent)
-    send(bob.way(0), *parcels(5, 100_000))  # that nobody reads
-    alice.direct.close()
-    assert bob.bodies(40) == [parcel.body for parcel in sent]
+def test_what_was_sent_last_arrives_though_the_sender_leaves(join, monkeypatch):
+    monkeypatch.setattr(direct, "_PART_SECONDS", 15.0)
+    bob = join(1, arrivals=Arrivals(1 << 20))
+    alice = join(0)
+    way = alice.way(1)
+    until(way.permit)
+    sent = parcels(100, CHUNK)
+    taken = 0
+    while taken < 100 and way.quick(sent[taken : taken + 1]):
+        taken += 1
+    assert way.pending()
+    leaving = threading.Thread(target=alice.direct.close)
+    leaving.start()
+    assert bob.bodies(taken) == [parcel.body for parcel in sent[:taken]]
+    leaving.join()
 
 
 def cut(member, peer):
@@ -171,15 +179,15 @@ def test_a_newer_connection_takes_the_place_of_the_older(join, members, loopback
 
 def test_watchers_are_told(join, members, loopback, federation):
     told = threading.Event()
-    direct = Direct(0, members, "s1", federation.contexts("alice"), None, Arrivals())
-    direct.way(1).watch(told.set)
-    direct.start()
+    alice = Direct(0, members, "s1", federation.contexts("alice"), None, Arrivals())
+    alice.way(1).watch(told.set)
+    alice.start()
     try:
         assert not told.wait(0.2)
         join(1)
         assert told.wait(SECONDS)
     finally:
-        direct.close()
+        alice.close()
 
 
 def test_whoever_is_slow_stops_the_sender(join):
@@ -340,12 +348,12 @@ def test_closing_ends_the_thread_and_releases_everything(federation, members, lo
         Direct(me, members[:2], "s1", federation.contexts(NAMES[me]), Door(loopback.sockets[me]), Arrivals())
         for me in range(2)
     ]
-    for direct in pair:
-        direct.start()
+    for member in pair:
+        member.start()
     until(lambda: pair[0].connected(1) and pair[1].connected(0))
-    for direct in pair:
-        direct.close()
-        direct.close()
+    for member in pair:
+        member.close()
+        member.close()
     assert set(threading.enumerate()) <= before
     assert not pair[0].connected(1)
     assert not pair[0].offer(1, parcels(1))
