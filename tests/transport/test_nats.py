@@ -131,6 +131,7 @@ def test_what_we_hold_is_not_handed_to_us_again(carriers, queue, monkeypatch):
     assert carrier.consume(queue, 2, 1.0) == []
     carrier.acknowledge(held)
     assert carrier.depth(queue) == 0
+    assert not carrier._consumers[queue].taker._held
 
 
 def test_what_we_hold_is_not_counted_again(carriers, queue, monkeypatch):
@@ -192,6 +193,7 @@ def test_copies_are_dropped_but_dead_letters_come_back(carriers, queue):
         carrier.acknowledge(carrier.consume(queue, 1, 0.2))
         carrier.retry(queue, [letter])
         assert carrier.dead(queue) == []
+    assert [each.parcel for each in drain(carrier, queue)] == parcels(1)
 
 
 def test_letters_of_two_boxes_lie_together_and_are_kept_apart(carriers, queue):
@@ -333,7 +335,7 @@ def test_what_is_forbidden_fails_at_once(own_server, carriers):
 
 def listen_to(carrier, subject):
     subscription = carrier._link._run(carrier._link._client.subscribe(subject), 5)
-    carrier._link.receive(subscription, 5)
+    carrier._link.receive(subscription, 1, 1, 5)
 
 
 class OfAlice(NatsServer):

@@ -180,9 +180,9 @@ class JetStream:
         """A request whose answers arrive in the inbox `reply`."""
         self._run(self._client.publish(subject, json.dumps(body).encode(), reply=reply), ANSWER_SECONDS)
 
-    def receive(self, subscription: Any, wait: float) -> Message | None:
-        """The next message of an inbox, or nothing after `wait` seconds."""
-        return self._run(_next(subscription, wait), wait + ANSWER_SECONDS)
+    def receive(self, subscription: Any, most: int, most_bytes: int, wait: float) -> list[Message]:
+        """What an inbox holds, up to so many messages, or one more than so many bytes; waits for the first."""
+        return self._run(_next(subscription, most, most_bytes, wait), wait + ANSWER_SECONDS)
 
     def close(self) -> None:
         """Leave; never raises."""
@@ -279,11 +279,17 @@ def _inbox_prefix(credentials: Credentials) -> str:
     return f"_INBOX.{name}"
 
 
-async def _next(subscription: Any, wait: float) -> Message | None:
+async def _next(subscription: Any, most: int, most_bytes: int, wait: float) -> list[Message]:
+    found: list[Message] = []
     try:
-        return _message(await subscription.next_msg(timeout=max(wait, 0.001)))
+        found.append(_message(await subscription.next_msg(timeout=max(wait, 0.001))))
+        size = len(found[0].body)
+        while len(found) < most and size < most_bytes and subscription.pending_msgs:
+            found.append(_message(await subscription.next_msg(timeout=ANSWER_SECONDS)))
+            size += len(found[-1].body)
     except TimeoutError:
-        return None
+        pass
+    return found
 
 
 def _message(message: Any) -> Message:

@@ -87,17 +87,19 @@ class Taker:
             left = min(max(end - time.monotonic(), 0.0), _REQUEST_SECONDS)
             if self._request(most - len(found), max(left, 1.0)):
                 left = max(left, _GAP)  # for the way there and back
-            message = self._next(_gap(found[-1]) if found else left)
-            if message is None:
-                if found or time.monotonic() >= end:
-                    break
-                continue
-            if _number(message.reply) in self._held:
-                continue  # the server has given up on us, but we have it
-            self._held[_number(message.reply)] = message.reply
-            found.append(message)
-            size += len(message.body)
+            batch = self._next(most - len(found), _MOST_BYTES - size, _gap(found[-1]) if found else left)
+            if not batch and (found or time.monotonic() >= end):
+                break
+            found += filter(self._is_new, batch)
+            size = sum(len(message.body) for message in found)
         return found
+
+    def _is_new(self, message: Message) -> bool:
+        """Whether we have not got it already; the server may have given up on us."""
+        number = _number(message.reply)
+        known = number in self._held
+        self._held.setdefault(number, message.reply)
+        return not known
 
     def _request(self, most: int, wait: float) -> bool:
         """Have messages sent to us, unless the last request still stands; whether it had to be made."""
@@ -110,16 +112,16 @@ class Taker:
         self._link.send(f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{NAME}", self._inbox, body)
         return True
 
-    def _next(self, wait: float) -> Message | None:
+    def _next(self, most: int, most_bytes: int, wait: float) -> list[Message]:
         end = time.monotonic() + wait
         while True:
-            message = self._link.receive(self._subscription, max(end - time.monotonic(), 0.0))
-            if message is None:
-                return None
-            if "status" not in message.headers:
-                self._coming -= 1
-                return message
-            # A request has ended, or cannot be served (as when the stream was deleted): the next take asks again.
+            found = self._link.receive(self._subscription, most, most_bytes, max(end - time.monotonic(), 0.0))
+            # Others say that a request has ended, or cannot be served (as when the stream was deleted): the next take
+            # asks again.
+            messages = [message for message in found if "status" not in message.headers]
+            self._coming -= len(messages)
+            if messages or not found:
+                return messages
 
 
 def _gap(last: Message) -> float:
