@@ -21,6 +21,7 @@ from quorate.protocols.adder import bit_of
 from quorate.protocols.base import Bilinear
 from quorate.sharing.shamir import lagrange, replicated_weight
 from quorate.sharing.share import Arithmetic, Boolean, concatenate
+from quorate.sharing.sliced import Sliced
 from quorate.testing.world import World
 
 COUNT = 3000
@@ -234,6 +235,27 @@ def test_masked_openings_do_not_show_whether_honest_shares_fit(known_to_coalitio
                 for party, factor in zip((one, other), factors, strict=True)
             ]
             assert len(np.unique(field.sub(*unmasked))) > COUNT // 2
+
+
+@pytest.mark.parametrize("name", ["mul", "and"])
+def test_products_are_opened_on_polynomials_that_tell_nothing_else(known_to_coalition, name):
+    """A mask of degree t does not hide that of degree 2t: what is left when it is removed has to be random too."""
+    coalition, honest = (0,), (1, 2, 3, 4)
+    known_to_coalition.update(coalition)
+    bodies = view(("shamir_quorum", 5, 1), coalition, OPERATIONS[name], (77, 78), 6)
+    sent = {sender: np.frombuffer(body, np.uint64) for (sender, _, _), body in bodies.items()}
+    assert sorted(sent) == list(honest)
+    sliced = Sliced(5)
+
+    def unscaled(party):
+        if name == "mul":
+            return field.scale(sent[party], pow(replicated_weight(honest, 5, party), -1, P))
+        inverse = sliced.power(sliced.replicated_weight(honest, party), 2**sliced.bits - 2)
+        return sliced.combination([inverse], [sliced.rows(sent[party])])
+
+    for one, other in combinations(honest, 2):
+        left = field.sub(unscaled(one), unscaled(other)) if name == "mul" else unscaled(one) ^ unscaled(other)
+        assert len(np.unique(left)) > COUNT // 2
 
 
 @pytest.mark.parametrize(("protocol", "parties", "threshold", "coalition"), COALITIONS)

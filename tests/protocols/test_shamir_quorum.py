@@ -173,6 +173,16 @@ def test_with_one_more_lost_everybody_waits(configuration, chosen):
     assert [party.result for party in again] == expected
 
 
+@pytest.mark.parametrize("configuration", [(3, 1), (4, 1), (5, 1), (5, 2)])
+def test_results_are_right(configuration):
+    """All else is compared with an undisturbed run."""
+    for squares, table, inner, quarter in undisturbed(configuration, products)[1]:
+        assert squares == (X * X).tolist()
+        assert table == (X.reshape(2, 3) @ Y.reshape(2, 3).T).tolist()
+        assert inner == (X * Y).reshape(2, 3).sum(1).tolist()
+        assert np.abs(np.array(quarter) - X * X * Y / 4).max() <= 5
+
+
 @pytest.mark.parametrize("configuration", [(5, 2), (3, 1)])
 def test_tuples_are_made_before_the_inputs(configuration):
     """After `prepare` nothing is produced: parties who are lost would be missed."""
