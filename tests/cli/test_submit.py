@@ -11,12 +11,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from quorate.durable.layout import SCHEMES
 from quorate.durable.producer import shares_queue
 from quorate.durable.share_store import ShareStore
+from quorate.errors import BrokerFault
 from quorate.node.submissions import store_path
 from quorate.node.vault import Owner, Vault
+from quorate.protocols.registry import protocol_class
 from quorate.sharing import replicated
 from quorate.transport.carrier import Credentials, Limits, Parcel, open_carrier
+from quorate.transport.embedded import EmbeddedCarrier
 
 SESSION = "march2026"
 PARTIES = ("alder", "birch", "cedar")
@@ -142,7 +146,12 @@ def kept(place):
 
 
 @pytest.mark.slow
-def test_nodes_compute_on_what_was_submitted(here, place):
+@pytest.mark.timeout(400)  # without a dealer, parties make their tuples themselves
+@pytest.mark.parametrize("protocol", sorted(SCHEMES))
+def test_nodes_compute_on_what_was_submitted(here, place, edit, protocol):
+    adversary = protocol_class(protocol).adversary
+    edit(place / "protocol_spec.yaml", "rep3, adversary: semi-honest", f"{protocol}, adversary: {adversary}")
+    assert here("compile", place / "protocol_spec.yaml").code == 0
     from quorate.coordination.federation import load_federation
     from quorate.node.launch import up
 
@@ -292,6 +301,71 @@ def test_without_all_keys_nothing_is_submitted(here, place):
     ended = here("submit", place / "protocol_spec.yaml", "--data", place / "kiosk.csv", *rings)
     assert ended.code == 2
     assert "no key for cedar" in ended.err
+
+
+def test_a_recipient_opens_what_enough_parties_pass_on(here, place):
+    for producer in VISITS:
+        submit(here, place, producer)
+    for party in PARTIES[:2]:
+        collect(here, place, "take", party, "--for", "0")
+        ring = place / f"{party}.institute.ring"
+        assert collect(here, place, "enrol", "institute", "--producer", party, "--output", ring).code == 0
+        told = collect(here, place, "pass-on", party, "--to", "institute", "--keys", ring).json()
+        assert told["submissions"] == 2
+    output = place / "opened.csv"
+    assert "is a party" in collect(here, place, "open", "alder", "--expect", "2", "--output", output).err
+    told = collect(here, place, "open", "institute", "--expect", "2", "--output", output).json()
+    assert (told["submissions"], told["rows"]) == (2, 3)
+    header, *lines = output.read_text().splitlines()
+    assert header == "producer,lat,lon"
+    opened = [(line.split(",")[0], *map(float, line.split(",")[1:])) for line in lines]
+    expected = [(producer, *row) for producer in sorted(VISITS) for row in VISITS[producer]]
+    assert [row[0] for row in opened] == [row[0] for row in expected]
+    np.testing.assert_allclose([row[1:] for row in opened], [row[1:] for row in expected], atol=2**-25)
+
+
+def test_with_too_few_shares_the_session_is_torn_down(here, place):
+    submit(here, place, "kiosk")
+    collect(here, place, "take", "birch", "--for", "0")
+    ring = place / "birch.institute.ring"
+    collect(here, place, "enrol", "institute", "--producer", "birch", "--output", ring)
+    collect(here, place, "pass-on", "birch", "--to", "institute", "--keys", ring)
+    ended = collect(
+        here, place, "open", "institute", "--expect", "1", "--budget", "0.5", "--output", place / "opened.csv"
+    )
+    assert ended.code == 6
+    assert "alder passed on nothing, cedar passed on nothing" in ended.err
+    assert "was closed at institute" in collect(here, place, "take", "institute").err
+    assert not (place / "opened.csv").exists()
+
+
+def test_shares_do_not_leave_the_region_of_a_spec(here, place, edit):
+    rings = enrol(here, place, "kiosk")
+    edit(place / "protocol_spec.yaml", "spec: 1\n", "spec: 1\nregion: eu\n")
+    edit(place / "federation.yaml", "name: alder, ", "name: alder, region: us-east, ")
+    for ended in (
+        here("submit", place / "protocol_spec.yaml", "--data", place / "kiosk.csv", *rings),
+        collect(here, place, "take", "birch"),
+    ):
+        assert ended.code == 2
+        assert "the inbox of alder lies in 'us-east'" in ended.err
+
+
+def test_a_broker_that_fails_is_tried_again_and_the_others_are_served(here, place, monkeypatch):
+    rings = enrol(here, place, "kiosk")
+    real, calls = EmbeddedCarrier.publish, []
+
+    def failing(self, queue, parcels):
+        calls.append(queue.box)
+        if queue.box == "shares.birch" and calls.count("shares.birch") < 3:
+            raise BrokerFault("the broker is away")
+        real(self, queue, parcels)
+
+    monkeypatch.setattr(EmbeddedCarrier, "publish", failing)
+    ended = here("submit", place / "protocol_spec.yaml", "--data", place / "kiosk.csv", *rings)
+    assert ended.code == 0
+    assert "birch: the broker is away; trying again" in ended.err
+    assert calls == ["shares.alder", "shares.birch", "shares.cedar", "shares.birch", "shares.birch"]
 
 
 def test_a_killed_producer_goes_on_where_it_was(here, place):

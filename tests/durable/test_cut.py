@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import msgspec
 import numpy as np
 import pytest
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from tests.durable.submissions import LIMITS, PARTIES, SESSION, Field, table
 
-from quorate.crypto.pki import create_authority, issue, load_certificate
+from quorate.crypto.pki import MemberKey, create_authority, issue, load_certificate
 from quorate.durable import cut as cuts
 from quorate.durable.cut import Cut, Page, sets_queue
 from quorate.errors import BrokerFault, IntegrityError, UserError
 from quorate.transport.carrier import Parcel
-
-
-class KeyFile:
-    def __init__(self, path: Path) -> None:
-        self.key = serialization.load_pem_private_key(path.read_bytes(), None)
-
-    def sign(self, data: bytes) -> bytes:
-        return self.key.sign(data, ec.ECDSA(hashes.SHA256()))
 
 
 @pytest.fixture
@@ -35,7 +23,7 @@ def place(tmp_path):
 
 def cut_of(place, name, cut="geo"):
     certificates = {party: load_certificate(place.folder / "pki" / f"{party}.crt") for party in PARTIES}
-    return Cut(place.consumer(name), cut, KeyFile(place.folder / "pki" / f"{name}.key"), certificates)
+    return Cut(place.consumer(name), cut, MemberKey(place.folder / "pki" / f"{name}.key"), certificates)
 
 
 def submit(place, carrier, name, values, to=PARTIES):
@@ -135,7 +123,9 @@ def test_who_states_two_things_is_caught(place):
     take_all(place, carrier)
     (page,) = pages_of(place, "p2")
     other = msgspec.structs.replace(page, entries=())
-    signed = msgspec.structs.replace(other, signature=KeyFile(place.folder / "pki" / "p2.key").sign(other.statement()))
+    signed = msgspec.structs.replace(
+        other, signature=MemberKey(place.folder / "pki" / "p2.key").sign(other.statement())
+    )
     carrier.provision(sets_queue(SESSION, "p1"), LIMITS)
     bodies = [msgspec.msgpack.encode(each) for each in (page, signed)]
     carrier.publish(sets_queue(SESSION, "p1"), [Parcel(f"x{k}", body) for k, body in enumerate(bodies)])
@@ -207,4 +197,4 @@ class Broken:
 
 def test_all_certificates_are_needed(place):
     with pytest.raises(UserError, match="certificate of p2, p3"):
-        Cut(place.consumer(), "geo", KeyFile(place.folder / "pki" / "p1.key"), {"p1": None})
+        Cut(place.consumer(), "geo", MemberKey(place.folder / "pki" / "p1.key"), {"p1": None})

@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from quorate.cli.common import FederationFile, Home, Json, Meter, SpecFile, federation_beside, print_json
+from quorate.cli.collecting import Desk, InputName, Name, Session, at_desk
+from quorate.cli.common import FederationFile, Home, Json, Meter, SpecFile, print_json
 from quorate.errors import BrokerFault, PeerTimeout, UserError
 
 if TYPE_CHECKING:
-    from quorate.coordination.spec import Input, Spec
-    from quorate.durable.audit import Audit
-    from quorate.durable.consumer import Consumer, Tally
+    from quorate.durable.consumer import Tally
     from quorate.durable.cut import Cut
-    from quorate.node.identity import Identity
-    from quorate.transport.carrier import Carrier
 
 __all__ = ["collect"]
 
@@ -28,72 +23,6 @@ collect = typer.Typer(
     help="Take shares that outside producers submit to a stored input of a spec, and compute on them later.",
     no_args_is_help=True,
 )
-
-Name = Annotated[str, typer.Option("--as", metavar="NAME", help="The party that you are.")]
-Session = Annotated[
-    str, typer.Option("--session", metavar="ID", help="Letters a-z and digits, at most 64; all parties use the same.")
-]
-InputName = Annotated[
-    str | None, typer.Option("--input", metavar="NAME", help="Which stored input; by default the only one.")
-]
-
-
-@dataclass(frozen=True)
-class _Desk:
-    """What a party has at hand in a session."""
-
-    identity: Identity
-    spec: Spec
-    item: Input
-    home: Path
-    carrier: Carrier
-    consumer: Consumer
-    audit: Audit
-
-
-@contextmanager
-def _desk(
-    file: Path, federation: Path | None, name: str, session: str, home: Path | None, input_name: str | None
-) -> Iterator[_Desk]:
-    from quorate.coordination.spec import load_spec
-    from quorate.durable.consumer import Consumer, Seat
-    from quorate.durable.cut import sets_queue
-    from quorate.durable.share_store import ShareStore
-    from quorate.node.identity import Identity
-    from quorate.node.results import default_home
-    from quorate.node.submissions import (
-        audit_of,
-        audited,
-        credentials,
-        layout_of,
-        limits_of,
-        master_key,
-        store_path,
-        submitted_input,
-    )
-    from quorate.transport.carrier import check_queue, open_carrier
-
-    loaded = federation_beside(file, federation)
-    identity, spec, where = Identity(loaded, name), load_spec(file), home or default_home(federation or file)
-    item = submitted_input(spec, input_name)
-    seat = Seat.party(session, layout_of(spec, item), name)
-    check_queue(seat.queue)
-    if identity.member.inbox is None:
-        raise UserError(f"{name} has no inbox; add 'inbox:' to the federation file")
-    audit, store = audit_of(where, name), ShareStore(store_path(where, name, session))
-    carrier = open_carrier(identity.member.inbox, credentials(identity))
-    note = audited(audit, session, carrier.scheme)
-    try:
-        if store.fact("closed"):
-            raise UserError(f"the session {session} was closed at {name}; begin another one, with another --session ID")
-        consumer = Consumer(seat, master_key(where, name, create=True), store, note)
-        for queue in (seat.queue, sets_queue(session, name)):
-            carrier.provision(queue, limits_of(spec))
-        yield _Desk(identity, spec, item, where, carrier, consumer, audit)
-    finally:
-        carrier.close()
-        store.close()
-        audit.close()
 
 
 @collect.command()
@@ -112,7 +41,7 @@ def enrol(
     from quorate.durable.submission import enrol as make_ring
     from quorate.node.submissions import master_key
 
-    with _desk(spec, federation, name, session, home, input_name) as desk:
+    with at_desk(spec, federation, name, session, home, input_name) as desk:
         ring = make_ring(master_key(desk.home, name, create=True), session, producer, name)
         ring.save(output)
     if json:
@@ -135,7 +64,7 @@ def take(
     json: Json = False,
 ) -> None:
     """Take the shares that wait: good ones are kept, encrypted; others become dead letters, see 'quorate dlq'."""
-    with _desk(spec, federation, name, session, home, input_name) as desk:
+    with at_desk(spec, federation, name, session, home, input_name) as desk:
         taken, known, rejected = 0, 0, 0
         for tally in _tallies(desk, seconds):
             taken, known, rejected = taken + tally.taken, known + tally.known, rejected + sum(tally.rejected.values())
@@ -149,7 +78,7 @@ def take(
         print(f"{name}: {len(entries)} submissions are complete, {rows} rows")
 
 
-def _tallies(desk: _Desk, seconds: float) -> Iterator[Tally]:
+def _tallies(desk: Desk, seconds: float) -> Iterator[Tally]:
     while True:
         tally = desk.consumer.take(desk.carrier, 100, seconds)
         desk.audit.flush()
@@ -174,13 +103,13 @@ def freeze(
     What you state here is final for this input. Submissions that come later are not part of it.
     """
     from quorate.durable.cut import Cut
-    from quorate.node.submissions import FileSigner, certificates_of, keep
+    from quorate.node.submissions import certificates_of, keep
     from quorate.node.vault import Vault
 
-    with _desk(spec, federation, name, session, home, input_name) as desk, Meter(quiet=json) as meter:
+    with at_desk(spec, federation, name, session, home, input_name) as desk, Meter(quiet=json) as meter:
         stored = str(desk.item.stored)
         layout = desk.consumer.seat.layout
-        cut = Cut(desk.consumer, stored, FileSigner(desk.identity), certificates_of(desk.identity, layout))
+        cut = Cut(desk.consumer, stored, desk.identity.signer, certificates_of(desk.identity, layout))
         _exchange(desk, cut, timeout, meter)
         agreed = cut.agreed()
         if agreed is None:
@@ -201,7 +130,7 @@ def freeze(
         print(f"{name}: left out what parties got differently from {', '.join(agreed.disputed)}; ask these producers")
 
 
-def _exchange(desk: _Desk, cut: Cut, timeout: float, meter: Meter) -> None:
+def _exchange(desk: Desk, cut: Cut, timeout: float, meter: Meter) -> None:
     """Tell the others, and hear them, within the time."""
     me, deadline = desk.identity.name, time.monotonic() + timeout
     untold = [party for party in desk.consumer.seat.layout.parties if party != me]
@@ -214,14 +143,13 @@ def _exchange(desk: _Desk, cut: Cut, timeout: float, meter: Meter) -> None:
         meter.say(f"waiting for {', '.join(cut.missing or untold)}")
 
 
-def _told(desk: _Desk, cut: Cut, party: str, meter: Meter) -> bool:
+def _told(desk: Desk, cut: Cut, party: str, meter: Meter) -> bool:
     """Whether `party` could be told what we hold."""
-    from quorate.node.submissions import credentials
+    from quorate.node.routes import credentials_of, inbox_of
     from quorate.transport.carrier import open_carrier
 
-    inbox = desk.identity.federation.member(party).inbox
     try:
-        carrier = open_carrier(str(inbox), credentials(desk.identity))
+        carrier = open_carrier(inbox_of(desk.identity.federation.member(party)), credentials_of(desk.identity))
     except BrokerFault as problem:
         meter.say(f"{party}: {problem}")
         return False
@@ -252,10 +180,83 @@ def close(
     from quorate.durable.cut import sets_queue
     from quorate.durable.opening import tear_down
 
-    with _desk(spec, federation, name, session, home, input_name) as desk:
+    with at_desk(spec, federation, name, session, home, input_name) as desk:
         tear_down(desk.consumer, desk.carrier, [desk.consumer.seat.queue, sets_queue(session, name)])
         desk.audit.note("submissions closed", session)
     if json:
         print_json({"session": session, "party": name, "closed": True})
     else:
         print(f"{name}: closed {session}; its queues are deleted and its shares erased")
+
+
+@collect.command("pass-on")
+def pass_on(
+    spec: SpecFile,
+    name: Name,
+    session: Session,
+    to: Annotated[str, typer.Option("--to", metavar="NAME", help="The recipient who is to learn the values.")],
+    keys: Annotated[Path, typer.Option(metavar="FILE", help="The key ring that the recipient has made for you.")],
+    federation: FederationFile = None,
+    input_name: InputName = None,
+    home: Home = None,
+    json: Json = False,
+) -> None:
+    """Pass on your shares of all complete submissions to a recipient, who opens them with enough others.
+
+    Only for values that the recipient may know, one by one. For statistics, freeze them and run a computation.
+    """
+    from quorate.durable.opening import Relay
+    from quorate.durable.submission import KeyRing
+    from quorate.node.routes import credentials_of, inbox_of
+    from quorate.transport.carrier import open_carrier
+
+    with at_desk(spec, federation, name, session, home, input_name) as desk:
+        inbox = inbox_of(desk.identity.federation.member(to))
+        carrier = open_carrier(inbox, credentials_of(desk.identity))
+        try:
+            passed = Relay(desk.consumer, KeyRing.load(keys), to).pass_on(carrier)
+        finally:
+            carrier.close()
+        desk.audit.note("shares passed on", session, direction="out", peer=to, note=f"{passed} submissions")
+    if json:
+        print_json({"party": name, "recipient": to, "submissions": passed})
+    else:
+        print(f"{name}: passed on the shares of {passed} submissions to {to}")
+
+
+@collect.command("open")
+def open_values(
+    spec: SpecFile,
+    name: Name,
+    session: Session,
+    expect: Annotated[int, typer.Option(metavar="N", help="How many submissions there are.")],
+    output: Annotated[Path, typer.Option(metavar="FILE", help="Where to write the table, as CSV.")],
+    budget: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="Give up after this time; by default the spec's round.")
+    ] = None,
+    federation: FederationFile = None,
+    input_name: InputName = None,
+    home: Home = None,
+    json: Json = False,
+) -> None:
+    """Open submitted values as their recipient, when more than the threshold of the parties passed on their shares.
+
+    When the budget ends before, the session is torn down, and the message says whose shares were missing.
+    """
+    from quorate.durable.opening import Opening
+    from quorate.files import write_atomic
+    from quorate.node.submissions import as_csv
+
+    with at_desk(spec, federation, name, session, home, input_name) as desk:
+        if not desk.consumer.seat.opens:
+            raise UserError(f"{name} is a party, and parties open nothing; act as the recipient")
+        seconds = desk.spec.timeouts.round if budget is None else budget
+        entries = Opening(desk.consumer, expect, seconds).run(desk.carrier)
+        tables = {entry: desk.consumer.open(entry) for entry in entries}
+        write_atomic(output, as_csv(desk.consumer.seat.layout, tables), 0o600)
+        desk.audit.note("submissions opened", session, note=f"{len(entries)} submissions")
+    rows = sum(len(table) for table in tables.values())
+    if json:
+        print_json({"submissions": len(entries), "rows": rows, "file": str(output)})
+    else:
+        print(f"{name}: opened {rows} rows of {len(entries)} submissions; they are in {output}")

@@ -63,10 +63,13 @@ class _Office:
 @contextmanager
 def _office(file: Path, name: str, home: Path | None, named: list[str] | None, broker: str | None) -> Iterator[_Office]:
     from quorate.coordination.federation import load_federation
+    from quorate.durable.audit import Audit
     from quorate.durable.dead_letters import queues_of
     from quorate.node.identity import Identity
+    from quorate.node.observer import audit_folder
     from quorate.node.results import default_home
-    from quorate.node.submissions import audit_of, credentials, sessions
+    from quorate.node.routes import credentials_of
+    from quorate.node.submissions import sessions
     from quorate.transport.carrier import check_queue, open_carrier
 
     identity = Identity(load_federation(file), name)
@@ -75,8 +78,8 @@ def _office(file: Path, name: str, home: Path | None, named: list[str] | None, b
     if address is None:
         raise UserError(f"{name} has no inbox in {file}; name its broker with --broker URL")
     queues = [check_queue(queue) for queue in queues_of(name, named or sessions(where, name))]
-    carrier = open_carrier(address, credentials(identity))
-    audit = audit_of(where, name)
+    carrier = open_carrier(address, credentials_of(identity))
+    audit = Audit(audit_folder(where, name))
     try:
         yield _Office(name, where, carrier, queues if not named else queues[:-1], audit)
     finally:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -20,6 +19,9 @@ if TYPE_CHECKING:
     from quorate.transport.carrier import Carrier, Credentials
 
 __all__ = ["submit"]
+
+_PAUSE = 0.2
+"""Seconds between looks at brokers that failed; the breaker of each says when it is tried."""
 
 
 def submit(
@@ -56,11 +58,13 @@ def submit(
     from quorate.durable.outbox import Outbox
     from quorate.durable.producer import Producer
     from quorate.durable.submission import KeyRing
-    from quorate.node.submissions import layout_of, raw_values, submitted_input
+    from quorate.node.routes import inbox_of
+    from quorate.node.submissions import check_inboxes, layout_of, raw_values, submitted_input
 
     loaded = federation_beside(spec, federation)
     asked = load_spec(spec)
     item = submitted_input(asked, input_name)
+    check_inboxes(asked, loaded, asked.parties)
     ring = reduce(KeyRing.joined, [KeyRing.load(path) for path in keys])
     kept = Outbox(outbox or keys[0].with_suffix(".outbox"))
     producer = Producer(ring, layout_of(asked, item), kept)
@@ -68,8 +72,9 @@ def submit(
     if again:
         kept.send_again(ring.session, receipt.name)
     credentials = _credentials(loaded, member, certificate, key)
+    addresses = {party: inbox_of(loaded.member(party)) for party in asked.parties}
     with Meter(quiet=json) as meter:
-        sent = _sent(producer, _addresses(loaded, asked.parties), credentials, timeout, meter)
+        sent = _sent(producer, addresses, credentials, timeout, meter)
     if json:
         print_json({"session": ring.session, "submission": receipt.submission, "rows": receipt.rows, "sent": sent})
     elif receipt.fresh or sent:
@@ -82,20 +87,13 @@ def _names(ring: KeyRing) -> str:
     return ", ".join(sorted(ring.keys))
 
 
-def _addresses(federation: Federation, parties: Sequence[str]) -> dict[str, str]:
-    addresses = {party: federation.member(party).inbox for party in parties}
-    if missing := [party for party, address in addresses.items() if address is None]:
-        raise UserError(f"{', '.join(missing)} has no inbox in the federation file; have its operator add one")
-    return {party: address for party, address in addresses.items() if address is not None}
-
-
 def _credentials(federation: Federation, member: str | None, certificate: Path | None, key: Path | None) -> Credentials:
     from quorate.node.identity import Identity
-    from quorate.node.submissions import credentials
+    from quorate.node.routes import credentials_of
     from quorate.transport.carrier import Credentials
 
     if member is not None:
-        return credentials(Identity(federation, member))
+        return credentials_of(Identity(federation, member))
     if (certificate is None) != (key is None):
         raise UserError("give --certificate and --key together, or neither")
     return Credentials(certificate, key, Path(federation.ca))
@@ -109,22 +107,27 @@ def _sent(
     meter: Meter,
 ) -> int:
     """Send all there is, with patience for brokers that fail; how many frames."""
-    from quorate.transport.backoff import Backoff
+    from quorate.durable.breaker import Breaker
+    from quorate.transport.backoff import jittered
 
-    deadline, pauses, count = time.monotonic() + timeout, Backoff(0.2, 10.0), 0
-    waiting = dict(addresses)
-    while True:
+    deadline, count = time.monotonic() + timeout, 0
+    waiting, breakers = dict(addresses), {address: Breaker() for address in addresses.values()}
+    while waiting:
         for party, address in list(waiting.items()):
+            if time.monotonic() <= deadline and not breakers[address].permit():
+                continue
             try:
                 count += _send_to(producer, party, address, credentials)
-                del waiting[party]
             except BrokerFault as problem:
+                breakers[address].failure(str(problem))
                 if time.monotonic() > deadline:
                     raise
                 meter.say(f"{party}: {problem}; trying again")
-        if not waiting:
-            return count
-        time.sleep(min(pauses.pause(), max(0.0, deadline - time.monotonic())))
+            else:
+                breakers[address].success()
+                del waiting[party]
+        time.sleep(jittered(_PAUSE) if waiting else 0.0)
+    return count
 
 
 def _send_to(producer: Producer, party: str, address: str, credentials: Credentials) -> int:

@@ -14,11 +14,9 @@ from dataclasses import dataclass
 
 import msgspec
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from quorate.crypto.hashing import digest_parts
+from quorate.crypto.pki import signed_by
 from quorate.durable.consumer import Consumer, Tally
 from quorate.durable.keys import Signer
 from quorate.durable.share_store import Entry
@@ -173,7 +171,11 @@ class Cut:
             return f"{page.party} speaks of another table, protocol or other parties"
         if not 0 <= page.number < page.pages <= _MOST_PAGES:
             return "no statement about submissions"
-        return page if _signed(page, self._certificates[page.party]) else f"not signed by {page.party}"
+        return (
+            page
+            if signed_by(self._certificates[page.party], page.signature, page.statement())
+            else f"not signed by {page.party}"
+        )
 
     def _keep(self, page: Page) -> None:
         pages = self._said[page.party]
@@ -184,17 +186,6 @@ class Cut:
                 f"{page.party} has signed two different statements about cut {self._name!r}; it cheats, or runs twice "
                 "with different data: both are kept, show them to its operator"
             )
-
-
-def _signed(page: Page, certificate: x509.Certificate) -> bool:
-    key = certificate.public_key()
-    if not isinstance(key, ec.EllipticCurvePublicKey):
-        return False
-    try:
-        key.verify(page.signature, page.statement(), ec.ECDSA(hashes.SHA256()))
-    except InvalidSignature:
-        return False
-    return True
 
 
 def _agreed(session: str, table: bytes, said: Mapping[str, Iterable[Entry]]) -> Agreed:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import csv
+import io
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
+from quorate.coordination.federation import Federation
 from quorate.coordination.spec import Input, Spec
 from quorate.crypto.pki import load_certificate
 from quorate.crypto.sealed import key_file
@@ -20,19 +21,19 @@ from quorate.durable.audit import Audit
 from quorate.durable.consumer import Consumer, Note, Seat
 from quorate.durable.cut import Agreed
 from quorate.durable.layout import Layout
-from quorate.durable.share_store import ShareStore
+from quorate.durable.region import Place, check_region
+from quorate.durable.share_store import Entry, ShareStore
 from quorate.errors import UserError
-from quorate.files import read_bytes
 from quorate.node.identity import Identity
 from quorate.node.vault import Owner, Vault
-from quorate.transport.carrier import Credentials, Limits
+from quorate.sharing.dtype import DType
+from quorate.transport.carrier import Limits
 
 __all__ = [
-    "FileSigner",
-    "audit_of",
+    "as_csv",
     "audited",
     "certificates_of",
-    "credentials",
+    "check_inboxes",
     "keep",
     "layout_of",
     "limits_of",
@@ -116,11 +117,6 @@ def opened(home: Path, member: str, session: str, note: Note | None = None) -> C
     return Consumer(seat, master_key(home, member, create=False), store, note)
 
 
-def audit_of(home: Path, member: str) -> Audit:
-    """The audit of a member's node."""
-    return Audit(home / "audit" / member)
-
-
 def audited(audit: Audit, session: str, scheme: str) -> Note:
     """Writes what a consumer does into the audit; to be flushed by the caller."""
 
@@ -150,30 +146,24 @@ def keep(vault: Vault, consumer: Consumer, agreed: Agreed, name: str) -> int:
     return share.shape[0]
 
 
-def credentials(identity: Identity) -> Credentials:
-    """How a member proves to brokers who it is."""
-    return Credentials(Path(identity.member.certificate), identity.key, Path(identity.federation.ca))
-
-
 def certificates_of(identity: Identity, layout: Layout) -> Mapping[str, x509.Certificate]:
     """The pinned certificates of the parties."""
     members = {party: identity.federation.member(party) for party in layout.parties}
     return {party: load_certificate(Path(member.certificate)) for party, member in members.items()}
 
 
-class FileSigner:
-    """Signs with the private key of a member's certificate, see `quorate.durable.keys.Signer`."""
+def check_inboxes(spec: Spec, federation: Federation, members: Iterable[str]) -> None:
+    """Refuse to leave shares outside of the region that the spec is bound to; raises `UserError`."""
+    inboxes = dict.fromkeys(members)
+    check_region(spec.region, [Place(f"the inbox of {name}", federation.member(name).region) for name in inboxes])
 
-    def __init__(self, identity: Identity) -> None:
-        """Raises `UserError` if the file holds no elliptic-curve key."""
-        try:
-            key = serialization.load_pem_private_key(read_bytes(identity.key, 1 << 20), None)
-        except (ValueError, TypeError):
-            key = None
-        if not isinstance(key, ec.EllipticCurvePrivateKey):
-            raise UserError(f"{identity.key}: not an unencrypted elliptic-curve key; make it with 'quorate pki'")
-        self._key = key
 
-    def sign(self, data: bytes) -> bytes:
-        """ECDSA with SHA-256 over `data`, DER-encoded."""
-        return self._key.sign(data, ec.ECDSA(hashes.SHA256()))
+def as_csv(layout: Layout, tables: Mapping[Entry, npt.NDArray[np.int64]]) -> bytes:
+    """Opened tables as one, with a column for who submitted a row."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(["producer", *layout.columns])
+    for entry, table in tables.items():
+        values = DType.parse(layout.dtype).decode(table)
+        writer.writerows([entry.producer, *row] for row in values.tolist())
+    return text.getvalue().encode()
