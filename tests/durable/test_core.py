@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 from tests.durable.world import World
 
+from quorate.durable.peer import Outgoing
+from quorate.errors import EnvironmentFault, IntegrityError, PeerTimeout
+
 
 def undisturbed(world: World) -> list[str]:
     for me in range(world.parties):
@@ -53,3 +56,102 @@ def test_killed_after_every_turn() -> None:
             world.carry()
             assert transcripts(world) == want
             assert all(np.array_equal(result, expected()) for result in results(world))
+
+
+def test_lost_parcels_are_asked_for_though_everybody_lives() -> None:
+    world = World()
+    for me in range(3):
+        world.start(me)
+    for turn in range(9):
+        world.turn(turn % 3)
+    for queue in world.queues:
+        queue.clear()
+    world.carry()
+    assert len(set(transcripts(world))) == 3
+    assert all(np.array_equal(result, expected()) for result in results(world))
+
+
+def test_a_failed_session_stays_failed_and_says_nothing() -> None:
+    world = World()
+    for me in range(3):
+        world.start(me)
+    for turn in range(9):
+        world.turn(turn % 3)
+    victim = world.cores[0]
+    assert victim is not None
+    victim.fail(PeerTimeout("somebody was silent"))
+    victim.commit()
+    world.kill(0)
+    again = world.start(0)
+    assert isinstance(again.problem, EnvironmentFault)
+    assert "somebody was silent" in str(again.problem)
+    again.run(world.now)
+    again.commit()
+    assert list(again.outgoing()) == []
+
+
+def test_an_old_journal_is_given_up_because_a_peer_has_more() -> None:
+    world = World()
+    for me in range(3):
+        world.start(me)
+    for turn in range(6):
+        world.turn(turn % 3)
+    old = list(world.logs[0].kept)
+    for turn in range(9):
+        world.turn(turn % 3)
+    world.kill(0)
+    world.logs[0].kept = old
+    core = world.start(0)
+    for turn in range(30):
+        world.now += 1.0
+        world.turn(turn % 3)
+    assert isinstance(core.problem, EnvironmentFault)
+    assert "put back to an old state" in str(core.problem)
+
+
+def test_another_message_at_the_same_place_is_kept_as_evidence() -> None:
+    world = World()
+    for me in range(3):
+        world.start(me)
+    for turn in range(12):
+        world.turn(turn % 3)
+    liar, victim = world.cores[0], world.cores[1]
+    assert liar is not None
+    assert victim is not None
+    peer = liar._peers[1]
+    entry = next(entry for entry in peer.made.values() if victim._peers[0].has(entry.seq))
+    forged = entry._replace(digest=bytes(32))
+    peer.unacked[entry.seq] = Outgoing(forged, [np.arange(entry.size, dtype=np.uint8)])
+    assert peer.channel is not None
+    for parcel in peer.sealed(entry.seq, liar._keys, peer.channel, liar._session):
+        victim.take(parcel.body, None, world.now)
+    assert isinstance(victim.problem, IntegrityError)
+    evidence = victim.evidence[0]
+    channel = victim._peers[0].channel
+    assert channel is not None
+    for digest, signature in (evidence.first, evidence.second):
+        assert channel.signed(evidence.header, digest, signature)
+    assert evidence.first != evidence.second
+
+
+def test_what_does_not_come_from_a_peer_changes_nothing() -> None:
+    world = World()
+    for me in range(3):
+        world.start(me)
+    for turn in range(6):
+        world.turn(turn % 3)
+    core = world.cores[1]
+    assert core is not None
+    genuine = [body for (receiver, _), body in world.wire.items() if receiver == 1]
+    forgeries = [b"", b"x" * 500, *(body[:-1] for body in genuine), *(_flipped(body, 100) for body in genuine)]
+    for forged in [*forgeries, *(_flipped(body, 20) for body in genuine)]:
+        core.take(forged, "token", world.now)
+    assert core.problem is None
+    assert len(core.refused()) > len(genuine)
+    world.carry()
+    transcripts(world)
+
+
+def _flipped(body: bytes, at: int) -> bytes:
+    at = min(at, len(body) - 1)
+    return body[:at] + bytes([body[at] ^ 1]) + body[at + 1 :]

@@ -137,6 +137,7 @@ class Core:
         past = history.read(self._log, self._peers)
         if past.ended:
             self.state = "failed"
+            self._peers = {}
             self.problem = EnvironmentFault(
                 f"the session has failed before ({past.ended[:400]}), which is final: its keys must not be used again; "
                 "start a new session"
