@@ -94,10 +94,10 @@ def test_an_old_journal_is_given_up_because_a_peer_has_more() -> None:
     world = World()
     for me in range(3):
         world.start(me)
-    for turn in range(6):
+    for turn in range(4):
         world.turn(turn % 3)
     old = list(world.logs[0].kept)
-    for turn in range(9):
+    for turn in range(4, 9):
         world.turn(turn % 3)
     world.kill(0)
     world.logs[0].kept = old
@@ -113,7 +113,7 @@ def test_another_message_at_the_same_place_is_kept_as_evidence() -> None:
     world = World()
     for me in range(3):
         world.start(me)
-    for turn in range(12):
+    for turn in range(8):
         world.turn(turn % 3)
     liar, victim = world.cores[0], world.cores[1]
     assert liar is not None
