@@ -8,7 +8,7 @@ import pytest
 from quorate.testing.servers.rabbitmq import RabbitServer
 from quorate.testing.servers.redis import RedisServer
 
-MEMBERS = ("alice", "bob", "carol")
+MEMBERS = ("alice", "bob", "carol", "visitor")
 
 
 @pytest.fixture(scope="session")

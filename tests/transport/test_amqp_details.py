@@ -2,11 +2,14 @@
 
 import sys
 import threading
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
 from quorate.errors import BrokerFault, UserError
+from quorate.testing.servers import rabbitmq as rabbitmq_server
+from quorate.testing.servers import redis as redis_server
 from quorate.testing.servers.base import OPERATOR
 from quorate.testing.servers.rabbitmq import RabbitServer
 from quorate.transport import amqp
@@ -67,21 +70,32 @@ def test_addresses_that_are_refused(address):
 
 @pytest.mark.slow
 def test_what_a_member_may_do(opened, queue):
-    alice, bob = opened("alice"), opened("bob")
+    alice = opened("alice")
     alice.provision(queue, Limits())
-    bob.publish(queue, parcels(1))
-    with pytest.raises(BrokerFault, match="ACCESS_REFUSED"):
-        bob.consume(queue, 1, 1)
-    with pytest.raises(BrokerFault, match="ACCESS_REFUSED"):
-        opened("bob").provision(queue, Limits())
-    with pytest.raises(BrokerFault, match="ACCESS_REFUSED"):
-        opened("bob").remove(queue)
-    delivery = take(alice, queue, 1)[0]
-    alice.reject(delivery, "a test")
+    opened("visitor").publish(queue, parcels(1))
+    alice.reject(take(alice, queue, 1)[0], "a test")
     assert idents(alice.dead(queue)) == ["p-0"]
-    with pytest.raises(BrokerFault, match="ACCESS_REFUSED"):
-        opened("bob").dead(queue)
+    for who in ("bob", "visitor"):  # bob has an inbox of his own here, the visitor only sends
+        opened(who).publish(queue, parcels(1, start=1))
+        for act in (
+            lambda carrier: carrier.consume(queue, 1, 1),
+            lambda carrier: carrier.provision(queue, Limits()),
+            lambda carrier: carrier.dead(queue),
+            lambda carrier: carrier.remove(queue),
+        ):
+            with pytest.raises(BrokerFault, match="ACCESS_REFUSED"):
+                act(opened(who))
+    for name in ("shares.alice", "sets.alice", "replies.alice"):
+        alice.provision(queue._replace(box=name), Limits())
+        alice.remove(queue._replace(box=name))
     alice.remove(queue)
+
+
+def test_the_page_for_operators_states_these_rights():
+    page = (Path(__file__).parents[2] / "docs/how-to/brokers.md").read_text()
+    for line in (rabbitmq_server.OWNER, rabbitmq_server.SENDER, redis_server.OWNER, redis_server.SENDER):
+        assert line in page
+    assert f"\n{redis_server.DEFAULT}\n" in page
 
 
 @pytest.mark.slow

@@ -67,6 +67,21 @@ def test_addresses_that_are_refused(address):
         module.connect(urlsplit(address), Credentials())
 
 
+def test_what_a_sender_may_do(opened, queue):
+    opened("visitor").publish(queue, parcels(2))
+    held = opened().consume(queue, 1, 5)
+    for act in (
+        lambda carrier: carrier.consume(queue, 1, 1),
+        lambda carrier: carrier.provision(queue, Limits()),
+        lambda carrier: carrier.dead(queue),
+        lambda carrier: carrier.acknowledge(held),
+        lambda carrier: carrier.remove(queue),
+    ):
+        with pytest.raises(BrokerFault, match=r"permission|can't run"):
+            act(opened("visitor"))
+    assert opened().depth(queue) == 2
+
+
 def test_databases_are_apart(opened, redis_server, queue):
     opened().publish(queue, parcels(2))
     other = open_carrier(redis_server.address + "/3", redis_server.credentials("alice"))

@@ -18,11 +18,13 @@ from quorate.crypto.pki import create_authority, issue
 from quorate.errors import EnvironmentFault
 from quorate.transport.carrier import Credentials
 
-__all__ = ["HOST", "OPERATOR", "Server", "free_port", "listens"]
+__all__ = ["HOST", "OPERATOR", "VISITOR", "Server", "free_port", "listens"]
 
 HOST = "127.0.0.1"
 OPERATOR = "operator"
 """A user beside the members, who may do everything, where the broker tells users apart."""
+VISITOR = "visitor"
+"""How names of members begin who may send to the others and no more, where the broker can tell."""
 _PORTS = range(18_000, 30_000)  # below those that the system gives to outgoing connections
 _READY = 90.0
 _WATCHDOG = "import os, signal, sys; sys.stdin.buffer.read(1); os.killpg(int(sys.argv[1]), signal.SIGKILL)"

@@ -1,7 +1,7 @@
 """RabbitMQ for tests: TLS 1.3 only, members by the common name of their certificates, one small Erlang machine.
 
 A member may do what the documentation for operators advises: everything with boxes of its own, publish to those of
-others. `OPERATOR` may do everything with all queues of quorate.
+others. A `VISITOR` may only send, `OPERATOR` do everything with all queues of quorate.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from quorate.testing.servers.base import HOST, OPERATOR, Server, free_port, listens
+from quorate.testing.servers.base import HOST, OPERATOR, VISITOR, Server, free_port, listens
 
-__all__ = ["RabbitServer"]
+__all__ = ["OWNER", "SENDER", "RabbitServer"]
 
 _NODE = "quorate@localhost"
 _SCRIPTS = ("/usr/lib/rabbitmq/bin", "/usr/local/sbin", "/opt/homebrew/sbin")
@@ -37,8 +37,10 @@ distribution.listener.interface = {host}
 load_definitions = {home}/definitions.json
 log.file.level = warning
 """
-# What a member may do; the documentation for operators has the same lines.
-_OWN = r"^mpc\.(invitations\.{name}|[0-9a-z]+\.(exchange|shares|dlq|(rounds|shares|sets|dlq)\.{name}))$"
+OWNER = r"^mpc\.(invitations\.NAME|[0-9a-z]+\.(exchange|shares|dlq|(rounds|shares|sets|replies|dlq)\.NAME))$"
+"""What the owner of an inbox may configure, write and read, with its name for NAME; also in the documentation."""
+SENDER = r"^mpc\.[0-9a-z]+\.exchange$"
+"""What somebody who only sends to it may write; to configure and read it needs nothing."""
 
 
 class RabbitServer(Server):
@@ -95,15 +97,19 @@ class RabbitServer(Server):
 
 
 def _definitions(members: Sequence[str]) -> dict[str, object]:
-    own = {name: _OWN.format(name=name) for name in members} | {OPERATOR: r"^mpc\."}
     return {
         "vhosts": [{"name": "/"}],
         "users": [{"name": name, "password_hash": "", "tags": [], "limits": {}} for name in members],
-        "permissions": [
-            {"user": name, "vhost": "/", "configure": pattern, "write": pattern, "read": pattern}
-            for name, pattern in own.items()
-        ],
+        "permissions": [_permission(name) for name in members],
     }
+
+
+def _permission(name: str) -> dict[str, str]:
+    if name == OPERATOR:
+        return {"user": name, "vhost": "/"} | dict.fromkeys(("configure", "write", "read"), r"^mpc\.")
+    if name.startswith(VISITOR):
+        return {"user": name, "vhost": "/", "configure": "^$", "write": SENDER, "read": "^$"}
+    return {"user": name, "vhost": "/"} | dict.fromkeys(("configure", "write", "read"), OWNER.replace("NAME", name))
 
 
 def _script(name: str = "rabbitmq-server") -> Path | None:

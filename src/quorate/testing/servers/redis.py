@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import ClassVar
 
 from quorate.crypto.entropy import SystemEntropy
-from quorate.testing.servers.base import HOST, OPERATOR, Server
+from quorate.testing.servers.base import HOST, OPERATOR, VISITOR, Server
 from quorate.transport.carrier import Credentials
 
-__all__ = ["RedisServer"]
+__all__ = ["DEFAULT", "OWNER", "SENDER", "RedisServer"]
 
 _CONFIGURATION = """\
 port 0
@@ -31,14 +31,19 @@ aclfile {home}/users.acl
 protected-mode no
 dir {home}
 """
-# Nobody can log in as this one; but Redis 7 reads its own log at start with its rights, and skips what it may not do.
-_DEFAULT = "user default off resetpass ~* &* +@all\n"
-# What a member may do; the documentation for operators has the same line.
-_MEMBER = (
-    "resetchannels ~mpc.* +@connection -@dangerous "
-    "+xadd +xrange +xdel +xack +xlen +xpending +xclaim +xreadgroup +xgroup|create +evalsha +script|load +time +unlink "
-    "+hget +hmget +hset +hdel +hincrby +hexists +exists +sadd +srem +smembers +config|get"
+DEFAULT = "user default off resetpass ~* &* +@all"
+"""Nobody can log in as this one; but Redis reads its own log at start with its rights, and skips what it may not do."""
+OWNER = (
+    "resetchannels ~mpc.* +@connection -@dangerous +config|get +evalsha +script|load +time +unlink "
+    "+xadd +xrange +xdel +xack +xlen +xpending +xclaim +xreadgroup +xgroup|create "
+    "+hget +hmget +hset +hdel +hincrby +hexists +exists +sadd +srem +smembers"
 )
+"""What the owner of an inbox may do; also in the documentation."""
+SENDER = (
+    "resetchannels ~mpc.* +@connection -@dangerous +config|get +evalsha +script|load "
+    "+xadd +hmget +hset +hincrby +hexists"
+)
+"""What somebody may do who only sends to it."""
 
 
 class RedisServer(Server):
@@ -58,9 +63,9 @@ class RedisServer(Server):
     ) -> None:
         super().__init__(folder, [*members, OPERATOR], host=host)
         self._passwords = {name: SystemEntropy().bytes(16).hex() for name in self.members}
-        rules = dict.fromkeys(members, _MEMBER) | {OPERATOR: "~* +@all"}
-        users = [f"user {name} on >{self._passwords[name]} {rule}\n" for name, rule in rules.items()]
-        (self.home / "users.acl").write_text(_DEFAULT + "".join(users))
+        rules = {name: SENDER if name.startswith(VISITOR) else OWNER for name in members} | {OPERATOR: "~* +@all"}
+        users = [f"user {name} on >{self._passwords[name]} {rule}" for name, rule in rules.items()]
+        (self.home / "users.acl").write_text("\n".join([DEFAULT, *users, ""]))
         facts = {"appendonly": appendonly, "appendfsync": appendfsync, "policy": policy}
         text = _CONFIGURATION.format(host=HOST, port=self.port, pki=self.pki, home=self.home, **facts)
         (self.home / "redis.conf").write_text(text)
