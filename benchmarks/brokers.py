@@ -35,6 +35,8 @@ from typing import Any, NamedTuple
 
 from quorate.crypto.entropy import SystemEntropy
 from quorate.testing.servers.base import HOST, OPERATOR, Server
+from quorate.testing.servers.kafka import KafkaServer
+from quorate.testing.servers.nats import NatsServer
 from quorate.testing.servers.rabbitmq import RabbitServer
 from quorate.testing.servers.redis import RedisServer
 from quorate.transport.carrier import Carrier, Credentials, Limits, Parcel, Queue, open_carrier
@@ -110,9 +112,64 @@ async def _bare_aio_pika(server: Server, size: int, count: int) -> float:
         return took
 
 
+def bare_nats(server: Server, size: int, count: int) -> float:
+    """A loop: the tool of NATS is not among Debian's packages."""
+    return asyncio.run(_bare_nats(server, size, count))
+
+
+async def _bare_nats(server: Server, size: int, count: int) -> float:
+    import nats
+
+    context = client_context(server.credentials("alice"))
+    connection = await nats.connect(f"tls://{HOST}:{server.port}", tls=context, inbox_prefix="_INBOX.alice")
+    stream = connection.jetstream()
+    await stream.add_stream(name="mpc-own", subjects=["mpc.own"], storage="file")
+    body, room = SystemEntropy().bytes(size), asyncio.Semaphore(32)
+
+    async def send() -> None:
+        async with room:
+            await stream.publish("mpc.own", body, timeout=WAIT)
+
+    start = time.perf_counter()
+    await asyncio.gather(*(send() for _ in range(count)))
+    took = time.perf_counter() - start
+    await stream.delete_stream("mpc-own")
+    await connection.close()
+    return took
+
+
+def bare_kafka(server: Server, size: int, count: int) -> float:
+    """A loop: the tools of Kafka are written in Java, and this is not Kafka's broker."""
+    from confluent_kafka import Producer
+    from confluent_kafka.admin import AdminClient, NewTopic
+
+    mine = server.credentials("alice")
+    access = {"bootstrap.servers": f"{HOST}:{server.port}", "security.protocol": "ssl", "log_level": 0}
+    access |= {"ssl.ca.location": str(mine.authority), "ssl.certificate.location": str(mine.certificate)}
+    access |= {"ssl.key.location": str(mine.key)}
+    admin = AdminClient(access)
+    admin.create_topics([NewTopic("mpc.own", 1, 1)])["mpc.own"].result()
+    producer = Producer(access | {"enable.idempotence": True, "acks": "all"})
+    producer.produce("mpc.own", b"first", partition=0)
+    producer.flush(WAIT)
+    body, most = SystemEntropy().bytes(size), max(1, min(BATCH, BATCH_BYTES // size))
+    start = time.perf_counter()
+    for first in range(0, count, most):
+        for _ in range(first, min(first + most, count)):
+            producer.produce("mpc.own", body, partition=0)
+        producer.flush(WAIT)
+    took = time.perf_counter() - start
+    admin.delete_topics(["mpc.own"])["mpc.own"].result()
+    return took
+
+
 KINDS = {
     "embedded": Kind(None),
     "rabbitmq": Kind(RabbitServer, "a loop around aio-pika, quorum queue, 64 messages under way", bare_aio_pika),
+    "nats": Kind(NatsServer, "a loop around nats-py, stream in files, 32 messages under way", bare_nats),
+    "kafka": Kind(
+        KafkaServer, "a loop around confluent-kafka, idempotent, the same batches; broker in memory", bare_kafka
+    ),
     "redis": Kind(RedisServer, "redis-benchmark -c 1 -P 16 XADD", redis_benchmark),
 }
 

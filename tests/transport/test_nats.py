@@ -338,34 +338,25 @@ def listen_to(carrier, subject):
     carrier._link.receive(subscription, 1, 1, 5)
 
 
-class OfAlice(NatsServer):
-    """As a member sets up the server for its own inbox: others may send to it, and no more."""
-
-    def rights(self, member):
-        if member == "alice":
-            return super().rights(member)
-        return f'publish: ["mpc.*.rounds.alice"], subscribe: ["_INBOX.{member}.>"]'
-
-
-def test_the_rights_that_a_sender_needs(broker_of, carriers, tmp_path, queue):
-    broker_of(NatsServer)
-    with OfAlice(tmp_path, ["alice", "bob"]) as server:
-        alice = carriers("alice", server)
-        alice.provision(queue, Limits())
-        bob = carriers("bob", server)
-        bob.publish(queue, parcels(3))
-        assert [each.parcel for each in alice.consume(queue, 5, 5)] == parcels(3)
-        forbidden = [
-            lambda c: c.consume(queue, 1, 5),
-            lambda c: c.remove(queue),
-            lambda c: c.provision(queue, Limits()),
-            lambda c: c.publish(Queue(queue.session, "shares"), parcels(1)),
-            lambda c: listen_to(c, "_INBOX.alice.>"),
-        ]
-        for use in forbidden:
-            with pytest.raises(BrokerFault, match=r"(?i)permissions violation"):
-                use(carriers("bob", server))
-        assert alice.depth(queue) == 3
+def test_the_rights_that_a_sender_needs(carriers, queue):
+    alice = carriers("alice")
+    alice.provision(queue, Limits())
+    visitor = carriers("visitor")
+    visitor.publish(queue, parcels(3))
+    held = alice.consume(queue, 5, 5)
+    assert [each.parcel for each in held] == parcels(3)
+    forbidden = [
+        lambda c: c.consume(queue, 1, 5),
+        lambda c: c.remove(queue),
+        lambda c: c.provision(queue, Limits()),
+        lambda c: c.acknowledge(held),
+        lambda c: c.publish(Queue(queue.session, "dlq.alice"), parcels(1)),
+        lambda c: listen_to(c, "_INBOX.alice.>"),
+    ]
+    for use in forbidden:
+        with pytest.raises(BrokerFault, match=r"(?i)permissions violation"):
+            use(carriers("visitor"))
+    assert alice.depth(queue) == 3
 
 
 def test_a_server_that_does_not_ask_for_tls_learns_nothing(server):

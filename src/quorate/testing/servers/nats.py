@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from typing import ClassVar
 
-from quorate.testing.servers.base import HOST, Server
+from quorate.testing.servers.base import HOST, VISITOR, Server
 
 __all__ = ["NatsServer"]
 
 _SUITES = '["TLS_AES_256_GCM_SHA384", "TLS_AES_128_GCM_SHA256", "TLS_CHACHA20_POLY1305_SHA256"]'
 """All those of TLS 1.3 and no others: with them, older versions of the protocol find nothing in common."""
+
+_OF_A_MEMBER = ("mpc.invitations.{}", "mpc.*.rounds.{}", "mpc.*.sets.{}", "mpc.*.replies.{}")
 
 
 class NatsServer(Server):
@@ -30,8 +33,13 @@ class NatsServer(Server):
         self._spawn([_program() or "nats-server", "-c", str(path)], {})
 
     def rights(self, member: str) -> str:
-        """What a member may: here everything that begins with mpc, and to listen for its own answers."""
-        return f'publish: ["mpc.>", "$JS.API.>", "$JS.ACK.>"], subscribe: ["_INBOX.{member}.>"]'
+        """What a member may: to have an inbox of its own, or (a `VISITOR`) to send to those of the others."""
+        if member.startswith(VISITOR):
+            owners = [name for name in self.members if not name.startswith(VISITOR)]
+            subjects = ["mpc.*.shares", *(subject.format(name) for name in owners for subject in _OF_A_MEMBER)]
+        else:
+            subjects = ["mpc.>", "$JS.API.>", "$JS.ACK.>"]
+        return f'publish: {json.dumps(subjects)}, subscribe: ["_INBOX.{member}.>"]'
 
     def configuration(self) -> str:
         """The text of nats.conf."""
