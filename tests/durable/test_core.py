@@ -129,8 +129,8 @@ def test_another_message_at_the_same_place_is_kept_as_evidence() -> None:
     evidence = victim.evidence[0]
     channel = victim._peers[0].channel
     assert channel is not None
-    for digest, signature in (evidence.first, evidence.second):
-        assert channel.signed(evidence.header, digest, signature)
+    for signed in (evidence.first, evidence.second):
+        assert channel.signed(signed.header, signed.digest, signed.signature)
     assert evidence.first != evidence.second
 
 

@@ -104,7 +104,7 @@ class _Loop:
         self.news = self.now
         self.result_at: float | None = None
         self.next_beat = 0.0
-        self.held: dict[int, Arrival] = {}
+        self.begun = False
 
     @property
     def now(self) -> float:
@@ -114,6 +114,7 @@ class _Loop:
     def run(self) -> Literal["closed", "suspended"]:
         core = self.core
         core.begin(self.now)
+        self.begun = True
         self.flush()
         while True:
             core.run(self.now)
@@ -208,8 +209,8 @@ class _Loop:
         if isinstance(problem, (KeyboardInterrupt, SystemExit)) or not isinstance(problem, QuorateError):
             return  # our process ends, the session does not: it goes on when we are started again
         with contextlib.suppress(QuorateError):
-            if isinstance(problem, EnvironmentFault) and self.core.problem is None:
-                return  # of this machine: the same
+            if self.core.problem is None and (isinstance(problem, EnvironmentFault) or not self.begun):
+                return  # of this machine, or of files that can be put back: the same
             self.core.fail(problem)
             self.flush()
             self.router.flush(_FAREWELL)

@@ -28,10 +28,10 @@ from typing import Any, Literal
 import numpy as np
 
 from quorate.durable import history, parcel, records
-from quorate.durable.facts import Evidence, Limits, Membership
+from quorate.durable.facts import Evidence, Limits, Membership, Signed
 from quorate.durable.keys import Keys, derive, read_hello
 from quorate.durable.parcel import DATA, FAIL, HEADER_SIZE, HELLO, STATUS, Header, Status
-from quorate.durable.peer import Arriving, Peer, body_digest, sealed_digest, split_sealed
+from quorate.durable.peer import Arriving, Peer, body_digest, split_sealed
 from quorate.durable.records import Buffer, Entry, Log
 from quorate.engine.exchange import Step
 from quorate.engine.names import Name, Scope
@@ -176,7 +176,7 @@ class Core:
             seat = self.seat
             certificate = seat.certificates[peer.index]
             hello = read_hello(peer.hello, seat.session, seat.spec, peer.index, certificate, peer.name)
-            peer.channel = self._keys.channel(hello, self._hello, peer.hello)
+            peer.channel = self._keys.channel(self._keys.stated(seat.spec), hello)
 
     # ---- the party goes on
 
@@ -326,20 +326,22 @@ class Core:
         peer.premature.append((data, token))
 
     def _greeted(self, peer: Peer, hello: bytes, token: object, now: float) -> None:
-        if peer.hello == hello:
-            self._tokens.append(token)
-            peer.greet |= peer.last_control == (0, 0) and not peer.received  # it may not have ours
-            return
         seat = self.seat
+        certificate = seat.certificates[peer.index]
         try:
-            read_hello(hello, seat.session, seat.spec, peer.index, seat.certificates[peer.index], peer.name)
+            said = read_hello(hello, seat.session, seat.spec, peer.index, certificate, peer.name)
         except PeerError as problem:
             raise _Unusable(str(problem)) from None
         if peer.hello is not None:
-            raise IntegrityError(
-                f"{peer.name} began this session a second time, with other keys: it lost its journal, or cheats; "
-                "start a new session"
-            )
+            before = read_hello(peer.hello, seat.session, seat.spec, peer.index, certificate, peer.name)
+            if said.statement() != before.statement():  # signatures of the same may differ
+                raise IntegrityError(
+                    f"{peer.name} began this session a second time, with other keys: it lost its journal, or cheats; "
+                    "start a new session"
+                )
+            self._tokens.append(token)
+            peer.greet |= peer.last_control == (0, 0) and not peer.received  # it may not have ours
+            return
         peer.hello = hello
         self._open_channel(peer)
         self._log.append(records.GREETED, peer.index.to_bytes(2, "little"), hello)
@@ -361,17 +363,20 @@ class Core:
         peer.heard = peer.fed = now
         if header.seq > peer.received + _AHEAD:
             raise PeerError(f"{peer.name} sent message {header.seq} before {peer.received + 1}; compare releases")
-        if peer.has(header.seq):
-            self._compare(peer, header, sealed, signature)
+        again = peer.has(header.seq)
+        if again:
             self._tokens.append(token)
-            return
-        arriving = peer.arriving.setdefault(header.seq, Arriving(header._replace(piece=0)))
+        assembly = peer.repeated if again else peer.arriving
+        arriving = assembly.setdefault(header.seq, Arriving(header._replace(piece=0)))
         if arriving.header != header._replace(piece=0):
             raise IntegrityError(f"{peer.name} sent pieces of two messages at one place; start a new session")
-        arriving.add(header.piece, body, sealed, signature, token)
+        arriving.add(header.piece, b"" if again else body, sealed, signature, token)
         if arriving.complete:
-            del peer.arriving[header.seq]
-            self._arrived(peer, arriving, now)
+            del assembly[header.seq]
+            if again:
+                self._compare(peer, arriving)
+            else:
+                self._arrived(peer, arriving, now)
 
     def _arrived(self, peer: Peer, arriving: Arriving, now: float) -> None:
         """A message is complete: check its signature, write it down, give it to the party."""
@@ -389,15 +394,20 @@ class Core:
         if self.state == "running":
             self._deliver(entry, body)
 
-    def _compare(self, peer: Peer, header: Header, sealed: memoryview, signature: bytes) -> None:
-        """A message came again: it must be the same. The signature, in its last piece, tells."""
-        known = peer.entries.get(header.seq)
-        if known is None or not signature or signature == known.signature:
+    def _compare(self, peer: Peer, arriving: Arriving) -> None:
+        """A message came again: it must be the same."""
+        header, known = arriving.header, peer.entries.get(arriving.header.seq)
+        packed = parcel.pack(header)
+        if known is None or peer.channel is None:
             return
-        digest = sealed_digest([hashlib.sha256(sealed).digest()]) if header.pieces == 1 else bytes(32)
-        packed = parcel.pack(header._replace(piece=0))
-        second = (digest, signature)
-        self.evidence.append(Evidence(peer.index, packed, (known.sealed, known.signature), second, peer.hello or b""))
+        first = header._replace(name=known.name, size=known.size, pieces=parcel.piece_count(known.size))
+        if (first, known.sealed) == (header, arriving.digest):
+            return
+        if not peer.channel.signed(packed, arriving.digest, arriving.signature):
+            raise PeerError(f"{peer.name} did not sign a message as it should; compare releases")
+        second = Signed(packed, arriving.digest, arriving.signature)
+        one = Signed(parcel.pack(first), known.sealed, known.signature)
+        self.evidence.append(Evidence(peer.index, peer.hello or b"", one, second))
         raise IntegrityError(
             f"{peer.name} sent two different messages at one place ({self.scope.describe(header.name)}); "
             "what it signed is kept as evidence"

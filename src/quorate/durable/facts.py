@@ -9,7 +9,7 @@ from cryptography import x509
 
 from quorate.durable.keys import Signer
 
-__all__ = ["Evidence", "Limits", "Membership"]
+__all__ = ["Evidence", "Limits", "Membership", "Signed"]
 
 
 @dataclass(frozen=True)
@@ -57,14 +57,22 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
-    """Two messages that a peer has signed for one position: header; digest of ciphertext and signature of each.
+class Signed:
+    """What a participant has signed with its key for the session: header of a message, digest of its ciphertext."""
 
-    `hello` holds the peer's keys for the session, signed by its certificate's.
+    header: bytes
+    digest: bytes
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Two messages that a peer has signed for one position.
+
+    `hello` holds the peer's keys for the session, signed by its certificate's: with that certificate anybody can check.
     """
 
     peer: int
-    header: bytes
-    first: tuple[bytes, bytes]
-    second: tuple[bytes, bytes]
     hello: bytes
+    first: Signed
+    second: Signed

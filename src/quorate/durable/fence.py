@@ -50,7 +50,7 @@ def default_fence() -> Path:
 
 
 class Fence:
-    """The fence of one session at one member; nothing is read or locked before `enter`."""
+    """The fence of one session at one member: `hold` it before the journal is opened, then `enter`."""
 
     def __init__(self, session: str, member: str, folder: Path | None = None, *, storage: Storage = DISK) -> None:
         """`session` and `member` name files; `folder` is `default_fence` unless given."""
@@ -64,22 +64,32 @@ class Fence:
         self._marks = _Marks()
         self._last = {True: 0, False: 2}  # the slots written last, durably and not
 
-    def enter(self, commits: int) -> int:
-        """Begin to use the journal, which has this many commits; the new incarnation, 1 for the first. Durable.
-
-        A session without commits may be new, and needs no fence to be there.
+    def hold(self) -> None:
+        """Keep other processes away from the session: opening a journal mends it, and must not meet who writes to it.
 
         Raises:
-            EnvironmentFault: another process runs this session; the journal is an old copy, or from another machine;
-                the session was given up; or this machine refuses. Nothing is held then.
+            EnvironmentFault: another process runs this session, or this machine refuses.
         """
         with named(self._path, "write"):
             self._storage.make_folder(self.folder)
             self._lock = self._storage.lock(self._lock_path)
-            if self._lock is None:
-                raise EnvironmentFault(
-                    f"another process of this machine runs {self._title}; stop that one first, or let it go on"
-                )
+        if self._lock is None:
+            raise EnvironmentFault(
+                f"another process of this machine runs {self._title}; stop that one first, or let it go on"
+            )
+
+    def enter(self, commits: int) -> int:
+        """Begin to use the journal, which has this many commits; the new incarnation, 1 for the first. Durable.
+
+        A session without commits may be new, and needs no fence to be there. `hold` comes first, if not before.
+
+        Raises:
+            EnvironmentFault: as `hold`; or the journal is an old copy, or from another machine; the session was given
+                up. Nothing is held then.
+        """
+        if self._lock is None:
+            self.hold()
+        with named(self._path, "write"):
             try:
                 self._checked(commits)
                 self._put(_Marks(self._marks.incarnation + 1, commits), durable=True)

@@ -100,23 +100,27 @@ class Keys:
     def __repr__(self) -> str:
         return f"<Keys of session {self.session}>"
 
-    def greet(self, spec: str, signer: Signer) -> bytes:
-        """Our HELLO. ECDSA signatures differ each time: make one per session, and keep it."""
-        plain = Hello(
+    def stated(self, spec: str) -> Hello:
+        """What our HELLO states, unsigned."""
+        return Hello(
             session=self.session,
             spec=spec,
             sender=self.me,
             exchange=self._exchange.public_key().public_bytes_raw(),
             signing=self._signing.public_key().public_bytes_raw(),
         )
+
+    def greet(self, spec: str, signer: Signer) -> bytes:
+        """Our HELLO. ECDSA signatures differ each time: make one per session, and keep it."""
+        plain = self.stated(spec)
         return msgspec.msgpack.encode(msgspec.structs.replace(plain, signature=signer.sign(plain.statement())))
 
     def sign(self, header: bytes, digest: bytes) -> bytes:
         """Ed25519 over the header of a message's first piece and the SHA-256 of its ciphertext; 64 bytes."""
         return self._signing.sign(digest_parts([header, digest], _SIGNED))
 
-    def channel(self, peer: Hello, ours: bytes, theirs: bytes) -> Channel:
-        """The keys for what we and `peer` send each other; `ours` and `theirs` are both HELLOs as sent.
+    def channel(self, ours: Hello, peer: Hello) -> Channel:
+        """The keys for what we and `peer` send each other, bound to what both HELLOs state.
 
         Raises:
             IntegrityError: the peer chose a key of small order.
@@ -125,7 +129,8 @@ class Keys:
             shared = self._exchange.exchange(X25519PublicKey.from_public_bytes(peer.exchange))
         except ValueError:
             raise IntegrityError(f"peer {peer.sender} chose an exchange key that makes no secret; it cheated") from None
-        first, second = (ours, theirs) if self.me < peer.sender else (theirs, ours)
+        statements = {self.me: ours.statement(), peer.sender: peer.statement()}
+        first, second = (statements[index] for index in sorted(statements))
 
         def key(purpose: str, sender: int) -> AESGCM:
             return AESGCM(derive(shared, purpose, self.session.encode(), first, second, sender.to_bytes(4, "big")))

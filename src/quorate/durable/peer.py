@@ -72,6 +72,7 @@ class Peer:
         channel: the keys, once its HELLO is here.
         sent: messages made for it. confirmed: up to where a broker keeps them. acked: up to where it has them itself.
         received: up to where its messages are here without a gap; `settled` is that after the last commit.
+        arriving, repeated: messages of which pieces are missing, those that are here already apart.
         to_send, ready: messages that are to be sent, before and after what they depend on is durable.
         heard: when its last parcel arrived; fed: its last message. asked: when we last asked for what is missing.
         done: it has its results and needs nothing more. tail: how many messages it says it has sent.
@@ -92,6 +93,7 @@ class Peer:
         self.beyond: set[int] = set()
         self.entries: dict[int, Entry] = {}
         self.arriving: dict[int, Arriving] = {}
+        self.repeated: dict[int, Arriving] = {}
         self.premature: list[tuple[bytes, object]] = []
         self.unsaid = 0
         self.heard = self.fed = self.asked = now

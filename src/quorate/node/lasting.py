@@ -82,20 +82,23 @@ class Lasting:
         roads = Roads(seat.identity, seat.approved.spec, seat.who, seat.session, doorway)
         try:
             fence = Fence(self.place.session, self.place.member, Path(self.fence) if self.fence else None)
-            journal = self.place.open(seat.approved.digest)
+            fence.hold()
             try:
-                incarnation = fence.enter(journal.commits)
-                try:
-                    end = self._conduct(roads.router, journal, fence, incarnation)
-                finally:
-                    fence.leave()
+                end = self._with_journal(roads.router, fence)
             finally:
-                journal.close()
+                fence.leave()
         finally:
             roads.close()
         if end == "closed":
             self._remove_inbox()
         return end
+
+    def _with_journal(self, router: Router, fence: Fence) -> Literal["closed", "suspended"]:
+        journal = self.place.open(self.seat.approved.digest)
+        try:
+            return self._conduct(router, journal, fence, fence.enter(journal.commits))
+        finally:
+            journal.close()
 
     def _remove_inbox(self) -> None:
         try:
@@ -128,7 +131,7 @@ class Lasting:
                 on_progress=seat.beat,
             )
         except QuorateError as problem:
-            watcher.failed(problem, core.evidence)
+            watcher.failed(problem)
             if core.problem is not None:  # final, unlike what is wrong with this machine
                 fence.give_up()
                 self.place.note_end(Failure.of(core.problem))
@@ -141,6 +144,7 @@ class Lasting:
         else:
             watcher.ended(end)
         finally:
+            watcher.keep(core.evidence)
             watcher.close()
         if end == "closed":
             journal.close()

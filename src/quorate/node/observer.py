@@ -114,10 +114,13 @@ class Watcher:
         self._note(how, -1)
         self._trace.note(how)
 
-    def failed(self, problem: QuorateError, evidence: list[Evidence]) -> None:
+    def failed(self, problem: QuorateError) -> None:
         """The session has ended with an error."""
         self._note("failed", -1, note=type(problem).__name__)
         self._trace.failed(problem)
+
+    def keep(self, evidence: list[Evidence]) -> None:
+        """Keep what peers have signed against themselves."""
         if evidence:
             path = self._place.folder / "evidence.json"
             write_atomic(path, msgspec.json.encode(evidence), 0o600)
