@@ -205,6 +205,14 @@ def test_what_comes_back_from_the_dead_is_no_copy(carriers, queue):
     assert carrier.depth(queue) == 0
 
 
+def test_another_parcel_of_the_same_name_is_no_copy(carriers, queue):
+    carrier = carriers()
+    carrier.provision(queue, Limits())
+    both = [Parcel("same", b"forged"), Parcel("same", b"true")]
+    carrier.publish(queue, [*both, *both])
+    assert [each.parcel for each in drain(carrier, queue)] == both
+
+
 def test_no_topic_is_made_by_asking(carriers, queue):
     for use in (lambda c: c.publish(queue, parcels(1)), lambda c: c.consume(queue, 1, 0.1)):
         carrier = carriers()
