@@ -14,11 +14,14 @@ SEMI2K = (
 )
 
 
-@pytest.fixture(params=["rep3", "shamir", "semi2k"])
+QUORUM = (SHAMIR[0], "{name: shamir_quorum, adversary: semi-honest, threshold: 1}")
+
+
+@pytest.fixture(params=["rep3", "shamir", "shamir_quorum", "semi2k"])
 def spec(request, example, edit):
     path = example / "protocol_spec.yaml"
     if request.param != "rep3":
-        edit(path, *(SHAMIR if request.param == "shamir" else SEMI2K))
+        edit(path, *{"shamir": SHAMIR, "shamir_quorum": QUORUM, "semi2k": SEMI2K}[request.param])
         edit(path, "range: [0, 250000]", "range: [0, 120000]")  # what the division holds in shamir's field
         edit(example / "federation.yaml", "name: cedar, roles: [compute]", "name: cedar, roles: [compute, dealer]")
     return path
