@@ -40,6 +40,8 @@ def unsealed(data: bytes, keys: Keys, session: str = SESSION):
 def test_each_pair_has_keys_of_its_own():
     shared = {derive(MASTER, *who) for who in [("s", "a", "b"), ("sa", "", "b"), ("s", "ab", ""), ("s", "b", "a")]}
     assert len(shared) == 4
+    assert derive(MASTER, "s", "phone-1", "p1") != derive(MASTER, "s", "phone-2", "p1")
+    assert derive(MASTER, "s", "phone-1", "p1") != derive(b"o" * 32, "s", "phone-1", "p1")
     keys = [Keys.of(each) for each in shared]
     assert len({each.mac for each in keys} | {each.cipher for each in keys}) == 8
 

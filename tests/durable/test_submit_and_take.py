@@ -155,6 +155,16 @@ def test_the_outbox_sends_the_same_bytes_again(place):
     assert first.parcel == second.parcel
 
 
+def test_large_outboxes_are_sent_in_several_calls(place, monkeypatch):
+    monkeypatch.setattr("quorate.durable.producer._MOST_BYTES_AT_ONCE", 1)
+    producer, carrier = place.producer(), place.carrier()
+    for name in "abc":
+        producer.submit(table(), name)
+    assert place.send(producer, carrier) == 9
+    assert len(carrier.consume(place.queue(), 10, 0.0)) == 3
+    assert producer.unsent() == 0
+
+
 def test_nothing_readable_in_files(place):
     values = np.array([[48_137_154, -1_157_561_244]])
     producer, carrier = place.producer(), place.carrier()

@@ -66,17 +66,16 @@ class Opening:
             PeerTimeout: the budget is used up; the session is torn down, the message names who was missing.
             BrokerFault: the broker fails; run again when it is back, the budget goes on.
         """
-        queue = self._recipient.seat.queue
-        while True:
+        ready = self._recipient.ready()  # what came before we were started again
+        while len(ready) < self._expected:
             left = self._deadline - self._clock()
             tally = self._recipient.take(carrier, 1000, max(0.0, min(_LONGEST_LOOK, left)))
             self._count(tally)
-            if tally.taken or left <= 0:
+            if tally.taken:
                 ready = self._recipient.ready()
-                if len(ready) >= self._expected:
-                    return ready
-            if left <= 0 and not tally.total:
-                self._give_up(carrier, [queue])
+            elif left <= 0 and not tally.total:
+                self._give_up(carrier, [self._recipient.seat.queue])
+        return ready
 
     def _count(self, tally: Tally) -> None:
         self.tally.taken += tally.taken
