@@ -11,6 +11,7 @@ import numpy as np
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from quorate.durable import parcel as form
 from quorate.durable.core import Core
 from quorate.durable.facts import Limits, Membership
 from quorate.engine.exchange import Step
@@ -132,8 +133,9 @@ class World:
         core.run(self.now)
         core.commit()
         for peer, parcel in core.outgoing():
-            known = self.wire.setdefault((peer, parcel.ident), parcel.body)
-            assert known == parcel.body, f"two contents for {parcel.ident}"
+            ident = form.unpack(parcel.body).ident()
+            known = self.wire.setdefault((peer, ident), parcel.body)
+            assert known == parcel.body, f"two contents for {ident}"
             self.queues[peer].append(parcel)
             moved = True
         core.settled()
@@ -142,7 +144,8 @@ class World:
     def carry(self, rounds: int = 2000) -> None:
         """Until nobody moves."""
         for _ in range(rounds):
-            if not any([self.turn(me) for me in range(self.parties)]):
+            moved = [self.turn(me) for me in range(self.parties)]
+            if not any(moved):
                 self.now += 0.3
                 if all(core is None or core.state in ("closed", "failed") for core in self.cores):
                     return

@@ -586,7 +586,7 @@ class Core:
         header = self._header(peer, kind)._replace(seq=self._counter, name=(0, self.seat.incarnation), size=len(body))
         packed = parcel.pack(header)
         sealed = peer.channel.seal_control(packed, body)
-        return Parcel(header.ident(), packed + sealed)
+        return parcel.parcel(header, sealed)
 
     def _header(self, peer: Peer, kind: int) -> Header:
         return Header(kind, self.seat.me, peer.index, self._session)

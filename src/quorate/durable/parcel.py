@@ -8,6 +8,7 @@ sealed by itself; the last one is followed by a signature.
 
 from __future__ import annotations
 
+import hashlib
 import struct
 from typing import NamedTuple
 
@@ -60,7 +61,7 @@ class Header(NamedTuple):
     size: int = 0
 
     def ident(self) -> str:
-        """What a carrier may know this parcel by: unique in its queue, the same when it is sent again."""
+        """The parcel's place: unique in its queue, the same when it is sent again; see `parcel`."""
         kind = {HELLO: "hello", DATA: "m", STATUS: "s", FAIL: "f"}[self.kind]
         return (
             f"{self.sender}.{self.receiver}.{kind}{self.name[1] if self.kind == STATUS else ''}.{self.seq}.{self.piece}"
@@ -135,6 +136,12 @@ def piece_count(size: int) -> int:
     return max(1, -(-size // PIECE))
 
 
-def parcel(header: Header, *body: bytes) -> Parcel:
-    """Header and body, for a carrier."""
-    return Parcel(header.ident(), b"".join((pack(header), *body)))
+def parcel(header: Header, *body: bytes, digest: bytes = b"") -> Parcel:
+    """Header and body, for a carrier.
+
+    Carriers may drop what they take for a copy by its name. So names end with some digits of the content's `digest`
+    (SHA-256 of the body unless given): nobody can take the name of another's message for something else.
+    """
+    whole = b"".join((pack(header), *body))
+    mark = (digest or hashlib.sha256(whole).digest())[:8].hex()
+    return Parcel(f"{header.ident()}.{mark}", whole)

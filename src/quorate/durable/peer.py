@@ -140,7 +140,7 @@ class Peer:
             sealed = channel.seal(place, entry.digest, packed, body[piece * PIECE : (piece + 1) * PIECE])
             digests.append(hashlib.sha256(sealed).digest())
             last = [keys.sign(parcel.pack(first), sealed_digest(digests))] if piece == first.pieces - 1 else []
-            yield Parcel(header.ident(), b"".join((packed, sealed, *last)))
+            yield parcel.parcel(header, sealed, *last, digest=digests[-1])
 
     # ---- what we receive
 

@@ -68,7 +68,8 @@ class BrokerWay:
         name: see `Way`.
         opener: connects to the broker.
         queue: the inbox of the peer.
-        limits: of that queue, which we make if the peer has not done so yet; None: only the peer makes it.
+        limits: of that queue, which we make if the peer has not done so yet and the broker lets us; None: only the
+            peer makes it.
         breaker: shared by all that use this broker.
     """
 
@@ -78,6 +79,7 @@ class BrokerWay:
         self.name = name
         self._opener, self._queue, self._limits, self._breaker = opener, queue, limits, breaker
         self._carrier: Carrier | None = None
+        self._makes = limits is not None
 
     def permit(self) -> bool:
         """See `Way`."""
@@ -99,7 +101,7 @@ class BrokerWay:
         """See `Way`; returns when the broker has confirmed."""
         try:
             if self._carrier is None:
-                self._carrier = _opened(self._opener, self._queue, self._limits)
+                self._carrier = _opened(self._opener, self._queue, self._limits if self._makes else None)
             self._carrier.publish(self._queue, parcels)
         except QueueFull:
             self._breaker.success()
@@ -107,6 +109,7 @@ class BrokerWay:
         except BaseException as problem:
             self.close()
             self._breaker.failure(str(problem))
+            self._makes = self._limits is not None and not self._makes  # perhaps only the peer may make it
             raise
         self._breaker.success()
 

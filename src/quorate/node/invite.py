@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from quorate.coordination.roster import roster
-from quorate.errors import PeerError, QuorateError, UserError
+from quorate.errors import BrokerFault, PeerError, QuorateError, UserError
 from quorate.files import ensure_folder, read_bytes, write_atomic
 from quorate.node.approval import Approved
 from quorate.node.client import hosts, new_session, request_of
@@ -19,9 +20,11 @@ from quorate.node.invitation import Invitation, Reply, invitations_queue, opened
 from quorate.node.messages import Failure, Finished, check_session
 from quorate.node.routes import check_places, inbox_of, limits_of, opener, rounds_queue
 from quorate.transport.backoff import jittered
-from quorate.transport.carrier import Limits
+from quorate.transport.carrier import Limits, Queue
 
 __all__ = ["Asked", "Standing", "invite", "standing"]
+
+log = logging.getLogger(__name__)
 
 _LETTERS = Limits(ttl=30 * 24 * 3600.0, most_bytes=64 << 20)
 _POLL = 1.0
@@ -70,28 +73,26 @@ def invite(identity: Identity, approved: Approved, home: Path) -> Asked:
     prepare = request_of(approved, session, None)
     letter = Invitation(session=session, sender=identity.name, issued=now, prepare=prepare, expires=expires)
     _note(home, identity.name, asked)
-    _provision(identity, who.participants, session, limits_of(spec))
+    for name in who.participants:
+        _prepare(identity, name, rounds_queue(session, name), limits_of(spec))
+        _prepare(identity, name, invitations_queue(name), _LETTERS)
+    _prepare(identity, identity.name, replies_queue(session, identity.name), _LETTERS)
     for name in who.participants:
         carrier = opener(identity, inbox_of(federation.member(name)))()
         try:
-            carrier.provision(invitations_queue(name), _LETTERS)
             carrier.publish(invitations_queue(name), [signed(identity, letter)])
         finally:
             carrier.close()
     return asked
 
 
-def _provision(identity: Identity, members: tuple[str, ...], session: str, limits: Limits) -> None:
-    """All queues exist before the first message of anybody."""
-    for name in members:
-        carrier = opener(identity, inbox_of(identity.federation.member(name)))()
-        try:
-            carrier.provision(rounds_queue(session, name), limits)
-        finally:
-            carrier.close()
-    carrier = opener(identity, inbox_of(identity.member))()
+def _prepare(identity: Identity, member: str, queue: Queue, limits: Limits) -> None:
+    """Make a queue before anybody sends to it; where only its owner may, its owner does."""
+    carrier = opener(identity, inbox_of(identity.federation.member(member)))()
     try:
-        carrier.provision(replies_queue(session, identity.name), _LETTERS)
+        carrier.provision(queue, limits)
+    except BrokerFault as problem:
+        log.info("%s has to make its queue %s by itself: %s", member, queue.name, problem)
     finally:
         carrier.close()
 

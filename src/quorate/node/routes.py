@@ -45,14 +45,18 @@ def inbox_of(member: Member) -> str:
     return member.inbox
 
 
-def credentials_of(identity: Identity) -> Credentials:
-    """How we prove to brokers who we are: by our certificate; or by the two lines of NAME.broker beside our key.
+def credentials_of(identity: Identity, address: str = "") -> Credentials:
+    """How we prove to the broker at `address` who we are: by our certificate.
+
+    For brokers that want a password, by the two lines of NAME.HOST.broker, or else NAME.broker, beside our key.
 
     Raises:
         EnvironmentFault: that file can be read by others, or is malformed.
     """
     federation = identity.federation
-    login = identity.key.with_name(f"{identity.name}.broker")
+    login = identity.key.with_name(f"{identity.name}.{_host(address)}.broker")
+    if not login.exists():
+        login = identity.key.with_name(f"{identity.name}.broker")
     user = password = None
     if login.exists():
         if login.stat().st_mode & 0o077:
@@ -170,10 +174,15 @@ def limits_of(spec: Spec) -> Limits:
     return Limits(ttl=spec.timeouts.round)
 
 
+def _host(address: str) -> str:
+    """The host, or the first of several."""
+    return urlsplit(address).netloc.split(",")[0].rpartition(":")[0].strip("[]")
+
+
 def _scheme(address: str) -> str:
     return urlsplit(address).scheme
 
 
 def opener(identity: Identity, address: str) -> partial[Carrier]:
     """What connects to a broker in the name of a member."""
-    return partial(open_carrier, address, credentials_of(identity))
+    return partial(open_carrier, address, credentials_of(identity, address))
