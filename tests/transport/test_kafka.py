@@ -9,12 +9,13 @@ import re
 import socket
 import sys
 import threading
+import time
 from urllib.parse import urlsplit
 
 import pytest
 
 from quorate.crypto.pki import create_authority, issue
-from quorate.errors import BrokerFault, UserError
+from quorate.errors import BrokerFault, QueueFull, UserError
 from quorate.testing.broker_conformance import BrokerConformance
 from quorate.testing.carrier_conformance import CarrierConformance, Site
 from quorate.testing.servers.base import HOST
@@ -211,6 +212,29 @@ def test_another_parcel_of_the_same_name_is_no_copy(carriers, queue):
     both = [Parcel("same", b"forged"), Parcel("same", b"true")]
     carrier.publish(queue, [*both, *both])
     assert [each.parcel for each in drain(carrier, queue)] == both
+
+
+def test_a_sender_counts_the_bytes_of_its_own(carriers, queue):
+    carrier = carriers()
+    carrier.provision(queue, Limits(most_bytes=10_000))
+    for number, size in enumerate((3000, 3000, 3000, 500)):
+        carrier.publish(queue, [Parcel(f"p-{number}", bytes(size))])
+    with pytest.raises(QueueFull, match="is full"):
+        carrier.publish(queue, [Parcel("p-4", bytes(600))])
+    carrier.acknowledge(carrier.consume(queue, 1, 5))
+    carrier.publish(queue, [Parcel("p-4", bytes(600))])
+    assert carrier.depth(queue) == 4
+
+
+def test_what_is_done_with_does_not_expire(carriers, queue):
+    carrier = carriers()
+    carrier.provision(queue, Limits(ttl=0.5))
+    carrier.publish(queue, parcels(3))
+    held = carrier.consume(queue, 3, 5)
+    carrier.acknowledge(held[1:2])
+    time.sleep(0.6)
+    assert [letter.parcel for letter in carriers().dead(queue)] == [held[0].parcel, held[2].parcel]
+    assert carrier.depth(queue) == 0
 
 
 def test_no_topic_is_made_by_asking(carriers, queue):
