@@ -228,11 +228,12 @@ def test_a_sender_counts_the_bytes_of_its_own(carriers, queue):
 
 def test_what_is_done_with_does_not_expire(carriers, queue):
     carrier = carriers()
-    carrier.provision(queue, Limits(ttl=0.5))
+    carrier.provision(queue, Limits())
     carrier.publish(queue, parcels(3))
     held = carrier.consume(queue, 3, 5)
     carrier.acknowledge(held[1:2])
-    time.sleep(0.6)
+    carrier.provision(queue, Limits(ttl=0.1))
+    time.sleep(0.2)
     assert [letter.parcel for letter in carriers().dead(queue)] == [held[0].parcel, held[2].parcel]
     assert carrier.depth(queue) == 0
 
