@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from quorate.coordination.quote import quote
-from quorate.coordination.rules import adversary_problems, plug_ins, protocol_problems
+from quorate.coordination.rules import adversary_problems, dropout_problems, plug_ins, protocol_problems
 from quorate.coordination.spec import PROTOCOLS, Spec
 from quorate.errors import InternalError, UserError
 from quorate.files import read_bytes, write_atomic
@@ -106,6 +106,8 @@ def _objections(spec: Spec, trial: Spec) -> Iterator[str]:
     for _, what in protocol_problems(asked.name, trial.parties, asked.threshold, trial.dealer, known):
         yield what
     for _, what in adversary_problems(asked.name, asked.adversary, asked.security):
+        yield what
+    for _, what in dropout_problems(asked.name, trial.abort.on_dropout, lasting=trial.lasting):
         yield what
 
 

@@ -10,7 +10,15 @@ from quorate.errors import UserError
 from quorate.protocols.base import Protocol
 from quorate.protocols.registry import PLUG_INS, PROTOCOLS, default_threshold, make, protocol_class
 
-__all__ = ["AUTO", "LEAST_SECURITY", "adversary_problems", "auto_problems", "plug_ins", "protocol_problems"]
+__all__ = [
+    "AUTO",
+    "LEAST_SECURITY",
+    "adversary_problems",
+    "auto_problems",
+    "dropout_problems",
+    "plug_ins",
+    "protocol_problems",
+]
 
 AUTO = "auto"
 """In place of a protocol's name: the cheapest that fits is chosen when the spec is compiled."""
@@ -67,7 +75,12 @@ def adversary_problems(name: str, adversary: str, security: int | None) -> Itera
         return
     cls = protocol_class(name)
     if cls.adversary == "semi-honest" and adversary == "malicious":
-        kin = {"rep3": "rep3_malicious", "shamir": "shamir_malicious", "semi2k": "spdz2k or spdz"}.get(name)
+        kin = {
+            "rep3": "rep3_malicious",
+            "shamir": "shamir_malicious",
+            "shamir_quorum": "shamir_malicious",
+            "semi2k": "spdz2k or spdz",
+        }.get(name)
         yield (
             "protocol.adversary",
             f"{name} protects against semi-honest parties only; use {kin or 'a malicious protocol'}, or state "
@@ -156,3 +169,14 @@ def _dealer_problems(cls: type[Protocol], parties: Sequence[str], dealer: str | 
         yield "dealer", f"{cls.name} works without a dealer; remove this key"
     elif dealer in parties:
         yield "dealer", f"{dealer!r} is a compute party and would learn all inputs; name another member"
+
+
+def dropout_problems(name: str, on_dropout: str, *, lasting: bool) -> Iterator[Problem]:
+    """Why a session cannot go on without parties that are lost; nothing if it can, or need not."""
+    if on_dropout != "continue" or name not in (*PROTOCOLS, *plug_ins()):
+        return
+    if not protocol_class(name).survives:
+        able = " or ".join(other for other in PROTOCOLS if protocol_class(other).survives)
+        yield "abort.on_dropout", f"{name} needs all parties to the end; use {able}, or 'abort'"
+    if not lasting:
+        yield "abort.on_dropout", "'continue' needs 'delivery: durable' or 'delivery: queued'"

@@ -16,6 +16,7 @@ from quorate.coordination.rules import (
     LEAST_SECURITY,
     adversary_problems,
     auto_problems,
+    dropout_problems,
     plug_ins,
     protocol_problems,
 )
@@ -309,7 +310,8 @@ def _problems(spec: Spec, protocols: Sequence[str]) -> Iterator[tuple[str, str]]
     for index, item in enumerate(spec.inputs):
         yield from _input_problems(f"inputs[{index}]", item)
     yield from _output_problems(spec)
-    yield from _dropout_problems(spec)
+    if spec.protocol.name != AUTO:
+        yield from dropout_problems(spec.protocol.name, spec.abort.on_dropout, lasting=spec.lasting)
     if spec.region is not None:
         yield from _name_problem("region", spec.region)
     for key in ("round", "join", "session"):
@@ -368,16 +370,6 @@ def _keep_problems(spec: Spec) -> Iterator[tuple[str, str]]:
     for index, item in enumerate(spec.inputs):
         if item.stored is not None:
             yield f"inputs[{index}].stored", why
-
-
-def _dropout_problems(spec: Spec) -> Iterator[tuple[str, str]]:
-    if spec.abort.on_dropout != "continue" or spec.protocol.name not in BUILT_IN:
-        return
-    if not protocol_class(spec.protocol.name).survives:
-        able = " or ".join(name for name in BUILT_IN if protocol_class(name).survives)
-        yield "abort.on_dropout", f"{spec.protocol.name} needs all parties to the end; use {able}, or 'abort'"
-    if not spec.lasting:
-        yield "abort.on_dropout", "'continue' needs 'delivery: durable' or 'delivery: queued'"
 
 
 def _network_problems(network: Distance) -> Iterator[tuple[str, str]]:

@@ -21,6 +21,7 @@ _PROTOCOLS = (
     ("rep3_malicious", 3, None),
     ("shamir", 3, None),
     ("shamir_malicious", 3, None),
+    ("shamir_quorum", 3, None),
     ("semi2k", 2, None),
     ("spdz2k", 2, 2),
     ("spdz", 2, 2),
