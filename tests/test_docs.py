@@ -9,6 +9,7 @@ import pytest
 
 GUIDES = Path(__file__).parents[1] / "docs/how-to"
 CALLS = {
+    "chaos.md": "",
     "new-circuit.md": "for configuration in CONFIGURATIONS: test_swap(configuration)",
     "new-operation.md": "test_squared_distance()",
 }

@@ -35,6 +35,7 @@ COMMANDS = {
     "tuples": "Show and fill the stocks of correlated randomness at a node.",
     "audit": "Check and show what a node recorded of what it received and sent.",
     "replay": "Run the schedule of a session again, to find out why it came to a halt.",
+    "chaos": "Kill the nodes of a computation on this machine, and see whether anything differs.",
     "bench": "Measure how fast this machine computes.",
     "compile": "Trace the source of a spec to the plan that nodes execute.",
     "quote": "Say what a session will cost, before anybody runs it.",

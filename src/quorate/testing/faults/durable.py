@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -14,7 +15,8 @@ from quorate.durable.core import Core
 from quorate.durable.facts import Limits, Membership
 from quorate.durable.fence import Fence
 from quorate.durable.journal import Journal, exists
-from quorate.durable.parcel import DATA, HELLO, unpack
+from quorate.durable.keys import NONCE, Hello
+from quorate.durable.parcel import DATA, HEADER_SIZE, HELLO, unpack
 from quorate.engine.names import Scope
 from quorate.testing.faults.ledger import Sighting
 from quorate.testing.faults.network import Link
@@ -107,7 +109,7 @@ class DurableRig:
     def __init__(self, program: ProtocolProgram, limits: Limits | None = None, *, fixed_seeds: bool = True) -> None:
         self.size = program.size
         self.program = program
-        self.limits = limits or Limits(silence=3000.0, deadline=1e6)
+        self.limits = limits or Limits(silence=300.0, deadline=1e6)
         self.fixed_seeds = fixed_seeds
         self.certificates = [_Certificate(index) for index in range(self.size)]
         self.core = DurableCore
@@ -137,12 +139,14 @@ class DurableRig:
         """Positions, names and nonces that a parcel takes; all but the first HELLO are sealed."""
         header = unpack(parcel.body)
         if header.kind == HELLO:
-            yield Sighting("message", (*link, "hello"), parcel.body)
+            said = msgspec.msgpack.decode(parcel.body[HEADER_SIZE:], type=Hello)  # signatures of the same may differ
+            yield Sighting("message", (*link, "hello"), said.statement())
         elif header.kind == DATA:
             yield Sighting("message", (*link, header.seq, header.piece), parcel.body)
             yield Sighting("name", (*link, header.name), header.seq.to_bytes(8, "big"))
-        else:
-            yield Sighting("nonce", (*link, header.seq, header.name[1]), parcel.body)
+        if header.kind != HELLO:
+            nonce = parcel.body[HEADER_SIZE : HEADER_SIZE + NONCE]
+            yield Sighting("nonce", (*link, header.kind == DATA, nonce), parcel.body)
 
     def covered(self, path: Path) -> bool:
         """The journal; fences are kept elsewhere, and may lag behind."""
