@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import struct
 
 import numpy as np
 import pytest
 from tests.durable import a13
-from tests.durable.submissions import LIMITS, PARTIES
+from tests.durable.conftest import SERVERS
+from tests.durable.submissions import LIMITS, PARTIES, SHAMIR, Field
 
 from quorate.data.coordinates import TOLERANCE, from_e7, to_e7
 from quorate.durable.frames import Fault
+from quorate.durable.outbox import Outbox
+from quorate.durable.producer import Producer
 from quorate.errors import BrokerFault
 from quorate.transport.carrier import Parcel, Queue
 
@@ -137,3 +142,26 @@ def test_the_forms_that_are_searched_for():
     }
     assert texts | numbers <= set(forms)
     assert struct.pack("<q", 115761240).hex().encode() in forms
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", SERVERS)
+def test_members_need_the_rights_of_members_only(scheme, broker_of, tmp_path):
+    """Each with its own certificate: parties make and read their queues, a producer only publishes to them."""
+    server = broker_of(SERVERS[scheme])
+    parties = ("alice", "bob", "carol")
+    layout = dataclasses.replace(SHAMIR, parties=parties)
+    session = hashlib.sha256(str(tmp_path).encode()).hexdigest()[:32]
+    field = Field(tmp_path, layout, session, server.address)
+    own = {party: dataclasses.replace(field, credentials=server.credentials(party)) for party in parties}
+    carriers = {party: own[party].carrier() for party in parties}
+    for party in parties:
+        carriers[party].provision(field.queue(party), LIMITS)
+    ring = field.ring("sensor", parties)
+    producer = Producer(ring, layout, Outbox(tmp_path / "sensor.outbox"))
+    producer.submit(to_e7(*a13.positions(2, seed=1)))
+    producer.send(dict.fromkeys(parties, carriers["carol"]))
+    for party in parties:
+        consumer, rejected = drained(own[party], party, carriers[party])
+        assert (len(consumer.entries()), rejected) == (1, {})
+        carriers[party].close()

@@ -139,9 +139,7 @@ class Cut:
     def _ours(self) -> list[Parcel]:
         """Our pages; made at the first call, and kept: we state one thing only."""
         seat, store = self._consumer.seat, self._consumer.store
-        kept = [
-            data for data in store.pages(self._name) if isinstance(p := self._read(data), Page) and p.party == seat.name
-        ]
+        kept = store.state(self._name, seat.name, ())
         if not kept:
             entries = self._consumer.entries()
             pieces = [entries[k : k + _MOST_ENTRIES] for k in range(0, len(entries), _MOST_ENTRIES)] or [[]]
