@@ -13,7 +13,7 @@ from quorate.durable import parcel
 from quorate.durable.keys import Channel, Keys
 from quorate.durable.parcel import DATA, HEADER_SIZE, OVERHEAD, PIECE, SIGNATURE, Header
 from quorate.durable.records import Entry
-from quorate.engine.exchange import Buffers
+from quorate.engine.exchange import Array, Buffers
 from quorate.engine.names import Name
 from quorate.transport.carrier import Parcel
 
@@ -27,9 +27,10 @@ class Outgoing:
     entry: Entry
     buffers: Buffers = field(repr=False)
 
-    def content(self) -> bytes:
-        """Its bytes."""
-        return b"".join(array.tobytes() for array in self.buffers)
+    def content(self) -> bytes | memoryview:
+        """Its bytes, not copied if they lie in one piece."""
+        views = [_bytes_of(array) for array in self.buffers if array.nbytes]
+        return views[0] if len(views) == 1 else b"".join(views)
 
 
 @dataclass(slots=True)
@@ -55,6 +56,8 @@ class Arriving:
     @property
     def body(self) -> bytes:
         """The whole message."""
+        if self.header.pieces == 1:
+            return self.pieces[0]
         return b"".join([self.pieces[piece] for piece in range(self.header.pieces)])
 
     def add(self, piece: int, body: bytes, sealed: memoryview, signature: bytes, token: object) -> None:
@@ -162,7 +165,7 @@ def body_digest(buffers: Buffers) -> bytes:
     state = hashlib.sha256()
     for array in buffers:
         if array.nbytes:
-            state.update(array.reshape(-1).view(np.uint8).data)
+            state.update(_bytes_of(array))
     return state.digest()
 
 
@@ -179,3 +182,8 @@ def split_sealed(header: Header, data: bytes) -> tuple[memoryview, bytes] | None
         return None
     view = memoryview(data)[HEADER_SIZE:]
     return view[:size], bytes(view[size:])
+
+
+def _bytes_of(array: Array) -> memoryview:
+    """A C-contiguous, non-empty array as bytes."""
+    return array.reshape(-1).view(np.uint8).data
