@@ -136,14 +136,14 @@ def test_what_we_hold_is_not_handed_to_us_again(carriers, queue, monkeypatch):
 
 def test_what_we_hold_is_not_counted_again(carriers, queue, monkeypatch):
     """We tell the server that we still have it."""
-    monkeypatch.setattr(jetstream_taker, "_LONG", int(0.6e9))
+    monkeypatch.setattr(jetstream_taker, "_LONG", int(1.5e9))
     monkeypatch.setattr(jetstream_taker, "_BEAT_SECONDS", 0.1)
     carrier = carriers()
     carrier.provision(queue, Limits())
     carrier.publish(queue, parcels(1))
     assert len(carrier.consume(queue, 1, 5)) == 1
     for _ in range(6):
-        assert carrier.consume(queue, 1, 0.25) == []
+        assert carrier.consume(queue, 1, 0.4) == []
     carrier.close()
     assert [each.attempt for each in carriers().consume(queue, 1, 5)] == [2]
 
@@ -213,13 +213,14 @@ def test_letters_of_two_boxes_lie_together_and_are_kept_apart(carriers, queue):
 
 def test_what_is_too_old_is_found_without_a_consumer(carriers, queue):
     carrier = carriers()
-    carrier.provision(queue, Limits(ttl=0.5))
+    start = time.time()
+    carrier.provision(queue, Limits(ttl=2.0))
     carrier.publish(queue, parcels(3))
-    time.sleep(0.7)
+    time.sleep(2.2)
     carrier.publish(queue, parcels(1, start=3))
     letters = carrier.dead(queue)
     assert [(letter.parcel, letter.reason) for letter in letters] == [(each, "expired") for each in parcels(3)]
-    assert all(0.4 < time.time() - letter.since < 60 for letter in letters) or letters[0].since <= time.time()
+    assert all(start + 2 <= letter.since <= time.time() for letter in letters)
     assert carrier.depth(queue) == 1
 
 
