@@ -6,9 +6,9 @@ waited for, nothing is done again, and one that comes back goes on from the mess
 
     n >= 3t + 1   products are multiplied locally and reduced by an opening for which 2t + 1 parties are enough. Any
                   n - 2t - 1 may be lost as soon as set-up has ended.
-    n <= 3t       products take tuples, which are made the same way while 2t + 1 parties are there, from randomness
-                  alone: all before any input is used, with `prepare`. From then on t + 1 parties are enough: any
-                  n - t - 1 may be lost.
+    n <= 3t       everything but linear operations takes tuples, which are made from randomness alone: all before any
+                  input is used, with `prepare`, while all parties are there. From then on t + 1 parties are enough:
+                  any n - t - 1 may be lost.
 
 `most_losses` gives this number. With one more everybody waits, and no wrong value comes out. An owner of an input must
 be there until every party has its share.
@@ -17,17 +17,18 @@ Sources
     Openings, reductions: `shamir_quorum_opening`. Products from tuples: Beaver, "Efficient Multiparty Protocols Using
     Circuit Randomization", CRYPTO 1991; tuples from random sharings by one reduction: Damgård, Nielsen, CRYPTO 2007.
     Words in parts known to groups: Ito, Saito, Nishizeki, GLOBECOM 1987; functions of what they know: `shamir_placed`.
-    Shuffles: `shamir_quorum_shuffle`.
+    Shuffles: `shamir_quorum_shuffle`. Masks with their bits: `shamir_quorum_masks`.
 
-Bytes each party sends to each other one, with L = 8 per number and b the bytes of packed words, and c = binomial(n, t)
-    n >= 3t + 1   product L, dot and matmul L per result; and b.
-    n <= 3t       product 2 L, dot the same per term, matmul L per entry of both matrices; and 2 b. Before: L per
-                  product and per entry of a matrix product, b per and.
-    both          input L from its owner to every party; reveal L; summands L; truncation L, and the products of
-                  `summed_truncation.cost(c)` (none of its own after a product for n >= 3t + 1); bit to integer c - 1
-                  products; a shuffle c times the rows.
-Rounds: product, and, input, reveal, summands 1; bit to integer ceil(log2 c); shuffle c; truncation 1 and those of
-`summed_truncation.cost(c)`.
+Bytes each party sends to each other one, with L = 8 per number, b the bytes of packed words, and c = binomial(n, t);
+an input L from its owner to every party, a result L or b
+    n >= 3t + 1   product L, dot and matmul L per result; and b; summands L; truncation L and the products of
+                  `summed_truncation.cost(c)`, after a product those alone; bit to integer c - 1 products; a shuffle c
+                  times the rows.
+    n <= 3t       product 2 L, dot the same per term, matmul L per entry of both matrices; and 2 b; summands L;
+                  truncation L; bit to integer 1/8; a shuffle c times the rows. For the tuples see
+                  `shamir_quorum_tuples`.
+Rounds: product, and, input, reveal, summands 1; shuffle c; truncation and bit to integer 1 for n <= 3t, else one and
+those of `summed_truncation.cost(c)`, and ceil(log2 c).
 """
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
-"""Tuples for `quorate.protocols.shamir_quorum` where n <= 3t: products of randomness, made by 2t + 1 parties.
+"""Tuples for `quorate.protocols.shamir_quorum` where n <= 3t: made of randomness while all parties are there.
 
-Nobody knows the random a and b, which are drawn without a message; c = a b takes one reduction. They are good for any
-session with the same parties and threshold, as they depend on no key.
+Nobody knows the random a and b, which are drawn without a message; c = a b takes one reduction. Masks: see
+`shamir_quorum_masks`. Tuples are good for any session with the same parties and threshold, as they depend on no key.
 
-Bytes from each party to each other one: 8 per product, 8 per entry of a matrix product, 8 per word of ands, and as
-many per element of a shuffle for every group. One round for each kind, for shuffles one for each group.
+Bytes from each party to each other one, on average: 8 per product, per entry of a matrix product and per word of ands;
+per element of a shuffle 8 for every group; a mask for comparisons 59 for (1, 3), 66 for (2, 5); for a truncation 91 and
+134; a bit with its number 14 and 21. Rounds for each kind: 1, masks some ten.
 """
 
 from __future__ import annotations
