@@ -72,7 +72,7 @@ def conduct_durably(
     Args:
         core: not begun yet.
         on_result: called once with what the program returned, as soon as it is durable.
-        on_progress: called about once a second; may end the session by raising.
+        on_progress: called at the start and about once a second; may end the session by raising.
 
     Returns "closed" if nobody needs us any more (or `linger` is over), "suspended" if we left for lack of news: then
     everything that we had to say is with brokers, and a later call goes on.
@@ -117,6 +117,7 @@ class _Loop:
         self.begun = True
         self.flush()
         while True:
+            self.beat()
             core.run(self.now)
             self.flush()
             if core.problem is not None:
@@ -128,7 +129,6 @@ class _Loop:
             if self.bored():
                 return self.leave()
             self.wait(0.0 if core.busy else max(0.0, core.wakeup - self.now))
-            self.beat()
 
     def flush(self) -> None:
         """Commit, then send."""

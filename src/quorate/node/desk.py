@@ -7,13 +7,12 @@ import time
 import msgspec
 
 from quorate.coordination.federation import Federation
-from quorate.errors import EnvironmentFault, PeerTimeout, UserError
+from quorate.errors import EnvironmentFault, PeerTimeout
 from quorate.node.channel import Channel
 from quorate.node.messages import Failure, Finished, Prepare, Produce, Progress
 
 __all__ = [
     "Assignment",
-    "Cancelled",
     "Desk",
     "FromWorker",
     "Go",
@@ -93,10 +92,6 @@ class Pause(_Message, frozen=True):
     """A session with data is about to begin: stop making tuples soon."""
 
 
-class Cancelled(_Message, frozen=True):
-    """The coordinator gives the session up."""
-
-
 class Suspended(_Message, frozen=True):
     """Nothing more can be done before something arrives; the session is to be taken up again then."""
 
@@ -117,7 +112,7 @@ class Ready(_Message, frozen=True):
 
 
 Task = Assignment | Making
-ToWorker = Assignment | Making | Go | Pause | Cancelled
+ToWorker = Assignment | Making | Go | Pause
 FromWorker = Ready | Progress | Finished | Failure | Suspended
 
 
@@ -128,7 +123,7 @@ class Desk:
         paused: the node has asked to stop making tuples.
     """
 
-    def __init__(self, channel: Channel[Assignment | Making | Go | Pause | Cancelled]) -> None:
+    def __init__(self, channel: Channel[Assignment | Making | Go | Pause]) -> None:
         self._channel = channel
         self.paused = False
 
@@ -157,20 +152,13 @@ class Desk:
             ) from None
 
     def check(self) -> None:
-        """Take in what the node has said meanwhile.
-
-        Raises:
-            EnvironmentFault: it has ended.
-            UserError: the coordinator has given the session up.
-        """
+        """Take in what the node has said meanwhile. Raises `EnvironmentFault` when it has ended."""
         while self._channel.ready(0):
             self._next(0)
 
-    def _next(self, timeout: float | None) -> Assignment | Making | Go | Pause | Cancelled:
+    def _next(self, timeout: float | None) -> Assignment | Making | Go | Pause:
         received = self._channel.receive(timeout)
         if received is None:
             raise EnvironmentFault("the node ended during the session; start it again, and the session anew")
-        if isinstance(received[0], Cancelled):
-            raise UserError("cancelled by the coordinator")
         self.paused |= isinstance(received[0], Pause)
         return received[0]

@@ -87,6 +87,15 @@ class Place:
         """Note that it was started, durably."""
         write_atomic(self.folder / "started", b"", 0o600)
 
+    @property
+    def cancelled(self) -> bool:
+        """Whether the coordinator has given it up."""
+        return (self.folder / "cancelled").exists()
+
+    def cancel(self) -> None:
+        """Note that the coordinator gives it up, durably."""
+        write_atomic(self.folder / "cancelled", b"", 0o600)
+
     def invited(self, letter: bytes) -> None:
         """Keep the invitation to the session, until its coordinator has been told how it ended."""
         ensure_folder(self.folder, 0o700)
@@ -139,7 +148,7 @@ class Place:
         """Destroy journal and keys; how it ended and its schedule stay."""
         journal.destroy(self.journal)
         fence.remove()
-        for name in ("task.json", "started"):
+        for name in ("task.json", "started", "cancelled"):
             (self.folder / name).unlink(missing_ok=True)
 
 

@@ -154,7 +154,7 @@ class Node:
         except BaseException:
             self._nursery.close(0.0)
             raise
-        self._sessions = Sessions(self._nursery, self._open_door, self._shut_door, self._recall)
+        self._sessions = Sessions(self._nursery, self._open_door, self._shut_door, self._recall, self._give_up)
         self._prober = Prober(self.identity)
         self._keeper = Keeper(self.identity, settings.stocks, settings.home, lambda: self._sessions.idle)
         self._mail = Mail(self.identity, settings.home, self._sessions, self._invited, self._take_up)
@@ -249,6 +249,9 @@ class Node:
 
     def _recall(self, session: str) -> Finished | Failure | None:
         return Place(self.settings.home, self.identity.name, session).end
+
+    def _give_up(self, session: str) -> None:
+        Place(self.settings.home, self.identity.name, session).cancel()
 
     def _open_door(self, entry: Entry) -> None:
         self._port.register(session_host(entry.session), entry.welcome)

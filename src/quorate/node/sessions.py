@@ -14,7 +14,7 @@ import msgspec
 
 from quorate.errors import EnvironmentFault, IdentityError, UserError
 from quorate.node.channel import Channel, pair
-from quorate.node.desk import Assignment, Cancelled, FromWorker, Go, Making, Pause, Ready, Suspended, Task
+from quorate.node.desk import Assignment, FromWorker, Go, Making, Pause, Ready, Suspended, Task
 from quorate.node.messages import Await, Event, Failure, Finished, Progress
 from quorate.node.nursery import Exited, Nursery
 from quorate.node.process import status_text
@@ -103,13 +103,15 @@ class Sessions:
         on_open: Callable[[Entry], None],
         on_end: Callable[[Entry], None],
         recall: Callable[[str], Finished | Failure | None] = lambda _: None,
+        give_up: Callable[[str], None] = lambda _: None,
     ) -> None:
         """`on_open` is called before anything happens in a session, `on_end` once its worker is gone.
 
-        `recall` tells how a lasting session ended that this process knows nothing of.
+        `recall` tells how a lasting session ended that this process knows nothing of; `give_up` writes down that one
+        was cancelled.
         """
         self._nursery = nursery
-        self._on_open, self._on_end, self._recall = on_open, on_end, recall
+        self._on_open, self._on_end, self._recall, self._give_up = on_open, on_end, recall, give_up
         self._entries: dict[str, Entry] = {}
         self._used: set[str] = set()
         self._changed = threading.Condition()
@@ -259,10 +261,11 @@ class Sessions:
             if entry.end is not None:
                 return
             entry.cancelled = True
-            entry._channel.send(Cancelled())
-            if entry.lasting:
-                return  # it tells its peers, and that it must not be taken up again
         log.info("session %s: cancelled", session)
+        if entry.lasting and entry.started and isinstance(entry.task, Assignment):
+            self._give_up(session)  # durably: whichever process runs it finds that, tells the peers, and ends it
+            self.resume(msgspec.structs.replace(entry.task, resumed=True))
+            return
         self._nursery.kill(session, signal.SIGTERM)
         last = threading.Timer(_KILL_SECONDS, self._nursery.kill, (session, signal.SIGKILL))
         last.daemon = True

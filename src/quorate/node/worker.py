@@ -14,7 +14,7 @@ from quorate.errors import InternalError, UserError
 from quorate.node import messages
 from quorate.node.approval import Approved, compare, find, made_up_inputs, prepare_inputs, spec_name, stored_inputs
 from quorate.node.channel import Channel
-from quorate.node.desk import Assignment, Cancelled, Desk, FromWorker, Go, Making, Pause, Ready, Suspended, ToWorker
+from quorate.node.desk import Assignment, Desk, FromWorker, Go, Making, Pause, Ready, Suspended, ToWorker
 from quorate.node.identity import Identity
 from quorate.node.lasting import Lasting
 from quorate.node.making import Maker
@@ -37,7 +37,7 @@ _LEASE_SECONDS = 10.0
 
 def work(sock: socket.socket) -> int:
     """Run one session as the channel says, and report its end on it; the exit code of the process."""
-    channel: Channel[Assignment | Making | Go | Pause | Cancelled] = Channel(sock, ToWorker)
+    channel: Channel[Assignment | Making | Go | Pause] = Channel(sock, ToWorker)
     worker: _Worker | Maker | None = None
     try:
         received = channel.receive()
@@ -111,6 +111,11 @@ class _Worker:
     def _place(self) -> Place:
         return Place(Path(self._task.home), self._task.member, self._session)
 
+    def _check_cancelled(self) -> None:
+        self._desk.check()
+        if self._place.cancelled:
+            raise UserError("cancelled by the coordinator")
+
     def _prepare_to_last(self, seat: Seat) -> None:
         if self._place.end is not None:
             raise UserError(f"session {self._session} has ended already; every run needs an id of its own")
@@ -125,6 +130,7 @@ class _Worker:
         task, place = self._task, self._place
         place.start()
         self._begun = True
+        seat.pulse = self._check_cancelled
 
         def result(outcome: Outcome, report: Report) -> None:
             self._leave(seat, outcome, report)
