@@ -1,10 +1,19 @@
 """The durable core with journal and fence in the fault laboratory: kills at every point, torn writes, random plans."""
 
+import hashlib
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from quorate.crypto.hashing import digest_parts
+from quorate.durable.keys import Hello
+from quorate.durable.parcel import DATA, pack, unpack
+from quorate.durable.peer import sealed_digest
 from quorate.testing.faults import (
     Kill,
     Laboratory,
@@ -15,8 +24,9 @@ from quorate.testing.faults import (
     random_plan,
     tears_everywhere,
 )
-from quorate.testing.faults.durable import DurableRig
+from quorate.testing.faults.durable import DurableCore, DurableRig
 from quorate.testing.faults.programs import ProtocolProgram
+from quorate.transport.carrier import Parcel
 
 REPRODUCTIONS = sorted((Path(__file__).parent / "reproductions").glob("*.json"))
 NETWORKS = {"broker": Network(), "direct": Network("direct")}
@@ -99,3 +109,69 @@ def test_a_thousand_random_plans() -> None:
     for seed in range(1000, 2000):
         kills += lab.run(random_plan(seed, lived)).kills
     assert kills > 1500
+
+
+# ---- participants that lie, and who carries the messages
+
+
+class TellsTwoThings(DurableCore):
+    """Says a second thing at the place of its first message to participant 1, signed as it should be."""
+
+    lied = False
+
+    def outgoing(self):
+        for receiver, parcel in list(super().outgoing()):
+            yield receiver, parcel
+            header = unpack(parcel.body)
+            if header.kind == DATA and receiver == 1 and not self.lied:
+                self.lied = True
+                yield receiver, self.another(receiver, header)
+
+    def another(self, receiver, header):
+        peer, body = self._peers[receiver], bytes(header.size)
+        place = header.seq.to_bytes(8, "big") + header.piece.to_bytes(4, "big")
+        sealed = peer.channel.seal(place, hashlib.sha256(body).digest(), pack(header), body)
+        signature = self._keys.sign(pack(header), sealed_digest([hashlib.sha256(sealed).digest()]))
+        return Parcel("another", pack(header) + sealed + signature)
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_who_tells_two_things_is_convicted(network) -> None:
+    lab = laboratory("rep3")
+    lab.undisturbed()
+    rig, evidence = lab.rig, []
+    rig.corrupt = frozenset({0})
+
+    class Honest(DurableCore):
+        def fail(self, problem):
+            evidence.extend(self.evidence)
+            super().fail(problem)
+
+    rig.core = lambda seat, *rest, **facts: (TellsTwoThings if seat.me == 0 else Honest)(seat, *rest, **facts)
+    outcome = lab.run(Plan(network=NETWORKS[network]))
+    assert outcome.states[1] == "failed"
+    assert "sent two different messages at one place" in outcome.failures[1]
+    assert outcome.states[2] == "failed"
+    assert outcome.states[0] == "failed"
+    convicts(rig.certificates[0], evidence[0])
+
+
+def convicts(certificate, evidence) -> None:
+    """Whoever has the certificate can check it, and needs nobody's word."""
+    hello = msgspec.msgpack.decode(evidence.hello, type=Hello)
+    certificate.public_key().verify(hello.signature, hello.statement(), ec.ECDSA(hashes.SHA256()))
+    for said in (evidence.first, evidence.second):
+        signed = digest_parts([said.header, said.digest], "quorate/message/1")
+        Ed25519PublicKey.from_public_bytes(hello.signing).verify(said.signature, signed)
+    first, second = unpack(evidence.first.header), unpack(evidence.second.header)
+    assert (first.sender, first.receiver, first.seq) == (second.sender, second.receiver, second.seq) == (0, 1, 1)
+    assert evidence.first.digest != evidence.second.digest
+
+
+def test_who_carries_messages_can_forge_none() -> None:
+    lab = laboratory("rep3")
+    quiet = lab.undisturbed()
+    for seed in range(6):
+        outcome = lab.run(Plan(seed, Network(forged=0.5, jitter=0.05)))
+        assert outcome.counts["forged"] > 5
+        assert [one for _, one in outcome.results] == [one for _, one in quiet.results]

@@ -88,10 +88,11 @@ def _seeded(identity: Identity, approved: Approved, told: Configuration, seed: s
 
 
 def _take_part(participant: Participant, told: Configuration, *, join: bool) -> int:
-    """As an outside owner or recipient; at once over if an earlier process had its result."""
+    """As an outside owner or recipient; at once over if an earlier process had come to its end."""
     where = results_path(participant.home, told.member, told.session)
-    if (participant.home / "sessions" / told.member / told.session / "ended.json").exists() or where.exists():
-        return 0
+    place = participant.home / "sessions" / told.member / told.session
+    if (place / "ended.json").exists() and not (place / "journal").exists():
+        return 0  # nobody needs us any more
     outcome, _ = participant.join() if join else participant.take_part(told.session)
     write_results(where, participant.approved.spec.name, told.session, outcome)
     return 0

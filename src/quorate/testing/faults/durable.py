@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -109,10 +109,12 @@ class DurableRig:
     def __init__(self, program: ProtocolProgram, limits: Limits | None = None, *, fixed_seeds: bool = True) -> None:
         self.size = program.size
         self.program = program
+        self.corrupt: frozenset[int] = frozenset()
         self.limits = limits or Limits(silence=300.0, deadline=1e6)
         self.fixed_seeds = fixed_seeds
         self.certificates = [_Certificate(index) for index in range(self.size)]
-        self.core = DurableCore
+        self.core: Callable[..., DurableCore] = DurableCore
+        self.cores: dict[int, DurableCore] = {}
 
     def start(self, participant: int, place: Place) -> DurableCore:
         """A process opens journal and fence, and makes a core of them."""
@@ -126,7 +128,7 @@ class DurableRig:
         fixed = digest_parts([participant.to_bytes(4, "big")], "quorate/laboratory/1")
         seed = fixed if self.fixed_seeds else place.fresh.bytes(32)
         root = Scope.root()
-        return self.core(
+        self.cores[participant] = self.core(
             seat,
             lambda drawn, _: self.program(participant, drawn, place, root),
             log,
@@ -134,6 +136,7 @@ class DurableRig:
             scope=root,
             seed=seed,
         )
+        return self.cores[participant]
 
     def sightings(self, link: Link, parcel: Parcel) -> Iterator[Sighting]:
         """Positions, names and nonces that a parcel takes; all but the first HELLO are sealed."""

@@ -79,6 +79,7 @@ class _Ways:
         self.counts: Counter[str] = Counter()
         self.takers: dict[int, Take] = {}
         self._choices = Choices(seed, "network")
+        self.earlier: dict[Link, Parcel] = {}
         self._by_link: dict[Link, Choices] = {}
 
     def choices(self, link: Link) -> Choices:
@@ -92,6 +93,24 @@ class _Ways:
         network = self.network
         jitter = self.choices(link).exponential(network.jitter) if network.jitter else 0.0
         return (network.delay + jitter) * max(network.slow.get(end, 1.0) for end in link)
+
+    def forgery(self, link: Link, parcel: Parcel) -> Parcel | None:
+        """What comes beside a parcel; None: nothing."""
+        choices = self.choices(link)
+        if not choices.chance(self.network.forged):
+            return None
+        self.counts["forged"] += 1
+        body, how = bytearray(parcel.body), choices.below(4)
+        if how == 0:
+            body[choices.below(len(body))] ^= 1 << choices.below(8)
+        elif how == 1:
+            del body[choices.below(len(body)) :]
+        elif how == 2:
+            body[:] = choices.bytes(1 + choices.below(200))
+        else:
+            body[:] = self.earlier.setdefault(link, parcel).body  # replayed, or to whoever receives next
+            self.earlier[Link(link.sender, choices.below(link.receiver + 2))] = parcel
+        return Parcel(parcel.ident, bytes(body))
 
     def cut_until(self, link: Link) -> float | None:
         """When the cut that now is on this link heals; None if nothing hinders."""
@@ -150,10 +169,16 @@ class Broker(_Ways):
 
     def _keep(self, link: Link, parcel: Parcel) -> None:
         for _ in range(1 + self.choices(link).chance(self.network.duplicated)):
-            self._tickets += 1
-            arrival = Arrival(link.sender, parcel, self._tickets)
-            self._waiting.setdefault(link.receiver, {})[arrival.ticket] = arrival
-            self._hand_out(link.receiver, arrival)
+            self._put(link, parcel)
+        forgery = self.forgery(link, parcel)
+        if forgery is not None:
+            self._put(link, forgery)
+
+    def _put(self, link: Link, parcel: Parcel) -> None:
+        self._tickets += 1
+        arrival = Arrival(link.sender, parcel, self._tickets)
+        self._waiting.setdefault(link.receiver, {})[arrival.ticket] = arrival
+        self._hand_out(link.receiver, arrival)
 
     def _hand_out(self, receiver: int, arrival: Arrival) -> None:
         link, life = Link(arrival.sender, receiver), self._lives[receiver]

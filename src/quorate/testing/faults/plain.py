@@ -185,6 +185,7 @@ class PlainRig:
 
     def __init__(self, size: int, program: Program, core: type[PlainCore] = PlainCore) -> None:
         self.size = size
+        self.corrupt: frozenset[int] = frozenset()
         self.program = program
         self.core = core
 

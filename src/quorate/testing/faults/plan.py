@@ -21,6 +21,8 @@ class Network(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
         jitter: seconds added, exponentially distributed with this mean; with a broker it reorders.
         lost: part of the deliveries of a broker that get lost and come again later.
         duplicated: part of the deliveries that happen twice.
+        forged: part of the deliveries beside which comes another that whoever carries them has made of it: with a bit
+            flipped, cut off, meant for somebody else, or junk.
         slow: participant -> factor on the delay of all that it sends and receives.
         sync: seconds that a synchronised write takes.
         slow_sync: participant -> the same for its disk.
@@ -31,6 +33,7 @@ class Network(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     jitter: float = 0.0
     lost: float = 0.0
     duplicated: float = 0.0
+    forged: float = 0.0
     slow: dict[int, float] = {}
     sync: float = 0.001
     slow_sync: dict[int, float] = {}
@@ -128,7 +131,14 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
         for index, fault in enumerate(faults):
             for milder in _milder(fault):
                 yield change(self, faults=(*faults[:index], milder, *faults[index + 1 :]))
-        for name, calm in (("lost", 0.0), ("duplicated", 0.0), ("jitter", 0.0), ("slow", {}), ("slow_sync", {})):
+        for name, calm in (
+            ("lost", 0.0),
+            ("duplicated", 0.0),
+            ("forged", 0.0),
+            ("jitter", 0.0),
+            ("slow", {}),
+            ("slow_sync", {}),
+        ):
             if getattr(self.network, name) != calm:
                 yield change(self, network=change(self.network, **{name: calm}))
 

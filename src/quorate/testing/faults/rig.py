@@ -31,10 +31,14 @@ class Rig(Protocol):
 
     Attributes:
         size: number of participants.
+        corrupt: those that may say and get what they like; the rules hold for the others.
     """
 
     @property
     def size(self) -> int: ...
+
+    @property
+    def corrupt(self) -> frozenset[int]: ...
 
     def start(self, participant: int, place: Place) -> Core:
         """A new process of a participant opens its storage.

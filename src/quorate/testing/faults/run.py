@@ -198,7 +198,8 @@ class Run:
         fresh = Choices(self.plan.seed, f"start {seat.starts} of {seat.index}")
         seat.core = self.rig.start(seat.index, Place(seat.life.disk, fresh, self.ledger))
         seat.core.begin(self.timeline.now)
-        self.carriage.attach(seat.index, partial(self._arrived, seat), partial(self._connected, seat))
+        if seat.core.state != "failed":
+            self.carriage.attach(seat.index, partial(self._arrived, seat), partial(self._connected, seat))
         self._turn(seat)
 
     def _arrived(self, seat: Seat, arrival: Arrival) -> None:
@@ -270,10 +271,11 @@ class Run:
 
     def _send(self, seat: Seat, receiver: int, parcel: Parcel, lag: float) -> None:
         for path in seat.life.disk.unsynchronised():
-            if self.rig.covered(path):
+            if self.rig.covered(path) and seat.index not in self.rig.corrupt:
                 raise Violation("said too early", f"participant {seat.index} sends {parcel.ident}, {path} not durable")
         link = Link(seat.index, receiver)
-        for sighting in self.rig.sightings(link, parcel):
+        honest = seat.index not in self.rig.corrupt
+        for sighting in self.rig.sightings(link, parcel) if honest else ():
             known = self.ledger.positions[sighting.kind]
             self.ledger.note(sighting)
             if sighting.kind == "message":

@@ -80,8 +80,11 @@ def tears_everywhere(lab: Laboratory, network: Network | None = None) -> Iterato
             yield from (Plan(network=calm, faults=(kill,)) for kill in kills)
 
 
-def random_plan(seed: int, lived: list[int], *, lossy: bool = False) -> Plan:
-    """A plan that `seed` determines: a few of everything; with `lossy`, old backups and flipped bits too."""
+def random_plan(seed: int, lived: list[int], *, lossy: bool = False, hostile: bool = False) -> Plan:
+    """A plan that `seed` determines: a few of everything.
+
+    With `lossy`, old backups and flipped bits too; with `hostile`, whoever carries messages forges some.
+    """
     choices = Choices(seed, "plan")
     size = len(lived)
     network = Network(
@@ -90,6 +93,7 @@ def random_plan(seed: int, lived: list[int], *, lossy: bool = False) -> Plan:
         jitter=choices.pick((0.0, 0.01, 0.3)),
         lost=choices.pick((0.0, 0.0, 0.1, 0.4)),
         duplicated=choices.pick((0.0, 0.0, 0.1, 0.5)),
+        forged=choices.pick((0.0, 0.0, 0.05, 0.5)) if hostile else 0.0,
         slow={choices.below(size): 20.0} if choices.chance(0.2) else {},
         slow_sync={choices.below(size): 200.0} if choices.chance(0.2) else {},
     )
@@ -121,12 +125,14 @@ def _kill(choices: Choices, lived: list[int], lossy: bool) -> Kill:
     )
 
 
-def search(lab: Laboratory, seeds: Iterable[int], *, lossy: bool = False, most: int = 5) -> list[Found]:
+def search(
+    lab: Laboratory, seeds: Iterable[int], *, lossy: bool = False, hostile: bool = False, most: int = 5
+) -> list[Found]:
     """Run random plans; those that break a rule, made smaller, one for each different way, at most `most`."""
     lived = lab.undisturbed().lived
     found: dict[str, Found] = {}
     for seed in seeds:
-        plan = random_plan(seed, lived, lossy=lossy)
+        plan = random_plan(seed, lived, lossy=lossy, hostile=hostile)
         text = _broken(lab, plan)
         if text is None or _kind(text) in found:
             continue
