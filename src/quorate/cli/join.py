@@ -9,6 +9,7 @@ import typer
 from quorate.cli.common import (
     DataFiles,
     FederationFile,
+    Home,
     Json,
     Meter,
     SpecFile,
@@ -34,6 +35,7 @@ def join(
     rehearse: Annotated[
         bool, typer.Option("--rehearse", help="Take part in a rehearsal, with made-up data, and in nothing else.")
     ] = False,
+    home: Home = None,
     visit: Annotated[
         bool,
         typer.Option("--visit", help="Do what can be done now in a session that you are invited to, and go away."),
@@ -51,6 +53,7 @@ def join(
     from quorate.node.approval import load, parse_data
     from quorate.node.identity import Identity
     from quorate.node.participant import Participant
+    from quorate.node.results import default_home
 
     loaded = federation_beside(spec, federation)
     approved = load(spec, loaded)
@@ -63,6 +66,7 @@ def join(
         participant = Participant.rehearsing(identity, approved)
     else:
         participant = Participant.ready(identity, approved, parse_data(data or []))
+    participant.folder = home or default_home(federation or spec)
     with Meter(quiet=json) as meter:
         participant.on_wait = meter.say
         participant.progress = lambda done, total: meter.progress(name, done, total)

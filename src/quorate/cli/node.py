@@ -67,7 +67,9 @@ def node(
         if json:
             print_json({"member": name, "waiting": waiting})
         else:
-            print(f"{name}: {len(waiting)} sessions wait for others" if waiting else f"{name}: nothing is left to do")
+            count = len(waiting)
+            how = "1 session waits" if count == 1 else f"{count} sessions wait"
+            print(f"{name}: {how} for others" if waiting else f"{name}: nothing is left to do")
         return
     address = str(settings.listen or served.identity.member.endpoint)
     served.run(lambda: print_json({"member": name, "address": address}) if json else None)

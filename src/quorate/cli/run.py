@@ -11,6 +11,7 @@ from quorate.cli.common import (
     AsMember,
     DataFiles,
     FederationFile,
+    Home,
     Json,
     Meter,
     SpecFile,
@@ -25,6 +26,7 @@ from quorate.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from quorate.coordination.federation import Federation
     from quorate.node.approval import Approved
@@ -50,6 +52,7 @@ def run(
             "--async", help="Leave invitations in the participants' inboxes and go away; nobody needs to be online."
         ),
     ] = False,
+    home: Home = None,
     rows: Rows = None,
     rtt: Rtt = None,
     bandwidth: Bandwidth = None,
@@ -63,6 +66,7 @@ def run(
     --bandwidth and --measured are for --rehearse, which compares with the quote.
     """
     from quorate.node.approval import load, parse_data
+    from quorate.node.results import default_home
 
     loaded = federation_beside(spec, federation)
     approved = load(spec, loaded)
@@ -70,16 +74,17 @@ def run(
     _check_options(
         rehearse, bool(files), {"--rows": rows, "--rtt": rtt, "--bandwidth": bandwidth, "--measured": measured}
     )
+    place = home or default_home(federation or spec)
     coordinator = None if simulate else name or coordinator_of(loaded)
     with Meter(quiet=json) as meter:
         if asynchronous:
-            _invite(approved, loaded, coordinator, files, simulate or rehearse, as_json=json)
+            _invite(approved, loaded, coordinator, files, place, simulate or rehearse, as_json=json)
         elif rehearse:
             Rehearsal(approved, loaded, coordinator, rows, rtt, bandwidth, measured).run(meter, as_json=json)
         elif coordinator is None:
             _simulate(approved, files, meter, as_json=json)
         else:
-            _submit(approved, loaded, coordinator, files, meter, as_json=json)
+            _submit(approved, loaded, coordinator, files, place, meter, as_json=json)
 
 
 def _check_options(rehearse: bool, with_data: bool, others: Mapping[str, object]) -> None:
@@ -95,20 +100,20 @@ def _invite(
     federation: Federation,
     name: str | None,
     files: Mapping[str, str],
+    home: Path,
     otherwise: bool,
     *,
     as_json: bool,
 ) -> None:
     from quorate.node.identity import Identity
     from quorate.node.invite import invite
-    from quorate.node.results import default_home
 
     if otherwise or files or name is None:
         raise UserError(
             "--async only leaves invitations: leave out --simulate, --rehearse and --data; if you own an input or "
             "receive a result, take part with 'quorate join --visit'"
         )
-    asked = invite(Identity(federation, name), approved, default_home(approved.path))
+    asked = invite(Identity(federation, name), approved, home)
     if as_json:
         print_json({"session": asked.session, "spec": asked.spec, "members": asked.members})
         return
@@ -126,10 +131,17 @@ def _simulate(approved: Approved, files: Mapping[str, str], meter: Meter, *, as_
 
 
 def _submit(
-    approved: Approved, federation: Federation, name: str, files: Mapping[str, str], meter: Meter, *, as_json: bool
+    approved: Approved,
+    federation: Federation,
+    name: str,
+    files: Mapping[str, str],
+    home: Path,
+    meter: Meter,
+    *,
+    as_json: bool,
 ) -> None:
     from quorate.node.coordinator import coordinate
     from quorate.node.identity import Identity
 
-    finished = coordinate(Identity(federation, name), approved, files, meter.progress, meter.say)
+    finished = coordinate(Identity(federation, name), approved, files, meter.progress, meter.say, home=home)
     print_outcome(approved.spec.name, finished.session, finished.values, finished.reports, as_json=as_json)

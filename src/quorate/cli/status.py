@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from quorate.cli.common import AsMember, Json, coordinator_of, print_json
+from quorate.cli.common import AsMember, Home, Json, coordinator_of, print_json
 from quorate.errors import PeerTimeout
 
 __all__ = ["status"]
@@ -16,6 +16,7 @@ def status(
     session: Annotated[str, typer.Argument(metavar="SESSION", help="The id that 'quorate run --async' printed.")],
     federation: Annotated[str, typer.Option(metavar="FILE", help="The federation file.")] = "federation.yaml",
     name: AsMember = None,
+    home: Home = None,
     timeout: Annotated[float, typer.Option(metavar="SECONDS", help="Wait so long for everybody's reply.")] = 0.0,
     json: Json = False,
 ) -> None:
@@ -34,7 +35,7 @@ def status(
 
     path = Path(federation)
     loaded = load_federation(path)
-    found = standing(Identity(loaded, name or coordinator_of(loaded)), session, default_home(path), timeout)
+    found = standing(Identity(loaded, name or coordinator_of(loaded)), session, home or default_home(path), timeout)
     if json:
         print_json({"session": session, "spec": found.asked.spec, "missing": found.missing, "ended": dict(found.ends)})
     for member, end in sorted(found.ends.items()):

@@ -364,31 +364,32 @@ class Core:
         if header.seq > peer.received + _AHEAD:
             raise PeerError(f"{peer.name} sent message {header.seq} before {peer.received + 1}; compare releases")
         again = peer.has(header.seq)
-        if again:
-            self._tokens.append(token)
         assembly = peer.repeated if again else peer.arriving
         arriving = assembly.setdefault(header.seq, Arriving(header._replace(piece=0)))
         if arriving.header != header._replace(piece=0):
             raise IntegrityError(f"{peer.name} sent pieces of two messages at one place; start a new session")
         arriving.add(header.piece, b"" if again else body, sealed, signature, token)
-        if arriving.complete:
-            del assembly[header.seq]
-            if again:
-                self._compare(peer, arriving)
-            else:
-                self._arrived(peer, arriving, now)
+        if not arriving.complete:
+            return
+        if not peer.channel.signed(parcel.pack(arriving.header), arriving.digest, arriving.signature):
+            # The signature is outside of what is sealed, so anybody on the way can have spoilt it.
+            why = f"the signature of a message of {peer.name} was changed on its way"
+            self._refused += [(held, why) for held in arriving.drop_last()]
+            return
+        del assembly[header.seq]
+        self._tokens += [held for tokens in arriving.tokens.values() for held in tokens]
+        if again:
+            self._compare(peer, arriving)
+        else:
+            self._arrived(peer, arriving, now)
 
     def _arrived(self, peer: Peer, arriving: Arriving, now: float) -> None:
-        """A message is complete: check its signature, write it down, give it to the party."""
-        header, sealed = arriving.header, arriving.digest
-        if peer.channel is None or not peer.channel.signed(parcel.pack(header), sealed, arriving.signature):
-            raise PeerError(f"{peer.name} did not sign a message as it should; compare releases")
-        body = arriving.body
+        """A message is complete: write it down, give it to the party."""
+        header, sealed, body = arriving.header, arriving.digest, arriving.body
         digest = hashlib.sha256(body).digest()
         entry = Entry(peer.index, header.seq, header.name, header.size, digest, now, sealed, arriving.signature)
         if self.state == "running":
             self._log.append(records.RECEIVED, entry.pack(), body)
-        self._tokens.extend(arriving.tokens)
         peer.note(entry)
         peer.unsaid += header.size
         if self.state == "running":
@@ -397,15 +398,12 @@ class Core:
     def _compare(self, peer: Peer, arriving: Arriving) -> None:
         """A message came again: it must be the same."""
         header, known = arriving.header, peer.entries.get(arriving.header.seq)
-        packed = parcel.pack(header)
-        if known is None or peer.channel is None:
+        if known is None:
             return
         first = header._replace(name=known.name, size=known.size, pieces=parcel.piece_count(known.size))
         if (first, known.sealed) == (header, arriving.digest):
             return
-        if not peer.channel.signed(packed, arriving.digest, arriving.signature):
-            raise PeerError(f"{peer.name} did not sign a message as it should; compare releases")
-        second = Signed(packed, arriving.digest, arriving.signature)
+        second = Signed(parcel.pack(header), arriving.digest, arriving.signature)
         one = Signed(parcel.pack(first), known.sealed, known.signature)
         self.evidence.append(Evidence(peer.index, peer.hello or b"", one, second))
         raise IntegrityError(

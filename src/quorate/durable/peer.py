@@ -41,7 +41,7 @@ class Arriving:
     pieces: dict[int, bytes] = field(default_factory=dict, repr=False)
     digests: dict[int, bytes] = field(default_factory=dict, repr=False)
     signature: bytes = b""
-    tokens: list[object] = field(default_factory=list, repr=False)
+    tokens: dict[int, list[object]] = field(default_factory=dict, repr=False)
 
     @property
     def complete(self) -> bool:
@@ -65,7 +65,14 @@ class Arriving:
         self.pieces[piece] = body
         self.digests[piece] = hashlib.sha256(sealed).digest()
         self.signature = signature or self.signature
-        self.tokens.append(token)
+        self.tokens.setdefault(piece, []).append(token)
+
+    def drop_last(self) -> list[object]:
+        """The piece with the signature is of no use, another copy of it may come; its tokens."""
+        last = self.header.pieces - 1
+        del self.pieces[last], self.digests[last]
+        self.signature = b""
+        return self.tokens.pop(last)
 
 
 class Peer:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -38,6 +39,7 @@ def coordinate(
     say: Callable[[str], None] = lambda _: None,
     rehearsal: Mapping[str, int] | None = None,
     session: str | None = None,
+    home: Path | None = None,
 ) -> Finished:
     """Run a spec on the nodes; blocks until its end. An interrupt cancels the session at all nodes.
 
@@ -49,11 +51,14 @@ def coordinate(
         say: called with sentences for people.
         rehearsal: the rows of every input, for a rehearsal with made-up data; `data` is not looked at then.
         session: its id; a fresh one by default.
+        home: where our own part is kept; by default beside the spec.
 
     Raises:
         QuorateError: as `submit` and `Submission.wait`, and as the member's own part ends.
     """
     participant = _outside_part(identity, approved, data, rehearsal)  # own data is checked before anybody is bothered
+    if participant is not None:
+        participant.folder = home
     submission = submit(identity, approved, session, rehearsal)
     try:
         what = "session" if rehearsal is None else "REHEARSAL, without real data, as session"

@@ -45,6 +45,7 @@ class Participant:
         pulse: called about once a second during the session; ends it by raising.
         rehearses: it takes part in rehearsals only, with made-up data; otherwise in none.
         rehearsal: the rows of every input in the rehearsal, once they are known.
+        folder: where to keep what a later process needs; by default `default_home` beside the spec.
         insecure_session_seed_for_tests: see `quorate.node.lasting`.
     """
 
@@ -56,6 +57,7 @@ class Participant:
     pulse: Callable[[], None] | None = None
     rehearses: bool = False
     rehearsal: Mapping[str, int] | None = None
+    folder: Path | None = None
     insecure_session_seed_for_tests: str = ""
 
     @classmethod
@@ -100,7 +102,7 @@ class Participant:
             return self._last(seat, None)
         result = seat.take_part(None)
         if not self.rehearses:
-            write_openings(default_home(self.approved.path), self.identity.name, session, self.inputs)
+            write_openings(self.home, self.identity.name, session, self.inputs)
         return result
 
     # ---- lasting sessions
@@ -108,7 +110,7 @@ class Participant:
     @property
     def home(self) -> Path:
         """Where we keep what a later process needs."""
-        return default_home(self.approved.path)
+        return self.folder or default_home(self.approved.path)
 
     def _last(self, seat: Seat, visit: float | None) -> tuple[Outcome, Report]:
         """Take part until we have our result and nobody needs us, or on a visit nothing more comes.

@@ -123,10 +123,10 @@ def _check_data(data: Mapping[str, str], specs: Path) -> None:
 def _check_fence(settings: Settings) -> None:
     """A backup of the data folder must not cover the fence."""
     fence = Path(settings.stocks.fence) if settings.stocks.fence else default_fence()
-    if settings.stocks.groups and fence.resolve().is_relative_to(settings.home.resolve()):
+    if fence.resolve().is_relative_to(settings.home.resolve()):
         raise UserError(
-            f"the fence {fence} lies in the data folder {settings.home}; a backup would put back both, and tuples "
-            "could be used twice: name another folder as fence in stocks.yaml"
+            f"the fence {fence} lies in the data folder {settings.home}; a backup would put back both, and randomness "
+            "could be used twice: name another folder as fence in stocks.yaml, or set XDG_STATE_HOME to one"
         )
 
 

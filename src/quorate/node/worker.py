@@ -10,6 +10,7 @@ from pathlib import Path
 from quorate.coordination.program import Outcome
 from quorate.coordination.roster import roster
 from quorate.coordination.synthetic import check_rows
+from quorate.durable.fence import Fence
 from quorate.errors import InternalError, UserError
 from quorate.node import messages
 from quorate.node.approval import Approved, compare, find, made_up_inputs, prepare_inputs, spec_name, stored_inputs
@@ -111,13 +112,22 @@ class _Worker:
     def _place(self) -> Place:
         return Place(Path(self._task.home), self._task.member, self._session)
 
+    @property
+    def _fence(self) -> Fence:
+        folder = self._task.fence
+        return Fence(self._session, self._task.member, None if folder is None else Path(folder))
+
     def _check_cancelled(self) -> None:
         self._desk.check()
         if self._place.cancelled:
             raise UserError("cancelled by the coordinator")
 
     def _prepare_to_last(self, seat: Seat) -> None:
-        if self._place.end is not None:
+        end = self._place.end
+        if isinstance(end, Failure) and self._task.resumed:
+            self._place.erase(self._fence)  # we were killed before that was done
+            raise end.error()
+        if end is not None and not self._task.resumed:
             raise UserError(f"session {self._session} has ended already; every run needs an id of its own")
         check_places(seat.approved.spec, seat.identity.federation, seat.who)
         if seat.approved.spec.delivery == "queued":
