@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from quorate.errors import EnvironmentFault, QuorateError
+from quorate.errors import EnvironmentFault, QuorateError, UserError
 from quorate.files import read_bytes
 from quorate.node.identity import Identity
 from quorate.node.invitation import (
@@ -98,17 +98,20 @@ class Mail:
         return bool(letters)
 
     def _invited(self, carrier: Carrier, delivery: Delivery) -> None:
+        """Take an invitation. A bad one says nothing about the session that it names."""
+        letter = delivery.parcel.body
         try:
-            invitation = opened(delivery.parcel.body, Invitation, self._identity.federation)
+            invitation = opened(letter, Invitation, self._identity.federation)
+            check_invitation(invitation, self._identity.federation)
+            place = Place(self._home, self._identity.name, invitation.session)
+            self._check_sender(place, invitation)
         except QuorateError as problem:
             log.warning("an invitation was refused: %s", problem)
             carrier.reject(delivery, str(problem))
             return
-        place = Place(self._home, self._identity.name, invitation.session)
         if not (place.started or place.end is not None):
-            place.invited(delivery.parcel.body)
+            place.invited(letter)
             try:
-                check_invitation(invitation, self._identity.federation)
                 self._accept(invitation)
             except EnvironmentFault:
                 raise  # of this machine: the invitation waits
@@ -116,6 +119,12 @@ class Mail:
                 log.warning("session %s of %s was refused: %s", invitation.session, invitation.sender, problem)
                 place.note_end(Failure.of(problem).told)
         carrier.acknowledge([delivery])
+
+    def _check_sender(self, place: Place, invitation: Invitation) -> None:
+        """Whoever asked for a session first is its coordinator."""
+        before = place.coordinator(self._identity.federation)
+        if before not in ("", invitation.sender):
+            raise UserError(f"session {invitation.session} is that of {before}, and {invitation.sender} invites to it")
 
     # ---- sessions that wait
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import msgspec
 
+from quorate.coordination.federation import Federation
 from quorate.crypto.sealed import key_file
 from quorate.durable import journal
 from quorate.durable.fence import Fence
@@ -24,6 +25,7 @@ from quorate.durable.journal import Journal
 from quorate.errors import EnvironmentFault, QuorateError
 from quorate.files import ensure_folder, read_bytes, write_atomic
 from quorate.node.desk import Assignment
+from quorate.node.invitation import Invitation, opened
 from quorate.node.messages import Failure, Finished
 
 __all__ = ["Place", "begun", "created", "places"]
@@ -100,6 +102,15 @@ class Place:
         """Keep the invitation to the session, until its coordinator has been told how it ended."""
         ensure_folder(self.folder, 0o700)
         write_atomic(self.folder / "invitation.json", letter, 0o600)
+
+    def coordinator(self, federation: Federation) -> str:
+        """Who asked for it, as far as is known here; empty if nobody did."""
+        invitation = self.folder / "invitation.json"
+        if (self.folder / "task.json").exists():
+            return self.task().coordinator
+        if invitation.exists():
+            return opened(read_bytes(invitation), Invitation, federation).sender
+        return ""
 
     # ---- its journal
 

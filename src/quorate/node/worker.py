@@ -65,7 +65,8 @@ class _Worker:
 
     Attributes:
         session: its id.
-        unfinished: it is a lasting session that has begun and not ended: whatever happens, another worker goes on.
+        unfinished: it is a lasting session that has begun and is needed, by peers if not by us: whatever happens, another
+            worker goes on.
     """
 
     def __init__(self, desk: Desk, task: Assignment, doorway: Doorway) -> None:
@@ -75,7 +76,7 @@ class _Worker:
 
     @property
     def unfinished(self) -> bool:
-        return self._begun and self._place.end is None
+        return self._begun and not (self._place.erased or isinstance(self._place.end, Failure))
 
     def run(self) -> None:
         task = self._task
