@@ -123,10 +123,10 @@ def _cells(one: Round) -> list[str]:
 def _conclusion(found: Summary) -> str:
     if found.undisturbed.failure is not None:
         return f"[bold red]The undisturbed run failed: {found.undisturbed.failure}[/bold red]"
-    if not found.ok:
-        return (
-            "[bold red]Something differs from the undisturbed run; keep the run with --keep and report this.[/bold red]"
-        )
+    if any(one.problems for one in found.rounds):
+        return "[bold red]Something differs from the undisturbed run: keep it with --keep, and report this.[/bold red]"
+    if found.kills < found.wanted:
+        return f"[bold red]Only {found.kills} of {found.wanted} kills: the job ends too soon; use more rows.[/bold red]"
     times = found.recovery
     recovery = (
         f"; from a restart to the first message {times['median']:.2f} s, {times['slowest']:.2f} s at most"

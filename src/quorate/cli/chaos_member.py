@@ -8,6 +8,7 @@ seals. So it must never see data that matters to anybody.
 from __future__ import annotations
 
 import hashlib
+import logging
 import sys
 import threading
 from pathlib import Path
@@ -31,6 +32,8 @@ from quorate.node.server import Node, Settings
 from quorate.testing.chaos.tap import install
 
 __all__ = ["Configuration", "Ended", "main"]
+
+log = logging.getLogger(__name__)
 
 
 class Configuration(msgspec.Struct, frozen=True, kw_only=True):
@@ -133,5 +136,13 @@ def _watched(submission: Submission, participant: Participant, told: Configurati
     return ended
 
 
+def _told(path: str) -> int:
+    try:
+        return main(path)
+    except QuorateError as problem:
+        log.error("%s: %s", type(problem).__name__, problem)
+        return problem.exit_code
+
+
 if __name__ == "__main__":
-    run_and_exit(lambda: main(sys.argv[1]))
+    run_and_exit(lambda: _told(sys.argv[1]))

@@ -55,7 +55,7 @@ class Havoc:
 
     def __post_init__(self) -> None:
         self._begun = time.monotonic()
-        self._next = self._begun + self.choices.exponential(self.mean)
+        self._next = self._begun + self.choices.between(0.0, 2 * self.mean)
 
     def turn(self) -> None:
         """Kill if it is time, and start again who was down for long enough."""

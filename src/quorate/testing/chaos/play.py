@@ -26,6 +26,8 @@ _START_SECONDS = 90.0
 _END_SECONDS = 300.0
 _TICK = 0.01
 _LEAST_MEAN = 0.3
+_IDLE = 5
+"""Rounds without any kill after which a job is taken to be too short for more."""
 _ROUND = (3, 4, 5, 6, 8)
 """Kills in one round, if it lasts long enough."""
 MODULE = "quorate.cli.chaos_member"
@@ -73,15 +75,16 @@ class Chaos:
         problems = judge(calm, calm, lasting=self.lasting) or ([calm.failure] if calm.failure else [])
         rounds: list[Round] = []
         idle = 0
-        while (done := sum(len(one.kills) for one in rounds)) < kills and not problems and idle < 3:
+        while (done := sum(len(one.kills) for one in rounds)) < kills and not problems and idle < _IDLE:
             self.say(f"round {len(rounds) + 1}: {done} of {kills} kills done ...")
             rounds.append(self._disturbed(calm, min(kills - done, self._choices.pick(_ROUND))))
             idle = 0 if rounds[-1].kills else idle + 1
             self.progress(sum(len(one.kills) for one in rounds), kills)
-        return summary(self.job, self.transport, self.seed, self.session, calm, rounds, problems)
+        facts = (self.transport, self.seed, self.session)
+        return summary(self.job, kills, facts, calm, rounds, problems)
 
     def _disturbed(self, calm: Remains, kills: int) -> Round:
-        mean = max(_LEAST_MEAN, calm.seconds / 2)
+        mean = max(_LEAST_MEAN, calm.seconds / 4)
         remains, havoc = self._play((mean, kills))
         blows = havoc.blows if havoc is not None else []
         return Round(kills=blows, remains=remains, problems=judge(calm, remains, lasting=self.lasting))

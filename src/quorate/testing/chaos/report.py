@@ -49,7 +49,10 @@ class Round(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything; `ok`: nothing differs. Recovery is in seconds, from the start of a process to its first message."""
+    """Everything; `ok`: nothing differs, after as many kills as were wanted.
+
+    Recovery is in seconds, from the start of a process to its first message.
+    """
 
     spec: str
     protocol: str
@@ -57,6 +60,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     seed: int
     session: str
     ok: bool
+    wanted: int
     kills: int
     restarts: int
     recovery: dict[str, float]
@@ -121,9 +125,15 @@ def judge(calm: Remains, disturbed: Remains, *, lasting: bool) -> list[str]:
 
 
 def summary(
-    job: Job, transport: str, seed: int, session: str, calm: Remains, rounds: Sequence[Round], problems: Sequence[str]
+    job: Job,
+    wanted: int,
+    facts: tuple[str, int, str],
+    calm: Remains,
+    rounds: Sequence[Round],
+    problems: Sequence[str],
 ) -> Summary:
-    """All of it; `problems` are those of the undisturbed run."""
+    """All of it; `facts` are transport, seed and session, `problems` those of the undisturbed run."""
+    transport, seed, session = facts
     blows = [blow for one in rounds for blow in one.kills]
     times = sorted(blow.recovered for blow in blows if blow.recovered is not None)
     recovery = {}
@@ -139,7 +149,8 @@ def summary(
         transport=transport,
         seed=seed,
         session=session,
-        ok=not problems and not any(one.problems for one in rounds),
+        ok=not problems and not any(one.problems for one in rounds) and len(blows) == wanted,
+        wanted=wanted,
         kills=len(blows),
         restarts=sum(blow.what == "all" for blow in blows),
         recovery=recovery,

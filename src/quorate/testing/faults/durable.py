@@ -128,15 +128,16 @@ class DurableRig:
         fixed = digest_parts([participant.to_bytes(4, "big")], "quorate/laboratory/1")
         seed = fixed if self.fixed_seeds else place.fresh.bytes(32)
         root = Scope.root()
-        self.cores[participant] = self.core(
+        core: DurableCore = self.core(
             seat,
-            lambda drawn, _: self.program(participant, drawn, place, root),
+            lambda drawn, restored: self.program(participant, drawn, place, root, core, restored),
             log,
             self.limits,
             scope=root,
             seed=seed,
         )
-        return self.cores[participant]
+        self.cores[participant] = core
+        return core
 
     def sightings(self, link: Link, parcel: Parcel) -> Iterator[Sighting]:
         """Positions, names and nonces that a parcel takes; all but the first HELLO are sealed."""
