@@ -123,7 +123,7 @@ def test_another_message_at_the_same_place_is_kept_as_evidence() -> None:
     forged = entry._replace(digest=bytes(32))
     peer.unacked[entry.seq] = Outgoing(forged, [np.arange(entry.size, dtype=np.uint8)])
     assert peer.channel is not None
-    for parcel in peer.sealed(entry.seq, liar._keys, peer.channel, liar._session):
+    for parcel in peer.sealed(entry.seq, liar._keys, peer.channel, liar._session, 1):
         victim.take(parcel.body, None, world.now)
     assert isinstance(victim.problem, IntegrityError)
     evidence = victim.evidence[0]

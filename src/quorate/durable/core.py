@@ -28,7 +28,7 @@ from typing import Any, Literal
 import numpy as np
 
 from quorate.durable import history, parcel, records
-from quorate.durable.facts import Evidence, Limits, Membership, Signed
+from quorate.durable.facts import Evidence, Limits, Membership, Signed, Spent
 from quorate.durable.keys import Keys, derive, read_hello
 from quorate.durable.parcel import DATA, FAIL, HEADER_SIZE, HELLO, STATUS, Header, Status
 from quorate.durable.peer import Arriving, Peer, body_digest, split_sealed
@@ -58,7 +58,13 @@ Schedule = Callable[[Literal["in", "out"], int, Name, int, bool], None]
 
 _AHEAD = 1 << 16
 """A message may be so many positions after the oldest that is missing."""
-_PREMATURE = 1 << 26
+_PREMATURE = 1 << 20
+"""Bytes of parcels that are kept of a peer that has not greeted us; nobody can vouch for them."""
+_INCOMPLETE = 1 << 26
+"""Bytes of messages of a peer of which pieces are missing, beyond the oldest."""
+_MEETING = 10.0
+"""Seconds that a process that goes on waits for peers to say how they stand, before it says anything new."""
+_PARCEL = 512
 _CONTROL = 4096
 _VOLUME = 1 << 20
 """Bytes of messages after which we stop computing to send them."""
@@ -90,13 +96,16 @@ class Core:
         scope: Scope,
         seed: bytes,
         schedule: Schedule | None = None,
+        waiting: Callable[[int], int] = lambda _: 0,
     ) -> None:
         """
         Args:
             scope: the root of the program's names, for messages to people.
             seed: 32 fresh random bytes, used if the log is empty.
             schedule: told of every message that the party takes or makes.
+            waiting: bytes that wait to be carried to a peer.
         """
+        self._waiting = waiting
         self._schedule = schedule
         self._again = False
         self.seat, self.limits, self.scope = seat, limits, scope
@@ -116,7 +125,7 @@ class Core:
         self._refused: list[tuple[object, str]] = []
         self._counter = 0
         self._farewell = b""
-        self._began = self._next_tick = self._next_alive = 0.0
+        self._began = self._now = self._next_tick = self._next_alive = 0.0
         self._delivered: dict[tuple[int, Name], None] = {}
         self._setup: frozenset[tuple[int, Name]] = frozenset()
         self._saved: tuple[list[Buffer], frozenset[tuple[int, Name]], dict[int, int]] | None = None
@@ -132,7 +141,7 @@ class Core:
             EnvironmentFault: the log cannot be read or written.
             QuorateError: the program cannot be made, and may be made later: the data of an input is not as it was.
         """
-        self._began = self._next_tick = self._next_alive = now
+        self._began = self._now = self._next_tick = self._next_alive = now
         self._peers = {index: Peer(index, self.seat.names[index], now) for index in self.seat.peers}
         past = history.read(self._log, self._peers)
         if past.ended:
@@ -155,10 +164,16 @@ class Core:
         self.party = Party(self._program(derive(seed, "party", self.seat.session.encode()), past.restored))
         try:
             self._replay(past)
-        except EnvironmentFault:
-            raise
         except QuorateError as problem:
-            self.fail(problem)
+            self._ended_by(problem)
+        if now > self.limits.deadline and self.state == "running":
+            self._check_time(now)
+
+    def _ended_by(self, problem: QuorateError) -> None:
+        """An error ends the session, unless it is one of this machine that can be mended: then raise it."""
+        if isinstance(problem, EnvironmentFault) and not isinstance(problem, Spent):
+            raise problem
+        self.fail(problem)
 
     def _replay(self, past: history.History) -> None:
         self._again = True
@@ -186,16 +201,15 @@ class Core:
         Raises:
             EnvironmentFault: this machine fails; a later process can go on.
         """
+        self._now = now
         try:
             if self.state == "running":
                 if not self._congested():
                     self._advance(again=False)
                 self._check_time(now)
             self._tick(now)
-        except EnvironmentFault:
-            raise
         except QuorateError as problem:
-            self.fail(problem)
+            self._ended_by(problem)
 
     @property
     def busy(self) -> bool:
@@ -294,11 +308,9 @@ class Core:
             self._take(data, token, now)
         except _Unusable as problem:
             self._refused.append((token, str(problem)))
-        except EnvironmentFault:
-            raise
         except QuorateError as problem:
             self._tokens.append(token)
-            self.fail(problem)
+            self._ended_by(problem)
 
     def _take(self, data: bytes, token: object, now: float) -> None:
         try:
@@ -320,10 +332,12 @@ class Core:
             self._control(peer, header, data, token, now)
 
     def _hold(self, peer: Peer, data: bytes, token: object) -> None:
-        """A parcel that overtook the sender's HELLO."""
-        if sum(len(early) for early, _ in peer.premature) + len(data) > _PREMATURE:
-            raise _Unusable(f"{peer.name} has not greeted us yet")
-        peer.premature.append((data, token))
+        """A parcel that overtook the sender's HELLO. Of too many some are dropped: what is missing is asked for."""
+        peer.premature_bytes += len(data) + _PARCEL
+        if peer.premature_bytes > _PREMATURE:
+            self._tokens.append(token)
+        else:
+            peer.premature.append((data, token))
 
     def _greeted(self, peer: Peer, hello: bytes, token: object, now: float) -> None:
         seat = self.seat
@@ -364,11 +378,16 @@ class Core:
         if header.seq > peer.received + _AHEAD:
             raise PeerError(f"{peer.name} sent message {header.seq} before {peer.received + 1}; compare releases")
         again = peer.has(header.seq)
+        oldest = min(peer.arriving, default=header.seq)
+        if peer.incomplete > _INCOMPLETE and header.pieces > 1 and (again or header.seq > oldest):
+            self._tokens.append(token)  # asked for again once there is room
+            return
         assembly = peer.repeated if again else peer.arriving
         arriving = assembly.setdefault(header.seq, Arriving(header._replace(piece=0)))
         if arriving.header != header._replace(piece=0):
             raise IntegrityError(f"{peer.name} sent pieces of two messages at one place; start a new session")
         arriving.add(header.piece, b"" if again else body, sealed, signature, token)
+        peer.incomplete += len(data)
         if not arriving.complete:
             return
         if not peer.channel.signed(parcel.pack(arriving.header), arriving.digest, arriving.signature):
@@ -377,6 +396,7 @@ class Core:
             self._refused += [(held, why) for held in arriving.drop_last()]
             return
         del assembly[header.seq]
+        peer.incomplete = sum(one.size for one in (*peer.arriving.values(), *peer.repeated.values()))
         self._tokens += [held for tokens in arriving.tokens.values() for held in tokens]
         if again:
             self._compare(peer, arriving)
@@ -444,13 +464,13 @@ class Core:
                 )
             )
             return
+        peer.met = True
         peer.acknowledged(status.received)
         peer.tail = max(peer.tail, status.sent)
         peer.done |= status.done
         if status.want:
-            peer.greet = True
-            peer.resend()
-            peer.say = True
+            peer.greet = peer.say = True
+            self._resend(peer)
 
     def say_all(self) -> None:
         """We are about to leave for a while: every peer is to hear what we have of it."""
@@ -461,7 +481,11 @@ class Core:
         """A connection to a peer was lost, and what was under way with it: everything goes again."""
         peer = self._peers[index]
         peer.greet = peer.say = True
-        peer.resend()
+        self._resend(peer)
+
+    def _resend(self, peer: Peer) -> None:
+        if not self._waiting(peer.index):  # else what is on its way first; a peer that still lacks something asks again
+            peer.resend()
 
     # ---- time
 
@@ -484,7 +508,7 @@ class Core:
                     peer.asked = now
                 peer.want |= lacking
                 peer.greet |= lacking and peer.channel is None
-                peer.say |= not peer.done and (lacking or alive or peer.unsaid > 0)
+                peer.say |= lacking or peer.unsaid > 0 or (alive and not peer.done)
             self._next_tick = now + self.limits.mindful
         if self.state == "done" and (now > self.limits.deadline or all(map(self._over, self._peers.values()))):
             self.state = "closed"
@@ -552,8 +576,15 @@ class Core:
             peer.ready += peer.to_send
             peer.to_send = []
 
+    def _hesitates(self) -> bool:
+        """Whether peers might still tell us that our journal is an old one."""
+        if self.seat.incarnation == 1 or self.limits.alive is None or self._now > self._began + _MEETING:
+            return False
+        return not all(peer.met for peer in self._peers.values() if peer.channel is not None)
+
     def outgoing(self) -> Iterator[tuple[int, Parcel]]:
         """The parcels to carry now, by receiver, oldest first; call after `commit`, and carry all."""
+        incarnation = self.seat.incarnation
         for peer in self._peers.values():
             if peer.greet:
                 peer.greet = False
@@ -561,11 +592,11 @@ class Core:
             channel = peer.channel
             if channel is None:
                 continue
-            if self.state != "failed":
+            if self.state != "failed" and not self._hesitates():
                 ready, peer.ready = peer.ready, []
                 for seq in ready:
                     if seq in peer.unacked:
-                        for made in peer.sealed(seq, self._keys, channel, self._session):
+                        for made in peer.sealed(seq, self._keys, channel, self._session, incarnation):
                             yield peer.index, made
             if peer.say:
                 yield peer.index, self._said(peer)

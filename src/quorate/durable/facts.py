@@ -8,8 +8,13 @@ from dataclasses import dataclass, field
 from cryptography import x509
 
 from quorate.durable.keys import Signer
+from quorate.errors import EnvironmentFault
 
-__all__ = ["Evidence", "Limits", "Membership", "Signed"]
+__all__ = ["Evidence", "Limits", "Membership", "Signed", "Spent"]
+
+
+class Spent(EnvironmentFault):
+    """What a session needs is gone for good at this machine: it can never go on here."""
 
 
 @dataclass(frozen=True)

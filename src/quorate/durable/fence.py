@@ -25,6 +25,7 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+from quorate.durable.facts import Spent
 from quorate.durable.storage import DISK, Closeable, File, Storage, named
 from quorate.errors import EnvironmentFault, InternalError
 
@@ -84,8 +85,8 @@ class Fence:
         A session without commits may be new, and needs no fence to be there. `hold` comes first, if not before.
 
         Raises:
-            EnvironmentFault: as `hold`; or the journal is an old copy, or from another machine; the session was given
-                up. Nothing is held then.
+            EnvironmentFault: as `hold`. Nothing is held then.
+            Spent: the journal is an old copy, or from another machine; or the session was given up.
         """
         if self._lock is None:
             self.hold()
@@ -143,7 +144,7 @@ class Fence:
         """Open the file, make it if it must be, and refuse what it does not vouch for."""
         if not self._storage.exists(self._path):
             if commits:
-                raise EnvironmentFault(
+                raise Spent(
                     f"the fence in {self.folder} does not know {self._title}: it has ended, or its data comes from "
                     "another machine or a backup; going on could tell secrets. Start a new session"
                 )
@@ -152,9 +153,9 @@ class Fence:
         self._file = self._storage.open(self._path)
         self._marks = self._read(self._file)
         if self._marks.state == _GIVEN_UP:
-            raise EnvironmentFault(f"{self._title} failed for good and cannot go on; start a new session")
+            raise Spent(f"{self._title} failed for good and cannot go on; start a new session")
         if self._marks.commits > commits:
-            raise EnvironmentFault(
+            raise Spent(
                 f"the data of {self._title} was restored from a backup: its journal has {commits} commits, and "
                 f"{self._marks.commits} were in use already; going on could tell secrets. Start a new session"
             )
@@ -174,7 +175,7 @@ class Fence:
         known = {slot: marks for slot, marks in found.items() if marks is not None}
         lasting = [slot for slot in known if slot in _LASTING]
         if not lasting:
-            raise EnvironmentFault(f"{self._path}: damaged, so nobody knows how far {self._title} was; start a new one")
+            raise Spent(f"{self._path}: damaged, so nobody knows how far {self._title} was; start a new one")
         self._last[True] = max(lasting, key=lambda slot: known[slot])
         return max(known.values())
 

@@ -15,8 +15,10 @@ from typing import NamedTuple
 from quorate.engine.names import Name
 from quorate.errors import PeerError
 from quorate.transport.carrier import CHUNK, Parcel
+from quorate.transport.frames import MESSAGE_LIMIT
 
 __all__ = [
+    "CHUNK",
     "DATA",
     "FAIL",
     "HEADER_SIZE",
@@ -42,7 +44,6 @@ OVERHEAD = 28
 SIGNATURE = 64
 PIECE = CHUNK - HEADER_SIZE - OVERHEAD - SIGNATURE
 """Bytes of a message in one parcel, at most."""
-MESSAGE_LIMIT = 1 << 40
 _STATUS = struct.Struct("<QQB")
 _WANT, _DONE = 1, 2
 
@@ -136,12 +137,13 @@ def piece_count(size: int) -> int:
     return max(1, -(-size // PIECE))
 
 
-def parcel(header: Header, *body: bytes, digest: bytes = b"") -> Parcel:
+def parcel(header: Header, *body: bytes, digest: bytes = b"", again: str = "") -> Parcel:
     """Header and body, for a carrier.
 
     Carriers may drop what they take for a copy by its name. So names end with some digits of the content's `digest`
-    (SHA-256 of the body unless given): nobody can take the name of another's message for something else.
+    (SHA-256 of the body unless given): nobody can take the name of another's message for something else. What is sent
+    because a peer lacks it has another name, `again`, each time.
     """
     whole = b"".join((pack(header), *body))
     mark = (digest or hashlib.sha256(whole).digest())[:8].hex()
-    return Parcel(f"{header.ident()}.{mark}", whole)
+    return Parcel(f"{header.ident()}.{mark}{again}", whole)

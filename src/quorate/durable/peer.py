@@ -67,6 +67,11 @@ class Arriving:
         self.signature = signature or self.signature
         self.tokens.setdefault(piece, []).append(token)
 
+    @property
+    def size(self) -> int:
+        """Bytes of it that are here, about."""
+        return parcel.CHUNK * len(self.digests)
+
     def drop_last(self) -> list[object]:
         """The piece with the signature is of no use, another copy of it may come; its tokens."""
         last = self.header.pieces - 1
@@ -82,6 +87,8 @@ class Peer:
         channel: the keys, once its HELLO is here.
         sent: messages made for it. confirmed: up to where a broker keeps them. acked: up to where it has them itself.
         received: up to where its messages are here without a gap; `settled` is that after the last commit.
+        incomplete: bytes of these. premature: what came before its HELLO, with tokens.
+        resent: how often everything was sent again. met: it has said how it stands since we began.
         arriving, repeated: messages of which pieces are missing, those that are here already apart.
         to_send, ready: messages that are to be sent, before and after what they depend on is durable.
         heard: when its last parcel arrived; fed: its last message. asked: when we last asked for what is missing.
@@ -105,6 +112,10 @@ class Peer:
         self.arriving: dict[int, Arriving] = {}
         self.repeated: dict[int, Arriving] = {}
         self.premature: list[tuple[bytes, object]] = []
+        self.premature_bytes = 0
+        self.incomplete = 0
+        self.resent = 0
+        self.met = False
         self.unsaid = 0
         self.heard = self.fed = self.asked = now
         self.last_control = (0, 0)
@@ -132,11 +143,13 @@ class Peer:
 
     def resend(self) -> None:
         """Everything that is not acknowledged is to be sent once more."""
+        self.resent += 1
         self.ready = []
         self.to_send = sorted(self.unacked)
 
-    def sealed(self, seq: int, keys: Keys, channel: Channel, session: bytes) -> Iterator[Parcel]:
+    def sealed(self, seq: int, keys: Keys, channel: Channel, session: bytes, incarnation: int) -> Iterator[Parcel]:
         """The parcels of message `seq`: the same bytes whenever they are made."""
+        again = f".{incarnation}.{self.resent}" if self.resent or incarnation > 1 else ""
         entry = self.unacked[seq].entry
         body = memoryview(self.unacked[seq].content())
         first = Header(
@@ -150,7 +163,7 @@ class Peer:
             sealed = channel.seal(place, entry.digest, packed, body[piece * PIECE : (piece + 1) * PIECE])
             digests.append(hashlib.sha256(sealed).digest())
             last = [keys.sign(parcel.pack(first), sealed_digest(digests))] if piece == first.pieces - 1 else []
-            yield parcel.parcel(header, sealed, *last, digest=digests[-1])
+            yield parcel.parcel(header, sealed, *last, digest=digests[-1], again=again)
 
     # ---- what we receive
 

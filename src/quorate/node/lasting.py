@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -18,14 +19,14 @@ from quorate.data.commitment import commit
 from quorate.data.prepare import Prepared
 from quorate.durable.conduct import Patience, conduct_durably
 from quorate.durable.core import Core
-from quorate.durable.facts import Limits, Membership
+from quorate.durable.facts import Limits, Membership, Spent
 from quorate.durable.fence import Fence
 from quorate.durable.journal import Journal
 from quorate.durable.keys import SEED_BYTES, derive
 from quorate.durable.router import Router
 from quorate.engine.exchange import Step
 from quorate.engine.names import Scope
-from quorate.errors import DataError, QuorateError
+from quorate.errors import DataError, QuorateError, UserError
 from quorate.lang.snapshot import Snapshot
 from quorate.lang.stages import Stages
 from quorate.node.mesh import Doorway
@@ -85,6 +86,10 @@ class Lasting:
             fence.hold()
             try:
                 end = self._with_journal(roads.router, fence)
+            except Spent as problem:
+                self.place.note_end(Failure.of(problem))
+                self.place.erase(fence)
+                raise
             finally:
                 fence.leave()
         finally:
@@ -94,6 +99,8 @@ class Lasting:
         return end
 
     def _with_journal(self, router: Router, fence: Fence) -> Literal["closed", "suspended"]:
+        if self.place.end is not None and self.place.erased:
+            raise UserError(f"session {self.place.session} has ended already; every run needs an id of its own")
         journal = self.place.open(self.seat.approved.digest)
         try:
             return self._conduct(router, journal, fence, fence.enter(journal.commits))
@@ -111,7 +118,7 @@ class Lasting:
     ) -> Literal["closed", "suspended"]:
         seat, begun = self.seat, time.monotonic()
         watcher = Watcher(seat, self.place, self.home, journal, fence)
-        core = self._core(journal, incarnation, watcher)
+        core = self._core(journal, incarnation, watcher, router)
 
         def result(outcome: Outcome) -> None:
             if seat.rehearsal is not None:
@@ -144,14 +151,15 @@ class Lasting:
         else:
             watcher.ended(end)
         finally:
-            watcher.keep(core.evidence)
-            watcher.close()
+            with contextlib.suppress(QuorateError):  # a full disk must not keep the session from its end
+                watcher.keep(core.evidence)
+                watcher.close()
         if end == "closed":
             journal.close()
             self.place.erase(fence)
         return end
 
-    def _core(self, journal: Journal, incarnation: int, watcher: Watcher) -> Core:
+    def _core(self, journal: Journal, incarnation: int, watcher: Watcher, router: Router) -> Core:
         seat, root = self.seat, Scope.root()
         who, spec = seat.who, seat.approved.spec
         peers = tuple(who.links(seat.me))
@@ -196,7 +204,16 @@ class Lasting:
             return session_program(job, job.session(seed=derive(seed, "session")), root)
 
         seed = bytes.fromhex(self.insecure_session_seed_for_tests) or SystemEntropy().bytes(SEED_BYTES)
-        core = Core(membership, program, journal, limits, scope=root, seed=seed, schedule=watcher.schedule)
+        core = Core(
+            membership,
+            program,
+            journal,
+            limits,
+            scope=root,
+            seed=seed,
+            schedule=watcher.schedule,
+            waiting=router.waiting,
+        )
         self._store = None if seat.store is None else NotedStore(seat.store, core.note, seat.session)
         return core
 

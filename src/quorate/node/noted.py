@@ -18,7 +18,8 @@ import msgspec
 import numpy.typing as npt
 
 from quorate.coordination.stock import orderly
-from quorate.errors import EnvironmentFault, InternalError, QuorateError
+from quorate.durable.facts import Spent
+from quorate.errors import InternalError, QuorateError
 from quorate.node.tuples import Shelf
 from quorate.preprocessing.ledger import Holding, Ledger
 from quorate.sharing.stored import Form, Reader, content_of, public_form
@@ -86,7 +87,8 @@ class NotedStore:
         """The tuples of these ranges: out of the stock, or those that were taken before.
 
         Raises:
-            EnvironmentFault: the process ended while they were taken, and they are gone; or as `Shelf.claim`.
+            Spent: the process ended while they were taken, and they are gone.
+            EnvironmentFault: as `Shelf.claim`.
         """
         fresh = False
 
@@ -97,7 +99,7 @@ class NotedStore:
 
         def take() -> bytes:
             if not fresh:
-                raise EnvironmentFault(
+                raise Spent(
                     "this session was interrupted in the moment it took tuples from the stock; they are gone, and "
                     "without them it cannot go on: start a new session"
                 )

@@ -53,7 +53,7 @@ class Entry:
         self.session = task.session
         self.task = task
         self.suspended = False
-        self.restarts = 0
+        self.restarts = self.furthest = 0
         self.coordinator = coordinator
         self.makes_tuples = isinstance(task, Making)
         self.ready: Ready | None = None
@@ -386,7 +386,8 @@ class Sessions:
                 entry.started |= message.started
             else:
                 entry.progress = message
-                entry.restarts = 0
+                if message.done > entry.furthest:  # not what is done again after a restart
+                    entry.furthest, entry.restarts = message.done, 0
             self._changed.notify_all()
 
     def _end(self, entry: Entry, end: Finished | Failure) -> None:

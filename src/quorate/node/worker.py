@@ -65,8 +65,8 @@ class _Worker:
 
     Attributes:
         session: its id.
-        unfinished: it is a lasting session that has begun and is needed, by peers if not by us: whatever happens, another
-            worker goes on.
+        unfinished: it is a lasting session that has begun and is needed, by peers if not by us: whatever happens,
+            another worker goes on.
     """
 
     def __init__(self, desk: Desk, task: Assignment, doorway: Doorway) -> None:
