@@ -75,7 +75,8 @@ def redis_benchmark(server: Server, size: int, count: int) -> float:
     load = ["-c", "1", "-P", "16", "-n", str(count), "--csv", "-x", "XADD", "own-benchmark", "*", "b"]
     command = ["redis-benchmark", "-h", HOST, "-p", str(server.port), *tls]
     command += ["--user", OPERATOR, "-a", str(mine.password), *load]
-    done = subprocess.run(command, input=SystemEntropy().bytes(size), capture_output=True, check=True)
+    text = SystemEntropy().bytes(size // 2).hex().encode()  # the tool reads up to the first zero
+    done = subprocess.run(command, input=text, capture_output=True, check=True)
     rows = [line.split('","') for line in done.stdout.decode().strip().splitlines() if '","' in line]
     head, row = rows[-2], rows[-1]
     return count / float(row[head.index("rps") - len(head)].strip('"'))

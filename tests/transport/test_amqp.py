@@ -41,6 +41,7 @@ class TestRabbit(CarrierConformance):
 class TestRabbitServer(BrokerConformance):
     kind = RabbitServer
     settle = 4.0
+    keeps_order = False
 
     @pytest.fixture(autouse=True)
     def _shared(self, rabbitmq):

@@ -193,3 +193,27 @@ def test_a_broker_that_hangs_is_given_up(tmp_path, rabbitmq, monkeypatch):
             carrier.depth(queue)
         with pytest.raises(BrokerFault, match="no answer in time"):
             open_carrier(server.address, server.credentials("alice"))
+
+
+@pytest.mark.slow
+def test_a_queue_that_was_too_young_to_survive_its_broker_is_made_anew(tmp_path, rabbitmq):
+    queue = Queue("aa", "rounds.alice")
+    with RabbitServer(tmp_path / "broker", ["alice"]) as server:
+        for _ in range(3):  # a moment between declaring and killing is enough to survive
+            carrier = open_carrier(server.address, server.credentials("alice"))
+            carrier.provision(queue, Limits())
+            carrier.publish(queue, parcels(3))
+            server.kill()
+            carrier.close()
+            server.start()
+            again = open_carrier(server.address, server.credentials("alice"))
+            again.provision(queue, Limits())
+            again.publish(queue, parcels(3, start=3))
+            got = []
+            while "p-5" not in idents(got):
+                batch = again.consume(queue, 6, 30)
+                assert batch
+                got += batch
+            assert idents(got) in (["p-3", "p-4", "p-5"], [f"p-{k}" for k in range(6)])
+            again.remove(queue)
+            again.close()

@@ -3,17 +3,21 @@
 The broker knows a member by the common name of its certificate (SASL EXTERNAL), or by user and password. Every parcel
 is persistent and confirmed by a quorum queue. RabbitMQ does not notice copies; the receiver does.
 
-Known limits, all covered by senders that keep a parcel until its receiver has it: parcels in a queue that was declared
-within the last second before a broker without replicas is killed are lost; `depth` does not count what another
-connection has in hand; a delivery that is neither acknowledged nor rejected for 30 minutes is taken back.
+Known limits, all covered by senders that keep a parcel until its receiver has it and by receivers that put them in
+order: parcels in a queue that was declared within the last second before a broker without replicas is killed are lost,
+and `provision` makes the queue anew; what was in hand when a broker was killed may come after what was not; `depth`
+does not count what another connection has in hand; a delivery that is neither acknowledged nor rejected for 30 minutes
+is taken back.
 """
 
 from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import logging
 import ssl
 from collections.abc import Coroutine, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from urllib.parse import SplitResult, unquote
 
@@ -35,6 +39,10 @@ if TYPE_CHECKING:
 
 __all__ = ["AmqpCarrier", "connect"]
 
+# It writes tracebacks of every connection that breaks, to the terminal if nobody has set up logging.
+for _library in ("aiormq", "aio_pika"):
+    logging.getLogger(_library).addHandler(logging.NullHandler())
+
 T = TypeVar("T")
 _ANSWER = 60.0
 _CONNECT = 20.0
@@ -52,13 +60,14 @@ def connect(parts: SplitResult, credentials: Credentials) -> AmqpCarrier:
     context = client_context(credentials)
     port = parts.port or _PORTS[context is not None]
     loop = LoopThread(f"amqp {host}:{port}")
+    vhost = unquote(parts.path[1:]) or "/"
+    opening = partial(_opened, host, port, vhost, context, credentials)
     try:
-        vhost = unquote(parts.path[1:]) or "/"
-        connection = loop.call(_opened(host, port, vhost, context, credentials), _CONNECT + _LEAVE)
+        connection = loop.call(opening(), _CONNECT + _LEAVE)
     except _TROUBLE as problem:
         loop.stop()
         raise BrokerFault(f"no connection to the broker {host}:{port}: {_refusal(problem, host)}") from None
-    return AmqpCarrier(loop, connection, f"{host}:{port}")
+    return AmqpCarrier(loop, Client(connection, opening), f"{host}:{port}")
 
 
 async def _opened(
@@ -86,8 +95,8 @@ class AmqpCarrier:
 
     scheme: ClassVar[str] = "amqps"
 
-    def __init__(self, loop: LoopThread, connection: AbstractConnection, where: str) -> None:
-        self._loop, self._client, self._where = loop, Client(connection), where
+    def __init__(self, loop: LoopThread, client: Client, where: str) -> None:
+        self._loop, self._client, self._where = loop, client, where
         self._closed = False
 
     def provision(self, queue: Queue, limits: Limits) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from typing import Any
 
 from aio_pika import DeliveryMode, Message
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage
 from aio_pika.exceptions import (
+    AMQPConnectionError,
+    AMQPError,
     ChannelNotFoundEntity,
     ChannelPreconditionFailed,
     DeliveryError,
@@ -32,17 +34,20 @@ from quorate.transport.carrier import DeadLetter, Delivery, Limits, Parcel, Queu
 
 __all__ = ["Client"]
 
+Connect = Callable[[], Awaitable[AbstractConnection]]
 _FLIGHT = 8 << 20
 _SETTLE = 0.25
 """Seconds that a new consumer waits at least: the broker needs a moment to send what is there."""
 _PREFETCH = 65_535
+_ALIVE = 5.0
 
 
 class Client:
     """Over one connection; used by one task at a time."""
 
-    def __init__(self, connection: AbstractConnection) -> None:
-        self._connection = connection
+    def __init__(self, connection: AbstractConnection, connect: Connect) -> None:
+        """`connect` opens one more connection of the same kind."""
+        self._connection, self._connect = connection, connect
         self._out: AbstractChannel | None = None
         self._inboxes: dict[Queue, Inbox] = {}
 
@@ -50,10 +55,32 @@ class Client:
         async with self._channel() as channel:
             try:
                 await declare(channel, queue, limits)
+                if not await self._alive(queue):
+                    await channel.queue_delete(queue.name)  # refused if it is only out of reach
+                    await declare(channel, queue, limits)
             except ChannelPreconditionFailed:
                 raise BrokerFault(
                     f"{queue.name} exists at the broker with other limits; remove it there, or use the same limits"
                 ) from None
+
+    async def _alive(self, queue: Queue) -> bool:
+        """Whether anybody answers for a queue that is there by name.
+
+        One that was young when its broker was killed stays as a name, and whoever turns to it waits in vain. Getting a
+        single message is what queues with one active consumer refuse, so it changes nothing and shows that they live.
+        """
+        probe = await self._connect()  # one more connection, because the answer may be that it is closed
+        try:
+            channel = await probe.channel()
+            async with asyncio.timeout(_ALIVE):
+                await (await channel.get_queue(queue.name, ensure=False)).get(fail=False)
+        except (TimeoutError, AMQPConnectionError):
+            return False
+        except AMQPError:
+            return True
+        finally:
+            await probe.close()
+        return True
 
     async def publish(self, queue: Queue, parcels: Sequence[Parcel]) -> None:
         for group in _groups(parcels):
