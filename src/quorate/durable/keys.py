@@ -68,7 +68,7 @@ def read_hello(data: bytes, session: str, spec: str, sender: int, certificate: x
     """
     try:
         hello = msgspec.msgpack.decode(data, type=Hello)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         raise PeerError(f"{who} greeted us with something malformed; compare releases") from None
     if (hello.session, hello.sender) != (session, sender) or len(hello.exchange) != 32 or len(hello.signing) != 32:
         raise PeerError(f"{who} greeted us for another session or under another name; compare its spec")

@@ -138,7 +138,7 @@ def spec_name(asked: Prepare) -> str:
     """The name of the spec that a coordinator asks for. Raises `EnvironmentFault` if what it sent is malformed."""
     try:
         return str(msgspec.json.decode(asked.spec)["name"])
-    except (msgspec.MsgspecError, KeyError, TypeError) as problem:
+    except (msgspec.MsgspecError, RecursionError, KeyError, TypeError) as problem:
         raise EnvironmentFault("the coordinator's spec is malformed; compare the releases") from problem
 
 

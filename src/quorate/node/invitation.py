@@ -96,7 +96,7 @@ def opened(data: bytes, kind: type[L], federation: Federation) -> L:
         letter = msgspec.json.decode(outer.letter, type=kind)
         check_session(letter.session)
         sender = federation.member(letter.sender)
-    except (msgspec.MsgspecError, UnicodeDecodeError, UserError) as problem:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, UserError) as problem:
         raise PeerError(f"a malformed letter ({type(problem).__name__}); compare releases") from None
     if not signed_by(load_certificate(Path(sender.certificate)), outer.signature, digest(outer.letter, _DOMAIN)):
         raise IdentityError(f"a letter in the name of {sender.name} is not signed by its certificate's key")

@@ -78,7 +78,7 @@ class Mail:
         """Take invitations, take waiting sessions up for which something has come, send replies; whether there was any.
 
         Raises:
-            BrokerFault: our inbox, or that of a coordinator, cannot be reached.
+            BrokerFault: our inbox cannot be reached.
         """
         carrier = opener(self._identity, inbox_of(self._identity.member))()
         try:
@@ -145,8 +145,12 @@ class Mail:
         some = False
         for path in (self._home / "sessions" / self._identity.name).glob("*/invitation.json"):
             place = Place(self._home, self._identity.name, path.parent.name)
-            if place.end is not None:
+            if place.end is None:
+                continue
+            try:
                 some |= self._reply(place, path)
+            except QuorateError as problem:  # somebody else's broker, or certificate: others have nothing to do with it
+                log.warning("session %s: no reply could be left for its coordinator: %s", place.session, problem)
         return some
 
     def _reply(self, place: Place, path: Path) -> bool:

@@ -176,9 +176,12 @@ class Participant:
                 except QuorateError as problem:
                     carrier.reject(delivery, str(problem))
                     raise
-                Place(self.home, self.identity.name, invitation.session).open(self.approved.digest).close()
+                place = Place(self.home, self.identity.name, invitation.session)
+                if place.end is None:
+                    place.open(self.approved.digest).close()
                 carrier.acknowledge([delivery])
-                return invitation.session
+                if place.end is None:
+                    return invitation.session
         finally:
             carrier.close()
         return None

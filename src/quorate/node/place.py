@@ -81,6 +81,11 @@ class Place:
         return msgspec.structs.replace(task, resumed=True)
 
     @property
+    def prepared(self) -> bool:
+        """Whether there is something to be taken up."""
+        return (self.folder / "task.json").exists()
+
+    @property
     def started(self) -> bool:
         """Whether the session was started, so that it goes on by itself."""
         return (self.folder / "started").exists()
@@ -106,7 +111,7 @@ class Place:
     def coordinator(self, federation: Federation) -> str:
         """Who asked for it, as far as is known here; empty if nobody did."""
         invitation = self.folder / "invitation.json"
-        if (self.folder / "task.json").exists():
+        if self.prepared:
             return self.task().coordinator
         if invitation.exists():
             return opened(read_bytes(invitation), Invitation, federation).sender

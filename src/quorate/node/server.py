@@ -224,8 +224,14 @@ class Node:
         self._sessions.resume(msgspec.structs.replace(place.task(), visit=self.settings.idle))
 
     def _invited(self, invitation: Invitation) -> None:
-        """Prepare and start a session whose coordinator is not here."""
+        """Prepare and start a session whose coordinator is not here; or start one that we were killed over."""
+        place = Place(self.settings.home, self.identity.name, invitation.session)
+        if place.prepared:
+            place.start()
+            self._take_up(place)
+            return
         self._prepare(invitation.prepare, invitation.sender)
+        place.start()
         self._sessions.start(invitation.session, invitation.sender)
 
     def visit(self) -> list[str]:

@@ -137,6 +137,8 @@ class Sessions:
         with self._changed:
             self._changed.wait_for(lambda: entry.ready is not None or entry.end is not None)
         if isinstance(entry.end, Failure):
+            with self._changed:  # nothing was done under this id, so it may be tried again
+                self._used.discard(session)
             raise entry.end.error()
         return entry
 
