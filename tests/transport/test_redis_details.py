@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from quorate.errors import BrokerFault, UserError
+from quorate.errors import BrokerFault, QueueFull, UserError
 from quorate.testing.servers.base import OPERATOR
 from quorate.testing.servers.redis import RedisServer
 from quorate.transport import redis as module
@@ -239,3 +239,30 @@ def test_the_answer_of_a_waiting_broker_may_take_longer_than_any_other(opened, q
     start = time.monotonic()
     assert opened().consume(queue, 1, 0.55) == []
     assert time.monotonic() - start >= 0.5
+
+
+def test_too_many_dead_letters_stop_the_senders(opened, queue):
+    carrier = opened()
+    carrier.provision(queue, Limits(most_bytes=1000))
+    for k in range(3):
+        carrier.publish(queue, [Parcel(f"d-{k}", b"x" * 400)])
+        carrier.reject(carrier.consume(queue, 1, 5)[0], "a test")
+    with pytest.raises(QueueFull):
+        carrier.publish(queue, parcels(1))
+    carrier.drop(queue, carrier.dead(queue)[:1])
+    carrier.publish(queue, parcels(1))
+
+
+def test_what_an_earlier_consumer_held_comes_in_pages_before_what_is_newer(opened, queue):
+    first = opened()
+    first.publish(queue, parcels(5))
+    assert len(first.consume(queue, 5, 5)) == 5
+    first.publish(queue, parcels(2, start=5))
+    first.close()
+    again, got = opened(), []
+    for _ in range(4):
+        batch = again.consume(queue, 2, 5)
+        assert 0 < len(batch) <= 2
+        got += batch
+    assert idents(got) == [f"p-{k}" for k in range(7)]
+    assert [delivery.attempt for delivery in got] == [2] * 5 + [1] * 2
