@@ -135,11 +135,11 @@ def compare(own: Approved, asked: Prepare) -> None:
 
 
 def spec_name(asked: Prepare) -> str:
-    """The name of the spec that a coordinator asks for. Raises `EnvironmentFault` if what it sent is malformed."""
+    """The name of the spec that a coordinator asks for. Raises `AgreementError` if what it sent is malformed."""
     try:
         return str(msgspec.json.decode(asked.spec)["name"])
     except (msgspec.MsgspecError, RecursionError, KeyError, TypeError) as problem:
-        raise EnvironmentFault("the coordinator's spec is malformed; compare the releases") from problem
+        raise AgreementError("the coordinator's spec is malformed; compare the releases") from problem
 
 
 def parse_data(entries: list[str]) -> dict[str, str]:

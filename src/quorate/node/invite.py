@@ -17,6 +17,7 @@ from quorate.node.approval import Approved
 from quorate.node.client import hosts, new_session, request_of
 from quorate.node.identity import Identity
 from quorate.node.invitation import Invitation, Reply, invitations_queue, opened, replies_queue, signed
+from quorate.node.mail import LETTERS
 from quorate.node.messages import Failure, Finished, check_session
 from quorate.node.routes import check_places, inbox_of, limits_of, opener, rounds_queue
 from quorate.transport.backoff import jittered
@@ -26,7 +27,6 @@ __all__ = ["Asked", "Standing", "invite", "standing"]
 
 log = logging.getLogger(__name__)
 
-_LETTERS = Limits(ttl=30 * 24 * 3600.0, most_bytes=64 << 20)
 _POLL = 1.0
 
 
@@ -75,8 +75,8 @@ def invite(identity: Identity, approved: Approved, home: Path) -> Asked:
     _note(home, identity.name, asked)
     for name in who.participants:
         _prepare(identity, name, rounds_queue(session, name), limits_of(spec))
-        _prepare(identity, name, invitations_queue(name), _LETTERS)
-    _prepare(identity, identity.name, replies_queue(session, identity.name), _LETTERS)
+        _prepare(identity, name, invitations_queue(name), LETTERS)
+    _prepare(identity, identity.name, replies_queue(session, identity.name), LETTERS)
     for name in who.participants:
         carrier = opener(identity, inbox_of(federation.member(name)))()
         try:

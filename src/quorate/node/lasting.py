@@ -42,7 +42,7 @@ __all__ = ["Lasting"]
 log = logging.getLogger(__name__)
 
 OnResult = Callable[[Outcome, Report], None]
-_LONGEST_LINGER = 3600.0
+_LINGER = 600.0
 CHECKPOINT_BYTES = 32 << 20
 
 
@@ -98,6 +98,12 @@ class Lasting:
             self._remove_inbox()
         return end
 
+    @property
+    def _linger(self) -> float:
+        """Seconds that we stay for peers, once we have our result: lost parties may come back long after."""
+        spec = self.seat.approved.spec
+        return spec.timeouts.session if spec.abort.on_dropout == "continue" else min(spec.timeouts.round, _LINGER)
+
     def _with_journal(self, router: Router, fence: Fence) -> Literal["closed", "suspended"]:
         if self.place.end is not None and self.place.erased:
             raise UserError(f"session {self.place.session} has ended already; every run needs an id of its own")
@@ -133,7 +139,7 @@ class Lasting:
                 core,
                 router,
                 observer=watcher,
-                patience=Patience(self.visit, min(seat.approved.spec.timeouts.round, _LONGEST_LINGER)),
+                patience=Patience(self.visit, self._linger),
                 on_result=result,
                 on_progress=seat.beat,
             )

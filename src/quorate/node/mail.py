@@ -27,11 +27,12 @@ from quorate.node.sessions import Sessions
 from quorate.transport.backoff import Backoff, jittered
 from quorate.transport.carrier import Carrier, Delivery, Limits
 
-__all__ = ["Mail"]
+__all__ = ["LETTERS", "Mail"]
 
 log = logging.getLogger(__name__)
 
-_LETTERS = Limits(ttl=30 * 24 * 3600.0, most_bytes=64 << 20)
+LETTERS = Limits(ttl=30 * 24 * 3600.0, most_bytes=64 << 20, most_deliveries=1000)
+"""Of queues of invitations and replies."""
 _PAUSE = 2.0
 _ROUND = 300.0
 _LONGEST_PAUSE = 60.0
@@ -66,8 +67,9 @@ class Mail:
                 self.look()
                 pauses.reset()
                 self._closing.wait(jittered(_PAUSE))
-            except QuorateError as problem:
-                log.warning("the inbox cannot be looked at: %s", problem)
+            except Exception as problem:  # whatever it is, the next look may go well
+                log.warning("the inbox cannot be looked at: %s", Failure.of(problem).message)
+                log.debug("details", exc_info=problem)
                 self._closing.wait(pauses.pause())
 
     def close(self) -> None:
@@ -82,7 +84,7 @@ class Mail:
         """
         carrier = opener(self._identity, inbox_of(self._identity.member))()
         try:
-            carrier.provision(self._queue, _LETTERS)
+            carrier.provision(self._queue, LETTERS)
             some = self._invitations(carrier)
             some |= self._waiting(carrier)
         finally:
@@ -113,8 +115,9 @@ class Mail:
             place.invited(letter)
             try:
                 self._accept(invitation)
-            except EnvironmentFault:
-                raise  # of this machine: the invitation waits
+            except EnvironmentFault as problem:  # of this machine: the invitation comes again
+                log.warning("session %s of %s has to wait: %s", invitation.session, invitation.sender, problem)
+                return
             except QuorateError as problem:
                 log.warning("session %s of %s was refused: %s", invitation.session, invitation.sender, problem)
                 place.note_end(Failure.of(problem).told)
@@ -164,7 +167,7 @@ class Mail:
         queue = replies_queue(place.session, coordinator.name)
         carrier = opener(self._identity, inbox_of(coordinator))()
         try:
-            carrier.provision(queue, _LETTERS)
+            carrier.provision(queue, LETTERS)
             carrier.publish(queue, [signed(self._identity, letter)])
         finally:
             carrier.close()

@@ -117,6 +117,10 @@ class Place:
             return opened(read_bytes(invitation), Invitation, federation).sender
         return ""
 
+    def abandon(self) -> None:
+        """It will not begin: nothing is to be taken up."""
+        (self.folder / "task.json").unlink(missing_ok=True)
+
     # ---- its journal
 
     def open(self, spec: str) -> Journal:

@@ -215,6 +215,9 @@ class Node:
     def _resume(self) -> None:
         """Take up the lasting sessions that an earlier process of this node has left."""
         for place in places(self.settings.home, self.identity.name):
+            if not place.started:  # whoever prepared it hears that it has to do so again
+                place.abandon()
+                continue
             try:
                 self._take_up(place)
             except QuorateError as problem:
@@ -242,12 +245,12 @@ class Node:
         threading.Thread(target=self._watch_nursery, name="nursery", daemon=True).start()
         try:
             self._resume()
-            while True:
-                some = self._mail.look()
+            some = True
+            while some:  # the last look also sends the replies of sessions that ended before it
                 while self._sessions.working:
                     time.sleep(_VISIT_TICK)
-                if not some:
-                    return [entry.session for entry in self._sessions.suspended]
+                some = self._mail.look()
+            return [entry.session for entry in self._sessions.suspended]
         finally:
             self._sessions.close()
             self._port.close()

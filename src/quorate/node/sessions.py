@@ -264,7 +264,7 @@ class Sessions:
                 return
             entry.cancelled = True
         log.info("session %s: cancelled", session)
-        if entry.lasting and entry.started and isinstance(entry.task, Assignment):
+        if isinstance(entry.task, Assignment) and (entry.task.resumed or (entry.lasting and entry.started)):
             self._give_up(session)  # durably: whichever process runs it finds that, tells the peers, and ends it
             self.resume(msgspec.structs.replace(entry.task, resumed=True))
             return

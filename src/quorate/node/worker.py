@@ -23,7 +23,7 @@ from quorate.node.mesh import Doorway
 from quorate.node.messages import Failure, Finished, Report
 from quorate.node.place import Place
 from quorate.node.results import keep_shares, results_path, write_openings, write_results
-from quorate.node.routes import check_places, provision
+from quorate.node.routes import check_places, provision, remove_inbox
 from quorate.node.seat import Seat, throttled
 from quorate.node.tuples import Group, Shelf
 from quorate.node.vault import Vault
@@ -53,7 +53,8 @@ def work(sock: socket.socket) -> int:
         log.debug("session failed: %s: %s", failure.code, failure.message)
         log.debug("details", exc_info=problem)
         if isinstance(worker, _Worker) and worker.unfinished:
-            log.error("session %s is interrupted: %s", worker.session, failure.message)
+            level = logging.INFO if isinstance(problem, KeyboardInterrupt) else logging.ERROR
+            log.log(level, "session %s is interrupted: %s", worker.session, failure.message)
         else:
             channel.send(failure)
         return messages.as_quorate_error(problem).exit_code
@@ -76,12 +77,15 @@ class _Worker:
 
     @property
     def unfinished(self) -> bool:
-        return self._begun and not (self._place.erased or isinstance(self._place.end, Failure))
+        begun = self._begun or (self._task.resumed and self._place.started)
+        return begun and not ((self._begun and self._place.erased) or isinstance(self._place.end, Failure))
 
     def run(self) -> None:
         task = self._task
         what = "prepares" if task.prepare.rehearsal is None else "prepares a REHEARSAL, without real data"
         log.info("session %s: worker %d %s", self._session, os.getpid(), "goes on" if task.resumed else what)
+        if task.resumed and self._is_over():
+            return
         identity = Identity(task.federation, task.member, Path(task.key))
         approved = find(spec_name(task.prepare), Path(task.specs), task.federation)
         compare(approved, task.prepare)
@@ -91,7 +95,7 @@ class _Worker:
             self._prepare_to_last(seat)
         self._tell_ready(approved, lasting=lasting)
         if not (lasting and self._place.started):
-            self._desk.await_start(approved.spec.timeouts.join)
+            self._await_start(seat, lasting=lasting)
         if lasting:
             self._last(seat)
             return
@@ -113,10 +117,25 @@ class _Worker:
     def _place(self) -> Place:
         return Place(Path(self._task.home), self._task.member, self._session)
 
-    @property
-    def _fence(self) -> Fence:
+    def _is_over(self) -> bool:
+        """Whether nothing is left to do but what we were killed over: to erase the rest."""
+        end, place = self._place.end, self._place
+        if end is None or not (place.erased or isinstance(end, Failure)):
+            return False
         folder = self._task.fence
-        return Fence(self._session, self._task.member, None if folder is None else Path(folder))
+        place.erase(Fence(self._session, self._task.member, None if folder is None else Path(folder)))
+        self._desk.send(end)
+        return True
+
+    def _await_start(self, seat: Seat, *, lasting: bool) -> None:
+        try:
+            self._desk.await_start(seat.approved.spec.timeouts.join)
+        except BaseException:
+            if lasting:  # nothing was said yet, and nothing is to be taken up
+                self._place.abandon()
+                if seat.approved.spec.delivery == "queued":
+                    remove_inbox(seat.identity, self._session)
+            raise
 
     def _check_cancelled(self) -> None:
         self._desk.check()
@@ -124,11 +143,7 @@ class _Worker:
             raise UserError("cancelled by the coordinator")
 
     def _prepare_to_last(self, seat: Seat) -> None:
-        end = self._place.end
-        if isinstance(end, Failure) and self._task.resumed:
-            self._place.erase(self._fence)  # we were killed before that was done
-            raise end.error()
-        if end is not None and not self._task.resumed:
+        if self._place.end is not None and not self._task.resumed:
             raise UserError(f"session {self._session} has ended already; every run needs an id of its own")
         check_places(seat.approved.spec, seat.identity.federation, seat.who)
         if seat.approved.spec.delivery == "queued":
