@@ -144,7 +144,7 @@ class DurableRig:
         header = unpack(parcel.body)
         if header.kind == HELLO:
             said = msgspec.msgpack.decode(parcel.body[HEADER_SIZE:], type=Hello)  # signatures of the same may differ
-            yield Sighting("message", (*link, "hello"), said.statement())
+            yield Sighting("greeting", link, said.statement())
         elif header.kind == DATA:
             yield Sighting("message", (*link, header.seq, header.piece), parcel.body)
             yield Sighting("name", (*link, header.name), header.seq.to_bytes(8, "big"))

@@ -27,7 +27,7 @@ class Violation(AssertionError):
 class Sighting(NamedTuple):
     """What was said at one position: by whom and where in all (`position`), and the bytes.
 
-    `kind` is "message", "nonce" or "randomness": what is said twice at a position must be the same bytes.
+    `kind` is "message", "greeting", "name", "nonce" or "randomness": what is said twice at a position must be the same.
     """
 
     kind: str
@@ -63,11 +63,11 @@ class Ledger:
             raise Violation(f"{sighting.kind} used twice", f"two contents at {sighting.position}")
 
     def draft(self, participant: int, sighting: Sighting) -> None:
-        """Something that counts once the participant has committed: before, nobody can know of it."""
+        """Something that counts once the participant has sent a message: before, nobody can know of it."""
         self._drafts.setdefault(participant, []).append(sighting)
 
     def confirm(self, participant: int) -> None:
-        """The participant has committed. Raises `Violation`."""
+        """The participant sends a message. Raises `Violation`."""
         for sighting in self._drafts.pop(participant, ()):
             self.note(sighting)
 

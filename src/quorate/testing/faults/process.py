@@ -79,6 +79,7 @@ class Life:
         lived: points so far.
         labels: what happened at the last of them.
         syncing: the points at which something was about to become durable.
+        born_again: everything it knew was put back, fences too; it may begin anew, and others have to notice.
         stale: the storage was put back to what it was before the participant said something that others have heard.
     """
 
@@ -91,7 +92,7 @@ class Life:
     ) -> None:
         """`said` counts what others have heard; `covered` tells which files a backup holds."""
         self.lived = 0
-        self.stale = False
+        self.stale = self.born_again = False
         self._said, self._covered = said, covered
         self.labels: deque[str] = deque(maxlen=30)
         self.disk = SimulatedDisk(self.point)
@@ -122,7 +123,10 @@ class Life:
         self.disk.fail(kill)
         if kill.backup is not None and kill.backup in self._backups:
             image, said = self._backups[kill.backup]
-            self.stale |= said != self._said() and self._data(image) != self._data(self.disk.backup())
+            # A fence is not synchronised with every commit, so with the power its last marks are gone too.
+            fenced = not kill.power
+            self.stale |= fenced and said != self._said() and self._data(image) != self._data(self.disk.backup())
+            self.born_again |= kill.everything
             self.disk.restore(image, lambda path: kill.everything or self._covered(path))
         return kill
 

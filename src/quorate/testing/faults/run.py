@@ -237,7 +237,6 @@ class Run:
         before = life.disk.syncs
         life.point("commit")
         core.commit()
-        self.ledger.confirm(seat.index)
         life.point("committed")
         network = self.plan.network
         lag = (life.disk.syncs - before) * network.sync * network.slow_sync.get(seat.index, 1.0)
@@ -276,7 +275,11 @@ class Run:
         link = Link(seat.index, receiver)
         honest = seat.index not in self.rig.corrupt
         for sighting in self.rig.sightings(link, parcel) if honest else ():
+            if sighting.kind == "greeting" and seat.life.born_again:
+                continue  # with other keys; whoever was greeted before ends the session
             known = self.ledger.positions[sighting.kind]
+            if sighting.kind == "message":
+                self.ledger.confirm(seat.index)
             self.ledger.note(sighting)
             if sighting.kind == "message":
                 self.said[seat.index] += self.ledger.positions[sighting.kind] - known
