@@ -115,6 +115,7 @@ class DurableRig:
         self.certificates = [_Certificate(index) for index in range(self.size)]
         self.core: Callable[..., DurableCore] = DurableCore
         self.cores: dict[int, DurableCore] = {}
+        self._keys: dict[int, bytes] = {}
 
     def start(self, participant: int, place: Place) -> DurableCore:
         """A process opens journal and fence, and makes a core of them."""
@@ -144,13 +145,15 @@ class DurableRig:
         header = unpack(parcel.body)
         if header.kind == HELLO:
             said = msgspec.msgpack.decode(parcel.body[HEADER_SIZE:], type=Hello)  # signatures of the same may differ
+            self._keys[link.sender] = said.exchange
             yield Sighting("greeting", link, said.statement())
-        elif header.kind == DATA:
-            yield Sighting("message", (*link, header.seq, header.piece), parcel.body)
-            yield Sighting("name", (*link, header.name), header.seq.to_bytes(8, "big"))
+        keys = self._keys[link.sender]  # everybody greets before it says anything
+        if header.kind == DATA:
+            yield Sighting("message", (*link, keys, header.seq, header.piece), parcel.body)
+            yield Sighting("name", (*link, keys, header.name), header.seq.to_bytes(8, "big"))
         if header.kind != HELLO:
             nonce = parcel.body[HEADER_SIZE : HEADER_SIZE + NONCE]
-            yield Sighting("nonce", (*link, header.kind == DATA, nonce), parcel.body)
+            yield Sighting("nonce", (*link, keys, header.kind == DATA, nonce), parcel.body)
 
     def covered(self, path: Path) -> bool:
         """The journal; fences are kept elsewhere, and may lag behind."""

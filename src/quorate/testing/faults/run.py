@@ -278,7 +278,7 @@ class Run:
             if sighting.kind == "greeting" and seat.life.born_again:
                 continue  # with other keys; whoever was greeted before ends the session
             known = self.ledger.positions[sighting.kind]
-            if sighting.kind == "message":
+            if sighting.kind == "message" and not seat.life.born_again:
                 self.ledger.confirm(seat.index)
             self.ledger.note(sighting)
             if sighting.kind == "message":
