@@ -66,7 +66,7 @@ class Laboratory:
         lossy = bool(self.rig.corrupt) or any(
             isinstance(f, Kill) and (f.backup is not None or f.rot is not None) for f in plan.faults
         )
-        if outcome.refused and not plan.network.forged and not self.rig.corrupt:
+        if outcome.refused and not (plan.network.forged or lossy):
             raise Violation("refused", outcome.refused[0])
         for participant, state in enumerate(outcome.states):
             if state == "failed":

@@ -83,4 +83,4 @@ class Outcome:
     seconds: float
     ledger: Ledger = field(repr=False)
     counts: Counter[str] = field(repr=False)
-    refused: list[str]
+    refused: list[str] = field(repr=False)
