@@ -128,7 +128,7 @@ class _Loop:
                 return "closed"
             if self.bored():
                 return self.leave()
-            self.wait(0.0 if core.busy else max(0.0, core.wakeup - self.now))
+            self.wait(0.0 if core.busy else max(0.0, min(core.wakeup, self.leaves_at) - self.now))
 
     def flush(self) -> None:
         """Commit, then send."""
@@ -182,9 +182,14 @@ class _Loop:
             and self.now - max(self.result_at, self.news) > self.patience.linger
         )
 
-    def bored(self) -> bool:
+    @property
+    def leaves_at(self) -> float:
+        """When a visit is over, if no news come."""
         visit = self.patience.visit
-        return visit is not None and not self.core.busy and self.now - self.news > visit
+        return float("inf") if visit is None else self.news + visit
+
+    def bored(self) -> bool:
+        return not self.core.busy and self.now >= self.leaves_at
 
     def leave(self) -> Literal["closed", "suspended"]:
         """Everything that we said has to be safe with a broker before we go."""

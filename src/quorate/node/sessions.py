@@ -45,14 +45,17 @@ class Entry:
         end: how it ended, or None.
         told: members that were told of this session by `Await`.
         task: what the worker was given.
-        suspended: nothing can be done until something arrives for it.
+        leaving: its worker has said that nothing can be done until something arrives, and is about to end.
+        suspended: the same, and the worker is gone: it can be taken up again.
+        alive: it has a worker, or is getting one.
         restarts: how often a worker was started again since it last said something.
     """
 
     def __init__(self, task: Task, coordinator: str, channel: Worker, doorway: socket.socket) -> None:
         self.session = task.session
         self.task = task
-        self.suspended = False
+        self.leaving = self.suspended = False
+        self.alive = True
         self.restarts = self.furthest = 0
         self.coordinator = coordinator
         self.makes_tuples = isinstance(task, Making)
@@ -76,7 +79,8 @@ class Entry:
         """Another worker takes the session up."""
         with self._closing:
             self._channel, self._doorway = channel, doorway
-        self.status, self.suspended = None, False
+        self.status, self.alive = None, True
+        self.leaving = self.suspended = False
 
     def close(self) -> None:
         """Close what leads to the worker, once it has ended."""
@@ -152,6 +156,8 @@ class Sessions:
                 if entry is not None and not entry.suspended:
                     outside.close()
                     return
+                if entry is not None:
+                    entry.suspended = False  # nobody else takes it up
             log.info("session %s: taken up again", task.session)
             if entry is None:
                 entry = self._open(task, task.coordinator, outside)
@@ -180,7 +186,7 @@ class Sessions:
     def working(self) -> bool:
         """Whether any worker runs."""
         with self._changed:
-            return any(entry.status is None and not entry.suspended for entry in self._entries.values())
+            return any(entry.alive for entry in self._entries.values())
 
     def _open(self, task: Task, caller: str, doorway: socket.socket) -> Entry:
         doorway.setblocking(False)
@@ -352,13 +358,15 @@ class Sessions:
             self._changed.wait_for(lambda: entry.status is not None, _STATUS_SECONDS)
             how = "vanished" if entry.status is None else status_text(entry.status)
             killed = entry.status is None or os.WIFSIGNALED(entry.status)
-        if (entry.end is None or killed) and not entry.suspended and self._restart(entry, how):
+        if (entry.end is None or killed) and (not entry.leaving or entry.cancelled) and self._restart(entry, how):
             return
-        if entry.end is None and not entry.suspended and not (self.closed and entry.lasting):
+        if entry.end is None and not entry.leaving and not (self.closed and entry.lasting):
             text = f"its worker process {how}; the log of the node may say more, and whether its memory suffices"
             self._end(entry, Failure.of(EnvironmentFault(text)))
         self._on_end(entry)
         entry.close()
+        with self._changed:
+            entry.alive, entry.suspended = False, entry.leaving
 
     def _restart(self, entry: Entry, how: str) -> bool:
         """A worker died in the middle of a lasting session: let another one go on."""
@@ -382,7 +390,7 @@ class Sessions:
             return
         with self._changed:
             if isinstance(message, Suspended):
-                entry.suspended = True
+                entry.leaving = True
             elif isinstance(message, Ready):
                 entry.ready = message
                 entry.started |= message.started
