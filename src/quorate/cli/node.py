@@ -45,6 +45,7 @@ def node(
     Sessions with 'delivery: durable' or 'queued' that a crash interrupted are taken up again.
     """
     from quorate.coordination.federation import load_federation, parse_address
+    from quorate.errors import EnvironmentFault
     from quorate.node.approval import parse_data
     from quorate.node.launch import set_up_logging
     from quorate.node.results import default_home
@@ -61,15 +62,16 @@ def node(
         stocks_beside(federation, stocks, loaded),
         (_VISIT_IDLE if visit else _IDLE) if idle is None else idle,
     )
-    served = Node(loaded, name, settings)
+    served = Node(loaded, name, settings, listens=not visit)
     if visit:
-        waiting = served.visit()
+        waiting, interrupted = served.visit()
         if json:
-            print_json({"member": name, "waiting": waiting})
-        else:
-            count = len(waiting)
-            how = "1 session waits" if count == 1 else f"{count} sessions wait"
+            print_json({"member": name, "waiting": waiting, "interrupted": interrupted})
+        elif not interrupted:
+            how = "1 session waits" if len(waiting) == 1 else f"{len(waiting)} sessions wait"
             print(f"{name}: {how} for others" if waiting else f"{name}: nothing is left to do")
+        if interrupted:
+            raise EnvironmentFault(f"{', '.join(interrupted)} could not go on; the log above says why")
         return
     address = str(settings.listen or served.identity.member.endpoint)
     served.run(lambda: print_json({"member": name, "address": address}) if json else None)

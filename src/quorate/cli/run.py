@@ -105,6 +105,7 @@ def _invite(
     *,
     as_json: bool,
 ) -> None:
+    from quorate.coordination.roster import roster
     from quorate.node.identity import Identity
     from quorate.node.invite import invite
 
@@ -117,7 +118,7 @@ def _invite(
     if as_json:
         print_json({"session": asked.session, "spec": asked.spec, "members": asked.members})
         return
-    print(f"session {asked.session}: invitations are left for {', '.join(asked.members)}")
+    print(f"session {asked.session}: invitations are left for {', '.join(roster(approved.spec).participants)}")
     print(
         f"each does its part with 'quorate node --visit', or while its node runs; see 'quorate status {asked.session}'"
     )

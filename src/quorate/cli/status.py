@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from quorate.cli.common import AsMember, Home, Json, coordinator_of, print_json
-from quorate.errors import PeerTimeout
+from quorate.errors import PeerTimeout, QuorateError
 
 __all__ = ["status"]
 
@@ -42,10 +42,12 @@ def status(
         if not json and isinstance(end, Finished):
             print(f"{member}: finished after {end.report.rounds} rounds, {end.report.bytes_sent} bytes sent")
     failures = {member: end for member, end in found.ends.items() if isinstance(end, Failure)}
-    if failures:
-        raise root_cause(failures)
-    if found.missing:
-        raise PeerTimeout(
-            f"session {session} goes on: no reply yet from {', '.join(found.missing)}; ask again, "
-            "or wait with --timeout"
+    problem: QuorateError | None = root_cause(failures) if failures else None
+    if problem is None and found.missing:
+        problem = PeerTimeout(
+            f"session {session} goes on: no reply yet from {', '.join(found.missing)}; ask again, or wait with --timeout"
         )
+    if problem is not None and json:
+        raise typer.Exit(problem.exit_code)  # the document says it all
+    if problem is not None:
+        raise problem

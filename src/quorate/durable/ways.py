@@ -102,6 +102,7 @@ class BrokerWay:
         try:
             if self._carrier is None:
                 self._carrier = _opened(self._opener, self._queue, self._limits if self._makes else None)
+                self._limits, self._makes = None, False  # once: its owner may delete it when the session is over
             self._carrier.publish(self._queue, parcels)
         except QueueFull:
             self._breaker.success()

@@ -33,6 +33,7 @@ __all__ = [
     "owner_of",
     "parse_data",
     "prepare_inputs",
+    "spec_delivery",
     "spec_name",
     "stored_inputs",
 ]
@@ -136,8 +137,17 @@ def compare(own: Approved, asked: Prepare) -> None:
 
 def spec_name(asked: Prepare) -> str:
     """The name of the spec that a coordinator asks for. Raises `AgreementError` if what it sent is malformed."""
+    return _stated(asked, "name")
+
+
+def spec_delivery(asked: Prepare) -> str:
+    """How the messages of the session travel that a coordinator asks for. Raises as `spec_name`."""
+    return _stated(asked, "delivery")
+
+
+def _stated(asked: Prepare, key: str) -> str:
     try:
-        return str(msgspec.json.decode(asked.spec)["name"])
+        return str(msgspec.json.decode(asked.spec)[key])
     except (msgspec.MsgspecError, RecursionError, KeyError, TypeError) as problem:
         raise AgreementError("the coordinator's spec is malformed; compare the releases") from problem
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,8 +23,9 @@ from quorate.node.lasting import Lasting
 from quorate.node.messages import Await, Differs, Finished, Found, Report, Response
 from quorate.node.place import Place, begun
 from quorate.node.results import default_home, results_path, write_openings, write_results
-from quorate.node.routes import inbox_of, opener
+from quorate.node.routes import check_places, inbox_of, opener
 from quorate.node.seat import Seat
+from quorate.transport.carrier import Carrier, Delivery, Queue
 
 __all__ = ["Participant", "check_outside"]
 
@@ -98,6 +99,7 @@ class Participant:
         """Take part in a session that is known to be started; in a lasting one, go on where we were."""
         seat = Seat(self.identity, self.approved, session, self.inputs)
         seat.progress, seat.pulse, seat.rehearsal = self.progress, self.pulse, self.rehearsal
+        check_places(self.approved.spec, self.identity.federation, seat.who)
         if self.approved.spec.lasting and not self.rehearses:
             return self._last(seat, None)
         result = seat.take_part(None)
@@ -166,12 +168,18 @@ class Participant:
         try:
             if not carrier.depth(queue):
                 return None
-            for delivery in carrier.consume(queue, 64, 0.0):
+            for delivery in _one_by_one(carrier, queue):
                 try:
                     invitation = opened(delivery.parcel.body, Invitation, self.identity.federation)
                     check_invitation(invitation, self.identity.federation)
-                    if spec_name(invitation.prepare) != self.approved.spec.name:
-                        continue
+                    mine = spec_name(invitation.prepare) == self.approved.spec.name
+                except QuorateError as problem:
+                    self._wait(f"an invitation was refused: {problem}")
+                    carrier.reject(delivery, str(problem))
+                    continue
+                if not mine:
+                    continue  # another command of ours takes it
+                try:
                     compare(self.approved, invitation.prepare)
                 except QuorateError as problem:
                     carrier.reject(delivery, str(problem))
@@ -256,3 +264,9 @@ def check_outside(name: str, approved: Approved) -> None:
             f"{name} is {role} of this spec and takes part through its node; start that with 'quorate node', with its "
             "data as --data"
         )
+
+
+def _one_by_one(carrier: Carrier, queue: Queue) -> Iterator[Delivery]:
+    """What lies in a queue, each handed out when it is looked at: what we do not get to keeps its count of tries."""
+    while deliveries := carrier.consume(queue, 1, 0.0):
+        yield from deliveries

@@ -17,12 +17,13 @@ from pathlib import Path
 
 import msgspec
 
+from quorate.coordination.agreement import software
 from quorate.coordination.federation import Federation
 from quorate.crypto.sealed import key_file
 from quorate.durable import journal
 from quorate.durable.fence import Fence
 from quorate.durable.journal import Journal
-from quorate.errors import EnvironmentFault, QuorateError
+from quorate.errors import AgreementError, EnvironmentFault, QuorateError
 from quorate.files import ensure_folder, read_bytes, write_atomic
 from quorate.node.desk import Assignment
 from quorate.node.invitation import Invitation, opened
@@ -39,7 +40,8 @@ class _Header(msgspec.Struct, frozen=True, kw_only=True):
     session: str
     member: str
     created: float
-    spec: str = ""
+    spec: str
+    software: str
 
 
 class Place:
@@ -127,12 +129,19 @@ class Place:
         """The journal, made if it is not there; `spec` is the digest of spec and plan.
 
         Raises:
+            AgreementError: another release of quorate has begun it.
             QuorateError: as `Journal.open`.
         """
         node_key = key_file(self._key, create=True)
         if journal.exists(self.journal):
+            before = msgspec.json.decode(journal.read_header(self.journal), type=_Header).software
+            if before != software():
+                raise AgreementError(
+                    f"session {self.session} began under {before}, and this is {software()}; install that release "
+                    "again until the session is over"
+                )
             return Journal.open(self.journal, node_key)
-        header = _Header(session=self.session, member=self.member, created=time.time(), spec=spec)
+        header = _Header(session=self.session, member=self.member, created=time.time(), spec=spec, software=software())
         return Journal.create(self.journal, node_key, msgspec.json.encode(header))
 
     def spec_of(self) -> str:

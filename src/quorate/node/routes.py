@@ -76,7 +76,7 @@ def check_places(spec: Spec, federation: Federation, who: Roster) -> None:
         member = federation.member(name)
         if index < who.parties or index == who.dealer:
             places.append(Place(f"the node of {name}", member.region))
-        if spec.delivery == "queued":
+        if spec.delivery == "queued" or (spec.lasting and _at_broker(member)):
             places.append(Place(f"the inbox of {name}", member.region))
     check_region(spec.region, places)
 

@@ -22,7 +22,7 @@ from quorate.coordination.stocks import Stocks
 from quorate.errors import EnvironmentFault, IdentityError, PeerError, PeerTimeout, QuorateError, UserError
 from quorate.files import ensure_folder
 from quorate.node.admission import Admission
-from quorate.node.approval import input_names
+from quorate.node.approval import input_names, spec_delivery
 from quorate.node.control import Control
 from quorate.node.desk import Assignment, Making
 from quorate.node.identity import Identity
@@ -133,8 +133,8 @@ def _check_fence(settings: Settings) -> None:
 class Node:
     """The node process of one member. Make it before the process has threads; then `run` it in the main thread."""
 
-    def __init__(self, federation: Federation, name: str, settings: Settings) -> None:
-        """Check identity and folders, fork the nursery and open the port.
+    def __init__(self, federation: Federation, name: str, settings: Settings, *, listens: bool = True) -> None:
+        """Check identity and folders, fork the nursery and open the port, unless it is to `visit` only.
 
         Raises:
             UserError: no such member, folder or file of data, or the member has no address or no key.
@@ -150,7 +150,8 @@ class Node:
         ensure_folder(settings.home)
         self._nursery = Nursery(work)
         try:
-            self._port = Listener(*(settings.listen or self.identity.member.endpoint))
+            where = (settings.listen or self.identity.member.endpoint) if listens else ("127.0.0.1", 0)
+            self._port = Listener(*where)
         except BaseException:
             self._nursery.close(0.0)
             raise
@@ -204,6 +205,11 @@ class Node:
             poller.register(lifeline, select.POLLIN)
         poller.poll()
 
+    def _left(self) -> tuple[list[str], list[str]]:
+        waiting = [entry.session for entry in self._sessions.suspended]
+        begun = [place for place in places(self.settings.home, self.identity.name) if place.started and not place.end]
+        return waiting, [place.session for place in begun if place.session not in waiting]
+
     def _watch_nursery(self) -> None:
         while (event := self._nursery.next_event()) is not None:
             if isinstance(event, Exited):
@@ -228,6 +234,8 @@ class Node:
 
     def _invited(self, invitation: Invitation) -> None:
         """Prepare and start a session whose coordinator is not here; or start one that we were killed over."""
+        if spec_delivery(invitation.prepare) != "queued":
+            raise UserError("its spec does not say 'delivery: queued', so nobody can take part by invitation")
         place = Place(self.settings.home, self.identity.name, invitation.session)
         if place.prepared:
             place.start()
@@ -237,8 +245,10 @@ class Node:
         place.start()
         self._sessions.start(invitation.session, invitation.sender)
 
-    def visit(self) -> list[str]:
-        """Do what can be done now, with what lies in the inbox, and leave; the sessions that wait for more.
+    def visit(self) -> tuple[list[str], list[str]]:
+        """Do what can be done now, with what lies in the inbox, and leave.
+
+        Returns the sessions that wait for others, and those that something at this machine keeps from going on.
 
         The port stays closed. Raises `BrokerFault` when the inbox cannot be reached.
         """
@@ -250,7 +260,7 @@ class Node:
                 while self._sessions.working:
                     time.sleep(_VISIT_TICK)
                 some = self._mail.look()
-            return [entry.session for entry in self._sessions.suspended]
+            return self._left()
         finally:
             self._sessions.close()
             self._port.close()

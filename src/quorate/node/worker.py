@@ -90,6 +90,7 @@ class _Worker:
         approved = find(spec_name(task.prepare), Path(task.specs), task.federation)
         compare(approved, task.prepare)
         seat = self._seat(identity, approved)
+        check_places(approved.spec, task.federation, seat.who)
         lasting = approved.spec.lasting and seat.rehearsal is None
         if lasting:
             self._prepare_to_last(seat)
@@ -145,7 +146,6 @@ class _Worker:
     def _prepare_to_last(self, seat: Seat) -> None:
         if self._place.end is not None and not self._task.resumed:
             raise UserError(f"session {self._session} has ended already; every run needs an id of its own")
-        check_places(seat.approved.spec, seat.identity.federation, seat.who)
         if seat.approved.spec.delivery == "queued":
             provision(seat.identity, seat.approved.spec, self._session)
         if not self._task.resumed:
