@@ -45,7 +45,8 @@ def status(
     problem: QuorateError | None = root_cause(failures) if failures else None
     if problem is None and found.missing:
         problem = PeerTimeout(
-            f"session {session} goes on: no reply yet from {', '.join(found.missing)}; ask again, or wait with --timeout"
+            f"session {session} goes on: no reply yet from {', '.join(found.missing)}; ask again, or "
+            "wait with --timeout"
         )
     if problem is not None and json:
         raise typer.Exit(problem.exit_code)  # the document says it all
