@@ -78,7 +78,8 @@ WAN = {
 GROWTH = {"product": 7, "comparison": 7, "sigmoid": 6, "sort": 6, "group_sum": 6}
 """Decimal exponents of the largest sizes; the smallest is 10^3."""
 
-PARTS = ("ours", "others", "adversaries", "wan", "growth", "peers")
+PARTS = ("ours", "others", "adversaries", "delivery", "wan", "growth", "peers")
+WAYS = ("tls", "durable", "embedded", "nats", "redis", "amqp", "kafka")
 
 
 def main() -> None:
@@ -136,6 +137,11 @@ def _commands(part: str, options: argparse.Namespace) -> list[list[str]]:
         return [[name, "--size", str(QUICK if options.quick else n), *network] for name, n in WAN.items()]
     if part == "growth":
         return [[name, *(size or _sizes(up_to)), "--transport", "tls"] for name, up_to in GROWTH.items()]
+    if part == "delivery":
+        ways = [text for way in WAYS for text in ("--transport", way)]
+        jobs = [text for way in WAYS[:3] for text in ("--transport", way)]
+        number = [["--size", str(QUICK)]] if options.quick else [["--size", str(10**6)]]
+        return [[name, *number[0], *ways] for name in ("product", "comparison")] + [[JOB, *jobs]]
     return [[peer] for peer in ("spu", "mpyc")]
 
 
@@ -222,7 +228,31 @@ def _tables(results: dict[str, Any]) -> dict[str, str]:
         tuples = [record for record in against if record["name"].startswith("tuples ")]
         tables["adversaries"] = _against([record for record in against if record not in tuples])
         tables["tuples"] = _sources(tuples)
+    if delivered := results.get("delivery"):
+        tables["delivery"] = _delivered(delivered)
     return tables
+
+
+def _delivered(records: list[Record]) -> str:
+    """The same work over every transport, and how much longer than over TLS alone."""
+    rows = []
+    for record in records:
+        plain = _twin(records, record, "tls")
+        rows.append(
+            [
+                f"`{record['name']}`",
+                f"{record['n']:,}",
+                record["transport"],
+                _seconds(record),
+                f"{record['seconds'] / plain['seconds']:.1f}" if plain else "",
+                f"{record['cpu_seconds_per_party']:.3f}" if record["cpu_seconds_per_party"] else "",
+                f"{record['rounds']:,}",
+                f"{record['peak_mb_per_party']:.0f}",
+            ]
+        )
+    return _markdown(
+        ["workload", "elements", "transport", "s", "times TLS", "CPU per party, s", "rounds", "peak MB"], rows, 1
+    )
 
 
 def _own(records: list[Record]) -> str:

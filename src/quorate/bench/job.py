@@ -11,11 +11,17 @@ import time
 from quorate.bench.runner import Record
 from quorate.errors import InternalError
 
-__all__ = ["hospital_job"]
+__all__ = ["DELIVERIES", "hospital_job"]
 
 
-def hospital_job(repeats: int, protocol: str | None = None) -> Record:
+DELIVERIES = {"tls": "direct", "durable": "durable", "embedded": "queued"}
+"""Transport -> how the messages of the whole job travel, for those that can carry it."""
+
+
+def hospital_job(repeats: int, protocol: str | None = None, transport: str = "tls") -> Record:
     """Run `quorate demo` as a user would, `repeats` times after one warm-up; under rep3 unless told otherwise.
+
+    `transport` is one of `DELIVERIES`.
 
     Raises:
         InternalError: a run failed or its result was outside the stated precision.
@@ -24,7 +30,8 @@ def hospital_job(repeats: int, protocol: str | None = None) -> Record:
     for _ in range(repeats + 1):
         start = time.perf_counter()
         chosen = [] if protocol is None else ["--protocol", protocol]
-        command = [sys.executable, "-m", "quorate", "demo", "--json", *chosen]
+        delivery = ["--delivery", DELIVERIES[transport]]
+        command = [sys.executable, "-m", "quorate", "demo", "--json", *delivery, *chosen]
         finished = subprocess.run(command, capture_output=True, text=True, check=False)
         seconds.append(time.perf_counter() - start)
         if finished.returncode:
@@ -40,7 +47,7 @@ def hospital_job(repeats: int, protocol: str | None = None) -> Record:
         n=rows,
         parties=len(parties),
         threshold=document["protocol"]["threshold"],
-        transport="tls",
+        transport=transport,
         seconds=median,
         per_second=rows / median,
         bytes_sent_per_party=sum(party["bytes_sent"] for party in parties) / len(parties),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
@@ -113,14 +114,16 @@ def _transports(wanted: list[str] | None, network: Network | None) -> list[Trans
 
 
 def _tasks(names: list[str], options: _Options) -> Iterator[_Task]:
-    from quorate.bench.job import hospital_job
+    from quorate.bench.job import DELIVERIES, hospital_job
     from quorate.bench.runner import run
 
     for name, setting, sizes in _chosen(names, options):
         if setting is None:
             chosen: list[str | None] = [*options.protocols] if options.protocols else [None]
             for protocol in chosen:
-                yield _Task(JOB, lambda protocol=protocol: hospital_job(options.repeats, protocol))  # type: ignore[misc]
+                for way in [way for way in options.transports if way in DELIVERIES]:
+                    job = partial(hospital_job, options.repeats, protocol, way)
+                    yield _Task(f"{JOB}, {way}", job)
             continue
         for size in sizes:
             label = f"{name} {size:,}, {setting.protocol} ({setting.threshold}, {setting.parties}), {setting.transport}"
