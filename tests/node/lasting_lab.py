@@ -151,6 +151,7 @@ class Lab:
             "doomed": doomed,
             "dies with its result": dies_with_its_result,
             "deaf": deaf,
+            "noting": noting,
             **(tricks or {}),
         }
         self.pids: dict[str, int] = {}
