@@ -15,7 +15,7 @@ from quorate.errors import BrokerFault, PeerTimeout, UserError
 
 if TYPE_CHECKING:
     from quorate.durable.consumer import Tally
-    from quorate.durable.cut import Cut
+    from quorate.durable.cut import Agreed, Cut
 
 __all__ = ["collect"]
 
@@ -96,38 +96,59 @@ def freeze(
     input_name: InputName = None,
     home: Home = None,
     timeout: Annotated[float, typer.Option(metavar="SECONDS", help="How long to wait for the other parties.")] = 60.0,
+    leave_out: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="A producer, or ID of a submission, to leave out; the same at all parties."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Agree with the other parties on what all of you hold, and keep your share of it as the stored input.
 
-    What you state here is final for this input. Submissions that come later are not part of it.
+    What you state here is final for this input: submissions that come later are not part of it. What was stated can be
+    left out, by all parties alike; they may freeze again for that. More rows than the input may have are refused.
     """
-    from quorate.durable.cut import Cut
-    from quorate.node.submissions import certificates_of, keep
+    from quorate.node.submissions import check_agreed, keep
     from quorate.node.vault import Vault
 
     with at_desk(spec, federation, name, session, home, input_name) as desk, Meter(quiet=json) as meter:
         stored = str(desk.item.stored)
-        layout = desk.consumer.seat.layout
-        cut = Cut(desk.consumer, stored, desk.identity.signer, certificates_of(desk.identity, layout))
-        _exchange(desk, cut, timeout, meter)
-        agreed = cut.agreed()
-        if agreed is None:
-            raise PeerTimeout(
-                f"{', '.join(cut.missing)} did not state in {timeout:g} s what it holds of {session}; nothing is "
-                "lost: have it run 'quorate collect freeze', and run it here again"
-            )
+        agreed = _agreement(desk, leave_out or [], timeout, meter)
+        check_agreed(agreed, desk.item)
         rows = keep(Vault(desk.home, name), desk.consumer, agreed, stored)
-        desk.audit.note("submissions agreed", session, message=stored, note=f"{len(agreed.entries)} of {agreed.origin}")
-    facts = {"rows": rows, "submissions": len(agreed.entries), "partial": agreed.partial, "disputed": agreed.disputed}
+        note = f"{len(agreed.entries)} of {agreed.origin}, {len(agreed.left_out)} left out"
+        desk.audit.note("submissions agreed", session, message=stored, note=note)
     if json:
-        print_json({"kept": stored, "origin": agreed.origin, **facts})
+        facts = {"rows": rows, "submissions": len(agreed.entries), "partial": agreed.partial}
+        left_out = [entry.submission.hex() for entry in agreed.left_out]
+        print_json(
+            {"kept": stored, "origin": agreed.origin, **facts, "disputed": agreed.disputed, "left_out": left_out}
+        )
         return
     print(f"{name}: kept {rows} rows of {len(agreed.entries)} submissions as {stored!r} (set {agreed.origin[:16]})")
     if agreed.partial:
         print(f"{name}: {agreed.partial} submissions are not complete at all parties and left out")
     if agreed.disputed:
         print(f"{name}: left out what parties got differently from {', '.join(agreed.disputed)}; ask these producers")
+    for entry in agreed.left_out:
+        print(f"{name}: left out, as you asked, {entry.submission.hex()} of {entry.producer}, {entry.rows} rows")
+
+
+def _agreement(desk: Desk, leave_out: list[str], timeout: float, meter: Meter) -> Agreed:
+    """What the parties agree on. Raises `PeerTimeout` if one of them does not speak."""
+    from quorate.durable.cut import Cut
+    from quorate.node.submissions import certificates_of
+
+    seat = desk.consumer.seat
+    certificates = certificates_of(desk.identity, seat.layout)
+    cut = Cut(desk.consumer, str(desk.item.stored), desk.identity.signer, certificates)
+    _exchange(desk, cut, timeout, meter)
+    agreed = cut.agreed(leave_out)
+    if agreed is None:
+        raise PeerTimeout(
+            f"{', '.join(cut.missing)} did not state in {timeout:g} s what it holds of {seat.session}; nothing is "
+            "lost: have it run 'quorate collect freeze', and run it here again"
+        )
+    return agreed
 
 
 def _exchange(desk: Desk, cut: Cut, timeout: float, meter: Meter) -> None:
@@ -145,11 +166,10 @@ def _exchange(desk: Desk, cut: Cut, timeout: float, meter: Meter) -> None:
 
 def _told(desk: Desk, cut: Cut, party: str, meter: Meter) -> bool:
     """Whether `party` could be told what we hold."""
-    from quorate.node.routes import credentials_of, inbox_of
-    from quorate.transport.carrier import open_carrier
+    from quorate.node.routes import inbox_of, opener
 
     try:
-        carrier = open_carrier(inbox_of(desk.identity.federation.member(party)), credentials_of(desk.identity))
+        carrier = opener(desk.identity, inbox_of(desk.identity.federation.member(party)))()
     except BrokerFault as problem:
         meter.say(f"{party}: {problem}")
         return False
@@ -207,12 +227,10 @@ def pass_on(
     """
     from quorate.durable.opening import Relay
     from quorate.durable.submission import KeyRing
-    from quorate.node.routes import credentials_of, inbox_of
-    from quorate.transport.carrier import open_carrier
+    from quorate.node.routes import inbox_of, opener
 
     with at_desk(spec, federation, name, session, home, input_name) as desk:
-        inbox = inbox_of(desk.identity.federation.member(to))
-        carrier = open_carrier(inbox, credentials_of(desk.identity))
+        carrier = opener(desk.identity, inbox_of(desk.identity.federation.member(to)))()
         try:
             passed = Relay(desk.consumer, KeyRing.load(keys), to).pass_on(carrier)
         finally:

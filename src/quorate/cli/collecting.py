@@ -62,7 +62,7 @@ def at_desk(
     from quorate.node.identity import Identity
     from quorate.node.observer import audit_folder
     from quorate.node.results import default_home
-    from quorate.node.routes import credentials_of, inbox_of
+    from quorate.node.routes import inbox_of, opener
     from quorate.node.submissions import (
         audited,
         check_inboxes,
@@ -72,7 +72,7 @@ def at_desk(
         store_path,
         submitted_input,
     )
-    from quorate.transport.carrier import check_queue, open_carrier
+    from quorate.transport.carrier import check_queue
 
     loaded = federation_beside(file, federation)
     identity, spec, where = Identity(loaded, name), load_spec(file), home or default_home(federation or file)
@@ -82,7 +82,7 @@ def at_desk(
     check_queue(seat.queue)
     check_inboxes(spec, loaded, [*spec.parties, name])
     audit, store = Audit(audit_folder(where, name)), ShareStore(store_path(where, name, session))
-    carrier = open_carrier(inbox_of(identity.member), credentials_of(identity))
+    carrier = opener(identity, inbox_of(identity.member))()
     note = audited(audit, session, carrier.scheme)
     try:
         if store.fact("closed"):

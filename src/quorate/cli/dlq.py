@@ -17,7 +17,7 @@ from quorate.errors import UserError
 
 if TYPE_CHECKING:
     from quorate.durable.audit import Audit
-    from quorate.durable.dead_letters import Decision, Found
+    from quorate.durable.dead_letters import Decision, Found, Rule
     from quorate.transport.carrier import Carrier, Queue
 
 __all__ = ["dlq"]
@@ -31,7 +31,11 @@ _Federation = Annotated[Path, typer.Argument(metavar="FEDERATION", help="The fed
 _Name = Annotated[str, typer.Option("--as", metavar="NAME", help="The member whose dead letters these are.")]
 _Sessions = Annotated[
     list[str] | None,
-    typer.Option("--session", metavar="ID", help="Only of this session; repeatable. By default those known at --home."),
+    typer.Option(
+        "--session",
+        metavar="ID",
+        help="Only of this session; repeatable. By default all known at --home, and invitations.",
+    ),
 ]
 _Broker = Annotated[
     str | None, typer.Option(metavar="URL", help="The broker; by default the member's inbox in FEDERATION.")
@@ -68,9 +72,9 @@ def _office(file: Path, name: str, home: Path | None, named: list[str] | None, b
     from quorate.node.identity import Identity
     from quorate.node.observer import audit_folder
     from quorate.node.results import default_home
-    from quorate.node.routes import credentials_of
+    from quorate.node.routes import opener
     from quorate.node.submissions import sessions
-    from quorate.transport.carrier import check_queue, open_carrier
+    from quorate.transport.carrier import check_queue
 
     identity = Identity(load_federation(file), name)
     where = home or default_home(file)
@@ -78,7 +82,7 @@ def _office(file: Path, name: str, home: Path | None, named: list[str] | None, b
     if address is None:
         raise UserError(f"{name} has no inbox in {file}; name its broker with --broker URL")
     queues = [check_queue(queue) for queue in queues_of(name, named or sessions(where, name))]
-    carrier = open_carrier(address, credentials_of(identity))
+    carrier = opener(identity, address)()
     audit = Audit(audit_folder(where, name))
     try:
         yield _Office(name, where, carrier, queues if not named else queues[:-1], audit)
@@ -99,10 +103,14 @@ def list_letters(
     """Show dead letters: when each died, in which queue, why, and its size; never what is in it."""
     with _office(federation, name, home, session, broker) as office:
         rows = [_row(each) for each in office.letters()]
+        known, folder = len({queue.session for queue in office.queues} - {"invitations"}), office.home
     if json:
         print_json({"member": name, "dead_letters": rows})
     elif not rows:
-        print(f"{name} has no dead letters")
+        where = (
+            f"in {known} sessions" if session else f"among its invitations and in {known} sessions known in {folder}"
+        )
+        print(f"{name} has no dead letters {where}; name others with --session ID")
     else:
         _table(rows)
 
@@ -150,15 +158,24 @@ def reconcile(
 ) -> None:
     """Deal with dead letters by rule: put back what is still wanted, delete what was taken already, keep the rest."""
     from quorate.durable import dead_letters
-    from quorate.node.submissions import opened
 
     counts: Counter[Decision] = Counter()
     with _office(federation, name, home, session, broker) as office:
         for queue in office.queues:
-            shares = queue.box.startswith("shares.")
-            consumer = opened(office.home, name, queue.session) if shares else None
-            counts += dead_letters.reconcile(office.carrier, queue, dead_letters.rule_for(consumer), office.audit)
+            counts += dead_letters.reconcile(office.carrier, queue, _rule(office, queue), office.audit)
     _say(name, {"retried": counts["retry"], "dropped": counts["drop"], "kept": counts["keep"]}, json)
+
+
+def _rule(office: _Office, queue: Queue) -> Rule:
+    from quorate.durable import dead_letters
+    from quorate.node.submissions import opened, standing
+
+    box, _, _ = queue.box.partition(".")
+    if box == "shares":
+        return dead_letters.rule_for(opened(office.home, office.member, queue.session))
+    if box == "rounds":
+        return dead_letters.rule_for_rounds(standing(office.home, office.member, queue.session))
+    return dead_letters.rule_for_statements
 
 
 def _chosen(ids: list[str] | None, reason: str | None, *, everything: bool) -> list[str]:
@@ -219,5 +236,10 @@ def _table(rows: list[dict[str, object]]) -> None:
         table.add_column(heading, justify="right" if right else "left", overflow="fold")
     for row in rows:
         queue, age = f"{row['session']} {row['box']}", f"{row['age_seconds']} s"
-        table.add_row(*(escape(str(cell)) for cell in (row["id"], queue, age, row["bytes"], row["reason"])))
+        table.add_row(*(escape(_shown(cell)) for cell in (row["id"], queue, age, row["bytes"], row["reason"])))
     Console(highlight=False).print(table)
+
+
+def _shown(cell: object) -> str:
+    """As text without control characters: IDs are foreign, and must not steer a terminal."""
+    return "".join(mark if mark.isprintable() else "\N{REPLACEMENT CHARACTER}" for mark in str(cell))

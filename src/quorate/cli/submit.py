@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import time
-from functools import reduce
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial, reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from urllib.parse import urlsplit
 
 import typer
 
@@ -14,6 +17,7 @@ from quorate.errors import BrokerFault, UserError
 
 if TYPE_CHECKING:
     from quorate.coordination.federation import Federation
+    from quorate.durable.audit import Audit
     from quorate.durable.producer import Producer
     from quorate.durable.submission import KeyRing
     from quorate.transport.carrier import Carrier, Credentials
@@ -45,9 +49,14 @@ def submit(
     ] = None,
     key: Annotated[Path | None, typer.Option(metavar="FILE", help="The private key of CERTIFICATE.")] = None,
     outbox: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Memory of what was sent; by default beside the first key ring.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Memory of what was sent; by default beside the first party's ring."),
     ] = None,
     timeout: Annotated[float, typer.Option(metavar="SECONDS", help="How long to try a broker that fails.")] = 60.0,
+    home: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder for the audit; by default 'state' beside FEDERATION, if it is there."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Split a table into shares and leave them, sealed, in the inboxes of the parties, which may be away.
@@ -58,6 +67,7 @@ def submit(
     from quorate.durable.outbox import Outbox
     from quorate.durable.producer import Producer
     from quorate.durable.submission import KeyRing
+    from quorate.node.results import default_home
     from quorate.node.routes import inbox_of
     from quorate.node.submissions import check_inboxes, layout_of, raw_values, submitted_input
 
@@ -65,15 +75,22 @@ def submit(
     asked = load_spec(spec)
     item = submitted_input(asked, input_name)
     check_inboxes(asked, loaded, asked.parties)
-    ring = reduce(KeyRing.joined, [KeyRing.load(path) for path in keys])
-    kept = Outbox(outbox or keys[0].with_suffix(".outbox"))
-    producer = Producer(ring, layout_of(asked, item), kept)
-    receipt = producer.submit(raw_values(str(data), item), name)
-    if again:
-        kept.send_again(ring.session, receipt.name)
+    rings = {path: KeyRing.load(path) for path in keys}
+    ring = reduce(KeyRing.joined, rings.values())
+    kept = Outbox(outbox or _memory(rings, asked.parties))
     credentials = _credentials(loaded, member, certificate, key)
     addresses = {party: inbox_of(loaded.member(party)) for party in asked.parties}
-    with Meter(quiet=json) as meter:
+    folder = home or default_home(federation or spec)
+    with _audit(folder, member or ring.producer, wanted=home is not None) as audit, Meter(quiet=json) as meter:
+        note = None if audit is None else partial(_note, audit, ring.session, addresses)
+        producer = Producer(ring, layout_of(asked, item), kept, note)
+        receipt = producer.submit(raw_values(str(data), item), name)
+        if audit is not None:
+            known = "" if receipt.fresh else ", known already"
+            audit.note("submitted", ring.session, message=receipt.submission, note=f"{receipt.rows} rows{known}")
+            audit.flush()
+        if again:
+            kept.send_again(ring.session, receipt.name)
         sent = _sent(producer, addresses, credentials, timeout, meter)
     if json:
         print_json({"session": ring.session, "submission": receipt.submission, "rows": receipt.rows, "sent": sent})
@@ -87,22 +104,54 @@ def _names(ring: KeyRing) -> str:
     return ", ".join(sorted(ring.keys))
 
 
-def _credentials(federation: Federation, member: str | None, certificate: Path | None, key: Path | None) -> Credentials:
+def _memory(rings: Mapping[Path, KeyRing], parties: Sequence[str]) -> Path:
+    """The outbox beside the ring of the first party: the same, in whatever order rings are named."""
+    of_first = [path for path, ring in rings.items() if parties[0] in ring.keys]
+    return min(of_first or rings).with_suffix(".outbox")
+
+
+@contextmanager
+def _audit(home: Path, name: str, *, wanted: bool) -> Iterator[Audit | None]:
+    """Where to write down what is submitted, if there is such a folder or it is `wanted`."""
+    from quorate.durable.audit import Audit
+    from quorate.node.observer import audit_folder
+
+    if not (wanted or home.is_dir()):
+        yield None
+        return
+    audit = Audit(audit_folder(home, name))
+    try:
+        yield audit
+    finally:
+        audit.close()
+
+
+def _note(audit: Audit, session: str, addresses: Mapping[str, str], party: str, message: str, size: int) -> None:
+    scheme = urlsplit(addresses[party]).scheme
+    audit.note("share sent", session, direction="out", peer=party, message=message, size=size, carrier=scheme)
+    audit.flush()
+
+
+def _credentials(
+    federation: Federation, member: str | None, certificate: Path | None, key: Path | None
+) -> Callable[[str], Credentials]:
+    """How we prove to the broker at an address who we are."""
     from quorate.node.identity import Identity
     from quorate.node.routes import credentials_of
     from quorate.transport.carrier import Credentials
 
     if member is not None:
-        return credentials_of(Identity(federation, member))
+        return partial(credentials_of, Identity(federation, member))
     if (certificate is None) != (key is None):
         raise UserError("give --certificate and --key together, or neither")
-    return Credentials(certificate, key, Path(federation.ca))
+    own = Credentials(certificate, key, Path(federation.broker_ca or federation.ca))
+    return lambda _: own
 
 
 def _sent(
     producer: Producer,
     addresses: dict[str, str],
-    credentials: Credentials,
+    credentials: Callable[[str], Credentials],
     timeout: float,
     meter: Meter,
 ) -> int:
@@ -117,7 +166,7 @@ def _sent(
             if time.monotonic() <= deadline and not breakers[address].permit():
                 continue
             try:
-                count += _send_to(producer, party, address, credentials)
+                count += _send_to(producer, party, address, credentials(address))
             except BrokerFault as problem:
                 breakers[address].failure(str(problem))
                 if time.monotonic() > deadline:

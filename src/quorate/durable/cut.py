@@ -9,7 +9,7 @@ session starts (it is the origin of the stored input), and leaves two statements
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -57,16 +57,18 @@ class Agreed:
     """The outcome of a cut.
 
     Attributes:
-        entries: what all parties hold alike, in order.
-        origin: digest of all of it (64 hexadecimal characters), the same at all parties.
+        entries: what all parties hold alike, in order, but for what is left out.
+        origin: digest of these (64 hexadecimal characters), the same at all parties that leave out the same.
         partial: how many submissions are not complete everywhere.
         disputed: producers that told parties different things; their submissions are left out.
+        left_out: what all parties hold alike, and was left out because we asked for it.
     """
 
     entries: tuple[Entry, ...]
     origin: str
     partial: int
     disputed: tuple[str, ...]
+    left_out: tuple[Entry, ...] = ()
 
 
 class Cut:
@@ -127,14 +129,21 @@ class Cut:
         """The parties whose statement is not complete here."""
         return [party for party, pages in self._said.items() if not pages or len(pages) < pages[min(pages)].pages]
 
-    def agreed(self) -> Agreed | None:
-        """What the parties agree on; None while a statement is missing."""
+    def agreed(self, leave_out: Collection[str] = ()) -> Agreed | None:
+        """What the parties agree on; None while a statement is missing.
+
+        `leave_out` names producers and submissions (32 hexadecimal digits) that are no part of it. Parties that do not
+        leave out the same get sets of different origin, which no session takes together.
+
+        Raises:
+            UserError: the parties hold nothing alike of this name.
+        """
         if self.missing:
             return None
         said = {
             party: [entry for k in sorted(pages) for entry in pages[k].entries] for party, pages in self._said.items()
         }
-        return _agreed(self._consumer.seat.session, self._consumer.seat.layout.digest, said)
+        return _agreed(self._consumer.seat.session, self._consumer.seat.layout.digest, said, leave_out)
 
     def _ours(self) -> list[Parcel]:
         """Our pages; made at the first call, and kept: we state one thing only."""
@@ -186,16 +195,32 @@ class Cut:
             )
 
 
-def _agreed(session: str, table: bytes, said: Mapping[str, Iterable[Entry]]) -> Agreed:
+def _agreed(session: str, table: bytes, said: Mapping[str, Iterable[Entry]], leave_out: Collection[str] = ()) -> Agreed:
     digests: dict[tuple[str, bytes], list[Entry]] = {}
     for entries in said.values():
         for entry in set(entries):
             digests.setdefault((entry.producer, entry.submission), []).append(entry)
     disputed = {key for key, found in digests.items() if len(set(found)) > 1}
     whole = sorted(found[0] for key, found in digests.items() if key not in disputed and len(found) == len(said))
+    left_out = _named(whole, leave_out)
+    kept = tuple(entry for entry in whole if entry not in left_out)
     state = hashlib.sha256()
-    for entry in whole:
+    for entry in kept:
         state.update(entry.digest)
     origin = digest_parts([session.encode(), table, state.digest()], "quorate/submission/set/1").hex()
     producers = tuple(sorted({producer for producer, _ in disputed}))
-    return Agreed(tuple(whole), origin, len(digests) - len(whole) - len(disputed), producers)
+    return Agreed(kept, origin, len(digests) - len(whole) - len(disputed), producers, tuple(sorted(left_out)))
+
+
+def _named(entries: Iterable[Entry], names: Collection[str]) -> set[Entry]:
+    """The submissions that have one of these ids, or are of one of these producers."""
+    found: set[Entry] = set()
+    every = list(entries)
+    for name in names:
+        some = {entry for entry in every if name in (entry.producer, entry.submission.hex())}
+        if not some:
+            raise UserError(
+                f"the parties hold nothing alike of {name!r}; leave out a producer, or a submission by its ID"
+            )
+        found |= some
+    return found

@@ -21,22 +21,32 @@ __all__ = [
     "Decision",
     "Found",
     "Ruling",
+    "Standing",
     "apply",
     "found",
     "queues_of",
     "reconcile",
     "rule_for",
+    "rule_for_rounds",
+    "rule_for_statements",
     "select",
 ]
 
-BOXES = ("shares", "sets", "rounds")
+BOXES = ("shares", "sets", "rounds", "replies")
 """Kinds of queues that a member has in a session."""
 
 REJECTED = "rejected"
 AT_ONCE = 1000
 """Dead letters of one queue that are looked at together."""
 
+MOST = 20_000
+"""Dead letters of one queue that are dealt with by rule; kept ones among the oldest do not hide others before that."""
+MOST_BYTES = 256 << 20
+"""Of dead letters that are kept, beyond which no more are looked at; they are in memory together."""
+
 Decision = Literal["retry", "drop", "keep"]
+Standing = Literal["running", "ended", "unknown"]
+"""How a session stands at a member."""
 
 
 class Found(NamedTuple):
@@ -104,10 +114,15 @@ def reconcile(carrier: Carrier, queue: Queue, rule: Rule, audit: Audit | None) -
         BrokerFault: the broker fails; what was decided so far is done, the rest is as it was.
     """
     counts: Counter[Decision] = Counter()
-    for ruling, letters in _ruled(found(carrier, [queue]), rule).items():
-        apply(carrier, letters, ruling.decision, audit, ruling.why)
-        counts[ruling.decision] += len(letters)
-    return counts
+    while True:
+        most = counts["keep"] + AT_ONCE  # those that are kept stay in front
+        looked_at = found(carrier, [queue], most)
+        for ruling, letters in _ruled(looked_at[counts["keep"] :], rule).items():
+            apply(carrier, letters, ruling.decision, audit, ruling.why)
+            counts[ruling.decision] += len(letters)
+        held = sum(len(each.letter.parcel.body) for each in looked_at)
+        if len(looked_at) < most or held > MOST_BYTES or counts.total() >= MOST:
+            return counts
 
 
 def _ruled(letters: Sequence[Found], rule: Rule) -> dict[Ruling, list[Found]]:
@@ -139,3 +154,23 @@ def rule_for(consumer: Consumer | None) -> Rule:
         return Ruling("retry", "still wanted")
 
     return rule
+
+
+def rule_for_rounds(standing: Standing) -> Rule:
+    """The rule for messages of a computation: dropped once it is over, put back while it goes on unless rejected."""
+
+    def rule(letter: DeadLetter) -> Ruling:
+        if standing == "ended":
+            return Ruling("drop", "the session has ended here")
+        if standing == "unknown":
+            return Ruling("keep", "the session is not known here")
+        if letter.reason.startswith(REJECTED):
+            return Ruling("keep", "was rejected")
+        return Ruling("retry", "the session goes on")
+
+    return rule
+
+
+def rule_for_statements(_: DeadLetter) -> Ruling:
+    """Letters that people sign to one another stay for people to see; who sent them sends them anew."""
+    return Ruling("keep", "for people to see")

@@ -90,7 +90,8 @@ class KeyRing(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
             raise EnvironmentFault(f"{path}: other users of this machine may read the keys; run chmod 600 on it")
         try:
             ring = msgspec.json.decode(data, type=cls)
-        except msgspec.MsgspecError:
+            check_name(ring.producer)
+        except (msgspec.MsgspecError, UserError):
             raise UserError(f"{path}: not a key ring; ask the consumers for one with 'quorate collect enrol'") from None
         if any(len(key) != KEY_BYTES for key in ring.keys.values()):
             raise UserError(f"{path}: holds a key that has not {KEY_BYTES} bytes; ask its consumer for a new one")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -20,11 +21,14 @@ from quorate.data.prepare import prepare
 from quorate.durable.audit import Audit
 from quorate.durable.consumer import Consumer, Note, Seat
 from quorate.durable.cut import Agreed
+from quorate.durable.dead_letters import Standing
 from quorate.durable.layout import Layout
-from quorate.durable.region import Place, check_region
+from quorate.durable.region import Place as Location
+from quorate.durable.region import check_region
 from quorate.durable.share_store import Entry, ShareStore
-from quorate.errors import UserError
+from quorate.errors import DataError, UserError
 from quorate.node.identity import Identity
+from quorate.node.place import Place
 from quorate.node.vault import Owner, Vault
 from quorate.sharing.dtype import DType
 from quorate.transport.carrier import Limits
@@ -33,6 +37,7 @@ __all__ = [
     "as_csv",
     "audited",
     "certificates_of",
+    "check_agreed",
     "check_inboxes",
     "keep",
     "layout_of",
@@ -41,9 +46,14 @@ __all__ = [
     "opened",
     "raw_values",
     "sessions",
+    "standing",
     "store_path",
     "submitted_input",
 ]
+
+
+_MOST_NAMED = 5
+"""Producers that a message names."""
 
 
 def submitted_input(spec: Spec, name: str | None) -> Input:
@@ -98,8 +108,18 @@ def store_path(home: Path, member: str, session: str) -> Path:
 
 
 def sessions(home: Path, member: str) -> list[str]:
-    """The sessions whose submitted shares lie here."""
-    return sorted(path.stem for path in (home / "submissions" / member).glob("*.shares"))
+    """The sessions known here: collections of shares, computations that last, and those that we invited to."""
+    collections = {path.stem for path in (home / "submissions" / member).glob("*.shares")}
+    folders = [path for what in ("sessions", "asked") for path in (home / what / member).glob("*") if path.is_dir()]
+    return sorted(collections | {path.name for path in folders})
+
+
+def standing(home: Path, member: str, session: str) -> Standing:
+    """How a computation that lasts stands here."""
+    place = Place(home, member, session)
+    if place.end is not None:
+        return "ended"
+    return "running" if place.prepared or place.started or not place.erased else "unknown"
 
 
 def opened(home: Path, member: str, session: str, note: Note | None = None) -> Consumer | None:
@@ -146,6 +166,32 @@ def keep(vault: Vault, consumer: Consumer, agreed: Agreed, name: str) -> int:
     return share.shape[0]
 
 
+def check_agreed(agreed: Agreed, item: Input) -> None:
+    """Refuse what a computation would refuse: more rows than `item` may have, or fewer than it needs.
+
+    Raises:
+        DataError: the message says who submitted most, and how all parties leave it out.
+    """
+    rows = sum(entry.rows for entry in agreed.entries)
+    held = f"the parties hold {rows} rows in {len(agreed.entries)} submissions alike"
+    if rows > item.max_rows:
+        counts = Counter[str]()
+        for entry in agreed.entries:
+            counts[entry.producer] += entry.rows
+        most = ", ".join(f"{producer} ({count} rows)" for producer, count in counts.most_common(_MOST_NAMED))
+        large = max(agreed.entries, key=lambda entry: entry.rows)
+        raise DataError(
+            f"{held}, and input {item.name!r} may have at most {item.max_rows}; nothing was kept. Settle with the "
+            "others what to leave out, and all run 'quorate collect freeze' with the same --leave-out, a producer or "
+            f"the ID of a submission. Most came from {most}; the largest is {large.submission.hex()}"
+        )
+    if agreed.entries and rows < item.min_rows:
+        raise DataError(
+            f"{held}, and input {item.name!r} needs at least {item.min_rows}; nothing was kept. Take more, and freeze "
+            "under another name: what was stated is final for this 'stored'"
+        )
+
+
 def certificates_of(identity: Identity, layout: Layout) -> Mapping[str, x509.Certificate]:
     """The pinned certificates of the parties."""
     members = {party: identity.federation.member(party) for party in layout.parties}
@@ -155,7 +201,7 @@ def certificates_of(identity: Identity, layout: Layout) -> Mapping[str, x509.Cer
 def check_inboxes(spec: Spec, federation: Federation, members: Iterable[str]) -> None:
     """Refuse to leave shares outside of the region that the spec is bound to; raises `UserError`."""
     inboxes = dict.fromkeys(members)
-    check_region(spec.region, [Place(f"the inbox of {name}", federation.member(name).region) for name in inboxes])
+    check_region(spec.region, [Location(f"the inbox of {name}", federation.member(name).region) for name in inboxes])
 
 
 def as_csv(layout: Layout, tables: Mapping[Entry, npt.NDArray[np.int64]]) -> bytes:
