@@ -113,7 +113,7 @@ def test_checkpoints_change_nothing(lab, tmp_path, delivery):
         lab.kill(name)
         lab.start(name, trick="small checkpoints")
         sizes.clear()
-    assert rewritten >= 2
+    assert rewritten
     reports = submission.wait()
     assert all(isinstance(end, Finished) for end in lab.all_ended(SESSION).values())
     assert {name: report.transcript for name, report in reports.items()} == calm
