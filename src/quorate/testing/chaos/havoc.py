@@ -42,6 +42,7 @@ class Havoc:
         mean: seconds between two kills, on average.
         most: kills, at most.
         workers: how often only a worker is killed, as a probability.
+        may: whether kills are allowed by now.
     """
 
     hands: Sequence[Hand]
@@ -49,6 +50,7 @@ class Havoc:
     mean: float
     most: int
     workers: float = 0.25
+    may: Callable[[], bool] = lambda: True
     blows: list[Blow] = field(default_factory=list)
     restarts: list[tuple[int, float]] = field(default_factory=list)
     _down: dict[str, float] = field(default_factory=dict)
@@ -65,7 +67,7 @@ class Havoc:
             if due is not None and now >= due:
                 del self._down[hand.name]
                 hand.start()
-        if now >= self._next and len(self.blows) < self.most:
+        if now >= self._next and len(self.blows) < self.most and self.may():
             self._strike(now)
             self._next = now + self.choices.exponential(self.mean)
 

@@ -160,7 +160,14 @@ class Chaos:
         if not self.lasting:
             victims = nodes
         havoc = None if blows is None else Havoc(victims, self._choices.child(f"run {self._runs}"), *blows)
+        if havoc is not None and self.lasting:
+            havoc.may = lambda: all(self._has_begun(site, name) for name in self.job.owners)
         return time.monotonic(), havoc
+
+    def _has_begun(self, site: Site, name: str) -> bool:
+        """Whether an outside member has a journal: before, it knows of no session that it could take up again."""
+        place = site.home / "sessions" / name / self.session
+        return (place / "journal").exists() or (place / "ended.json").exists()
 
     def _until_over(self, site: Site, crew: Crew, havoc: Havoc | None) -> None:
         last = (0, time.monotonic())
