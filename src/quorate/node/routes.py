@@ -48,15 +48,17 @@ def inbox_of(member: Member) -> str:
 def credentials_of(identity: Identity, address: str = "") -> Credentials:
     """How we prove to the broker at `address` who we are: by our certificate.
 
-    For brokers that want a password, by the two lines of NAME.HOST.broker, or else NAME.broker, beside our key.
+    For brokers that want a password, by the two lines of a file beside our key: NAME.HOST_PORT.broker if it is there,
+    else NAME.HOST.broker, else NAME.broker.
 
     Raises:
         EnvironmentFault: that file can be read by others, or is malformed.
     """
     federation = identity.federation
-    login = identity.key.with_name(f"{identity.name}.{_host(address)}.broker")
-    if not login.exists():
-        login = identity.key.with_name(f"{identity.name}.broker")
+    host, _, port = urlsplit(address).netloc.split(",")[0].rpartition(":")
+    host = host.strip("[]")
+    files = [identity.key.with_name(f"{identity.name}{mark}.broker") for mark in (f".{host}_{port}", f".{host}", "")]
+    login = next((file for file in files if file.exists()), files[-1])
     user = password = None
     if login.exists():
         if login.stat().st_mode & 0o077:
@@ -172,11 +174,6 @@ def remove_inbox(identity: Identity, session: str) -> None:
 def limits_of(spec: Spec) -> Limits:
     """What queues of a session keep: as long as somebody may be away in a round."""
     return Limits(ttl=spec.timeouts.round)
-
-
-def _host(address: str) -> str:
-    """The host, or the first of several."""
-    return urlsplit(address).netloc.split(",")[0].rpartition(":")[0].strip("[]")
 
 
 def _scheme(address: str) -> str:
