@@ -217,3 +217,9 @@ def test_a_queue_that_was_too_young_to_survive_its_broker_is_made_anew(tmp_path,
             assert idents(got) in (["p-3", "p-4", "p-5"], [f"p-{k}" for k in range(6)])
             again.remove(queue)
             again.close()
+
+
+@pytest.mark.slow
+def test_a_parcel_for_a_box_that_nobody_made_is_not_swallowed_by_the_exchange(opened, queue):
+    with pytest.raises(BrokerFault, match=r"no queue .*rounds\.bob"):
+        opened().publish(queue._replace(box="rounds.bob"), parcels(1))

@@ -266,3 +266,24 @@ def test_what_an_earlier_consumer_held_comes_in_pages_before_what_is_newer(opene
         got += batch
     assert idents(got) == [f"p-{k}" for k in range(7)]
     assert [delivery.attempt for delivery in got] == [2] * 5 + [1] * 2
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_foreign_entries_become_dead_letters(opened, redis_server, queue, held):
+    foreign = [{"x": "y"}, {"i": b"\xff\xfe", "b": "1"}, {"i": "lonely"}]
+    carrier = opened()
+    for fields in foreign:
+        carrier._client.xadd(queue.name, fields)
+    carrier._client.xadd(queue.dead_letters, {"t": "no number", "r": b"\xff"})
+    carrier._client.xadd(queue.dead_letters, {"t": "no number", "r": b"\xff", "q": queue.box})
+    carrier.publish(queue, parcels(1))
+    if held:
+        carrier._client.xreadgroup("mpc", "mpc", {queue.name: ">"}, count=9)
+    assert idents(carrier.consume(queue, 9, 5) or carrier.consume(queue, 9, 5)) == ["p-0"]
+    letters = carrier.dead(queue)
+    assert [letter.reason for letter in letters[1:]] == ["rejected: malformed"] * 3
+    assert carrier.depth(queue) == 1
+    carrier.drop(queue, letters[1:])
+    carrier.remove(queue)
+    assert not [name for name in redis_server.names() if queue.session in name]
+    carrier.provision(queue, Limits())

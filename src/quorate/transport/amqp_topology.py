@@ -64,7 +64,8 @@ def _dead_arguments() -> dict[str, Any]:
 
 def parcel_of(message: AbstractIncomingMessage) -> Parcel:
     """Ident and body."""
-    return Parcel(message.message_id or "", message.body)
+    ident: object = message.message_id  # bytes, if it is no text
+    return Parcel(ident if isinstance(ident, str) else "", message.body)
 
 
 def attempt_of(message: AbstractIncomingMessage) -> int:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import re
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -28,6 +29,8 @@ from quorate.transport.redis_scripts import GROUP
 __all__ = ["RedisCarrier", "connect"]
 
 T = TypeVar("T")
+Entry = tuple[bytes, dict[bytes, bytes]]
+_NUMBER = re.compile(rb"[0-9]{1,12}(\.[0-9]{1,9})?")
 _log = logging.getLogger(__name__)
 _BLOCK = 10.0
 _TIDY = 1.0
@@ -73,7 +76,8 @@ class RedisCarrier:
         got = self._again(queue, inbox, most)
         while not got:
             left = min(end - time.monotonic(), _BLOCK)
-            got = self._do(partial(_read, queue=queue, after=">", most=most, wait=left))
+            found = self._do(partial(_entries, queue=queue, after=">", most=most, wait=left))
+            got = [(key, parcel, 1) for key, parcel in self._usable(queue, found)]
             if left <= 0:
                 break
         return [self._delivery(queue, inbox, *entry) for entry in got]
@@ -100,7 +104,7 @@ class RedisCarrier:
         start = "-"
         while len(letters) < most:
             page = self._do(partial(_page, name=queue.dead_letters, start=start))
-            letters += [_letter(key, value) for key, value in page if text(value[b"q"]) == queue.box]
+            letters += [_letter(key, value) for key, value in page if text(value.get(b"q", b"")) == queue.box]
             if len(page) < _PAGE:
                 break
             start = "(" + text(page[-1][0])
@@ -153,7 +157,16 @@ class RedisCarrier:
         else:
             return []
         counts = self._counts(queue, [text(key) for key, _ in entries])
-        return [(key, parcel, counts.get(key, 2)) for key, parcel in map(_parcel, entries)]
+        return [(key, parcel, counts.get(key, 2)) for key, parcel in self._usable(queue, entries)]
+
+    def _usable(self, queue: Queue, entries: Sequence[Entry]) -> Iterator[tuple[str, Parcel]]:
+        """The parcels among entries; what somebody else has put there becomes a dead letter."""
+        for key, fields in entries:
+            parcel = _parcel(fields)
+            if parcel is None:
+                self._run(scripts.REJECT, queue, queue.box, text(key), "rejected: malformed")
+            else:
+                yield text(key), parcel
 
     def _counts(self, queue: Queue, ids: list[str]) -> dict[str, int]:
         """How often each was handed out, by now."""
@@ -222,30 +235,27 @@ class _Inbox:
         self.searched = time.monotonic()
 
 
-def _read(client: Any, queue: Queue, after: str, most: int, wait: float) -> list[tuple[str, Parcel, int]]:
-    return [(key, parcel, 1) for key, parcel in map(_parcel, _entries(client, queue, after, most, wait))]
-
-
-def _entries(
-    client: Any, queue: Queue, after: str | None, most: int, wait: float
-) -> list[tuple[bytes, dict[bytes, bytes]]]:
+def _entries(client: Any, queue: Queue, after: str | None, most: int, wait: float) -> list[Entry]:
     block = round(wait * 1000) if wait > 0.001 else None  # 0 would be: for ever
     answer: Any = client.xreadgroup(GROUP, GROUP, {queue.name: after or "0"}, count=most, block=block)
     return list(answer[0][1]) if answer else []
 
 
-def _page(client: Any, name: str, start: str) -> list[tuple[bytes, dict[bytes, bytes]]]:
+def _page(client: Any, name: str, start: str) -> list[Entry]:
     return list(client.xrange(name, start, "+", _PAGE))
 
 
-def _parcel(entry: tuple[bytes, dict[bytes, bytes]]) -> tuple[str, Parcel]:
-    key, fields = entry
-    return text(key), Parcel(text(fields[b"i"]), fields[b"b"])
+def _parcel(fields: dict[bytes, bytes]) -> Parcel | None:
+    """A parcel as we publish it, None for anything else."""
+    ident, body = fields.get(b"i"), fields.get(b"b")
+    return Parcel(ident.decode(), body) if ident and body is not None and ident.isascii() else None
 
 
 def _letter(key: bytes, fields: dict[bytes, bytes]) -> DeadLetter:
-    parcel = Parcel(text(fields[b"i"]), fields[b"b"])
-    return DeadLetter(parcel, text(fields[b"r"]), float(fields[b"t"]), text(key))
+    parcel = Parcel(text(fields.get(b"i", b"")), fields.get(b"b", b""))
+    since = fields.get(b"t", b"")
+    when = float(since) if _NUMBER.fullmatch(since) else 0.0
+    return DeadLetter(parcel, text(fields.get(b"r", b"undeliverable")), when, text(key))
 
 
 def _order(key: str) -> tuple[int, int]:

@@ -112,4 +112,4 @@ def refusal(problem: BaseException, host: str) -> str:
 
 def text(value: Any) -> str:
     """What the broker says, bytes mostly, as a string."""
-    return value.decode() if isinstance(value, bytes) else str(value)
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)

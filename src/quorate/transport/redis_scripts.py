@@ -17,7 +17,7 @@ local function forget(id, ident)
   redis.call('XACK', KEYS[1], 'mpc', id)
   if redis.call('XDEL', KEYS[1], id) == 1 then
     redis.call('HDEL', KEYS[2], ident)
-    redis.call('HINCRBY', KEYS[3], 'bytes', -size)
+    redis.call('HINCRBY', KEYS[3], 'bytes', 0 - size)
   end
   return size
 end
@@ -29,11 +29,15 @@ local function bury(id, reason)
   local found = redis.call('XRANGE', KEYS[1], id, id)
   if #found == 0 then return 0 end
   local fields = found[1][2]
+  local ident, body = fields[2], fields[4]
+  if fields[1] ~= 'i' or fields[3] ~= 'b' or reason == 'rejected: malformed' then
+    ident, body = 'malformed.' .. id, ''
+  end
   local clock = redis.call('TIME')
   local since = clock[1] .. '.' .. string.format('%06d', clock[2])
-  local size = forget(id, fields[2])
-  redis.call('XADD', KEYS[4], '*', 'i', fields[2], 'b', fields[4], 'r', reason, 't', since, 'q', ARGV[1])
-  redis.call('HINCRBY', KEYS[3], 'dead', size)
+  forget(id, ident)
+  redis.call('XADD', KEYS[4], '*', 'i', ident, 'b', body, 'r', reason, 't', since, 'q', ARGV[1])
+  redis.call('HINCRBY', KEYS[3], 'dead', #ident + #body)
   return 1
 end
 """
@@ -110,7 +114,7 @@ for k = 2, #ARGV do
   local found = redis.call('XRANGE', KEYS[4], ARGV[k], ARGV[k])
   if #found == 1 then
     redis.call('XDEL', KEYS[4], ARGV[k])
-    redis.call('HINCRBY', KEYS[3], 'dead', -(#found[1][2][2] + #found[1][2][4]))
+    redis.call('HINCRBY', KEYS[3], 'dead', -(#found[1][2][2] + #(found[1][2][4] or '')))
   end
 end
 """
@@ -121,7 +125,7 @@ if redis.call('EXISTS', KEYS[3]) == 0 then return -1 end
 for k = 2, #ARGV do
   local found = redis.call('XRANGE', KEYS[4], ARGV[k], ARGV[k])
   if #found == 1 then
-    local ident, body = found[1][2][2], found[1][2][4]
+    local ident, body = found[1][2][2], found[1][2][4] or ''
     local size = #ident + #body
     if redis.call('HEXISTS', KEYS[2], ident) == 0 then
       redis.call('XADD', KEYS[1], '*', 'i', ident, 'b', body)
@@ -142,7 +146,7 @@ local start = '-'
 repeat
   local page = redis.call('XRANGE', KEYS[4], start, '+', 'COUNT', 100)
   for _, entry in ipairs(page) do
-    if entry[2][10] == ARGV[1] then redis.call('XDEL', KEYS[4], entry[1]) end
+    if entry[2][10] == ARGV[1] or not entry[2][10] then redis.call('XDEL', KEYS[4], entry[1]) end
     start = '(' .. entry[1]
   end
 until #page == 0
