@@ -97,11 +97,11 @@ def test_the_file_system_of_a_folder(tmp_path):
     mounts = tmp_path / "mountinfo"
     mounts.write_text(
         "22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/vda1 rw\n"
-        "40 22 0:38 / /mnt/a\\040b rw - nfs4 server:/export rw\n"
-        "41 22 0:39 / /mnt/plain rw shared:2 master:1 - tmpfs tmpfs rw\n"
+        "40 22 0:38 / /net/a\\040b rw - nfs4 server:/export rw\n"
+        "41 22 0:39 / /net/plain rw shared:2 master:1 - tmpfs tmpfs rw\n"
         "not a mount\n"
     )
-    for folder, kind in (("/mnt/a b/queues", "nfs4"), ("/mnt/a", "ext4"), ("/mnt/plain", "tmpfs"), ("/", "ext4")):
+    for folder, kind in (("/net/a b/queues", "nfs4"), ("/net/a", "ext4"), ("/net/plain", "tmpfs"), ("/", "ext4")):
         assert _file_system(tmp_path.__class__(folder), mounts) == kind
     assert _file_system(tmp_path, tmp_path / "nothing") == ""
 
