@@ -206,11 +206,16 @@ class Participant:
                 try:
                     control = control or dial(self.identity, self._first)
                     session = self._ask(control, deadline)
-                except EnvironmentFault as problem:
+                except (EnvironmentFault, PeerError) as problem:
+                    if isinstance(problem, PeerError) and not self.approved.spec.lasting:
+                        raise
+                    if control is not None:
+                        control.close()
+                    control = None
                     self._wait(f"waiting for the node of {self._first.name}: {problem}")
                     time.sleep(_RETRY_SECONDS)
                     continue
-                if session is not None:
+                if session is not None and not self._was_over(session):
                     return session
         finally:
             if control is not None:
@@ -218,6 +223,14 @@ class Participant:
         raise EnvironmentFault(
             f"no session of {self.approved.spec.name!r} was started within {patience:g} s; ask the coordinator"
         )
+
+    def _was_over(self, session: str) -> bool:
+        """Whether we have done our part in a session that others are still busy with."""
+        place = Place(self.home, self.identity.name, session)
+        over = place.end is not None and place.erased
+        if over:
+            time.sleep(_RETRY_SECONDS)
+        return over
 
     @property
     def _first(self) -> Member:

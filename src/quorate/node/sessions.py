@@ -339,7 +339,9 @@ class Sessions:
     @staticmethod
     def _waits_for(entry: Entry, asked: Await, member: str) -> bool:
         ready = entry.ready
-        if ready is None or entry.makes_tuples or not entry.started or entry.end is not None or member in entry.told:
+        if ready is None or entry.makes_tuples or not entry.started or entry.end is not None:
+            return False
+        if member in entry.told and not entry.lasting:  # of a lasting one it may have to hear again, after a crash
             return False
         if asked.rehearsal != (ready.rehearsal is not None):
             return False
