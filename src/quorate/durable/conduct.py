@@ -127,7 +127,7 @@ class _Loop:
                 self.router.flush(_FAREWELL)
                 return "closed"
             if self.bored():
-                return self.leave()
+                return "closed" if self.forgotten() else self.leave()
             self.wait(0.0 if core.busy else max(0.0, min(core.wakeup, self.leaves_at) - self.now))
 
     def flush(self) -> None:
@@ -190,6 +190,10 @@ class _Loop:
 
     def bored(self) -> bool:
         return not self.core.busy and self.now >= self.leaves_at
+
+    def forgotten(self) -> bool:
+        """Whether we have had our result for long, and nobody has asked us for anything on this visit."""
+        return self.core.state == "done" and self.now - self.core.done_at > self.patience.linger
 
     def leave(self) -> Literal["closed", "suspended"]:
         """Everything that we said has to be safe with a broker before we go."""

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
@@ -84,6 +85,7 @@ class Core:
         evidence: of peers that said two things.
         notes: what the program learned outside, by label; see `note`.
         replayed: messages that were taken from the log at the beginning.
+        done_at: when the party had ended, in this or an earlier process (Unix time).
     """
 
     def __init__(
@@ -116,6 +118,7 @@ class Core:
         self.evidence: list[Evidence] = []
         self.notes: dict[str, bytes] = {}
         self.replayed = 0
+        self.done_at = 0.0
         self.party: Party
         self._keys: Keys
         self._hello = b""
@@ -152,7 +155,7 @@ class Core:
                 "start a new session"
             )
             return
-        self.notes = past.notes
+        self.notes, self.done_at = past.notes, past.done
         seed = past.seed or self._fresh_seed
         self._keys = Keys(seed, self.seat.session, self.seat.me)
         self._hello = past.hello or self._keys.greet(self.seat.spec, self.seat.signer)
@@ -229,7 +232,9 @@ class Core:
                 self._made(message)
         if party.done and self.state == "running":
             self.state = "done"
-            self._log.append(records.DONE)
+            if not self.done_at:
+                self.done_at = self._now
+                self._log.append(records.DONE, struct.pack("<d", self._now))
             for peer in self._peers.values():
                 peer.say = True
 

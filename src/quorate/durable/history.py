@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -26,7 +27,7 @@ class History:
         pending: messages made before the last checkpoint, which the party does not make again.
         restored: what the party saved at the last checkpoint.
         notes: what the program learned outside.
-        done: the party had ended.
+        done: when the party had ended (Unix time), 0 if it has not.
         ended: why the session has failed, which is final; empty if it has not.
     """
 
@@ -36,7 +37,7 @@ class History:
     pending: list[tuple[Entry, bytes]] = field(default_factory=list, repr=False)
     restored: bytes | None = field(default=None, repr=False)
     notes: dict[str, bytes] = field(default_factory=dict, repr=False)
-    done: bool = False
+    done: float = 0.0
     ended: str = ""
 
 
@@ -65,7 +66,7 @@ def read(log: Log, peers: Mapping[int, Peer]) -> History:
         elif kind == records.CHECKPOINT:
             history.restored = data
         elif kind == records.DONE:
-            history.done = True
+            history.done = struct.unpack("<d", data)[0]
         elif kind == records.ENDED:
             history.ended = data.decode(errors="replace")
     return history
