@@ -21,7 +21,7 @@ def lab(tmp_path, monkeypatch):
 @pytest.fixture
 def asked(lab, here):
     """A session that was asked for, its spec, and the options that follow 'status SESSION'."""
-    approved = lab.spec("sum", "queued", chain=1, times=TIMES, owners=("p1", "o1"))
+    approved = lab.spec("sum", "queued", chain=0, times=TIMES, owners=("p1", "o1"))
     session = here("run", approved.path, "--async", "--json").json()["session"]
     return session, approved.path, ("--federation", lab.site.federation_file, "--as", "boss")
 
@@ -57,6 +57,7 @@ def test_what_cannot_be_asked(lab, here, asked):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_all_commands_one_after_the_other(lab, process, asked):
     """As in docs/how-to/asynchronous.md; every command is a process of its own."""
     session, spec, options = asked
