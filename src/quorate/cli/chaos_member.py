@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
+import signal
 import sys
 import threading
 from pathlib import Path
@@ -26,7 +28,7 @@ from quorate.node.identity import Identity
 from quorate.node.launch import set_up_logging
 from quorate.node.messages import Failure, Report
 from quorate.node.participant import Participant
-from quorate.node.process import run_and_exit
+from quorate.node.process import die_with_parent, run_and_exit
 from quorate.node.results import default_home, results_path, write_results
 from quorate.node.server import Node, Settings
 from quorate.testing.chaos.tap import install
@@ -66,6 +68,7 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True):
 
 def main(path: str) -> int:
     """Be the participant that the file at `path` describes."""
+    die_with_parent(os.getppid(), signal.SIGKILL)
     told = msgspec.json.decode(Path(path).read_bytes(), type=Configuration)
     set_up_logging(20, told.member)
     install(Path(told.tap), hashlib.sha256(f"tap {told.seed}".encode()).digest())

@@ -71,6 +71,8 @@ def join(
         participant.on_wait = meter.say
         participant.progress = lambda done, total: meter.progress(name, done, total)
         outcome, report = participant.visit(_IDLE) if visit else participant.join(timeout)
+        if approved.spec.lasting and not rehearse:
+            meter.say(f"session {report.session}")
     if rehearse:
         print_part(report, as_json=json)
         return

@@ -17,6 +17,9 @@ def status(
     federation: Annotated[str, typer.Option(metavar="FILE", help="The federation file.")] = "federation.yaml",
     name: AsMember = None,
     home: Home = None,
+    cancel: Annotated[
+        bool, typer.Option("--cancel", help="Give the session up: leave word for all nodes that were invited.")
+    ] = False,
     timeout: Annotated[float, typer.Option(metavar="SECONDS", help="Wait so long for everybody's reply.")] = 0.0,
     json: Json = False,
 ) -> None:
@@ -35,6 +38,15 @@ def status(
 
     path = Path(federation)
     loaded = load_federation(path)
+    if cancel:
+        from quorate.node.invite import cancel as give_up
+
+        asked = give_up(Identity(loaded, name or coordinator_of(loaded)), session, home or default_home(path))
+        if json:
+            print_json({"session": session, "told": asked.members})
+        else:
+            print(f"session {session}: word is left for {', '.join(asked.members)}; each ends it when it comes online")
+        return
     found = standing(Identity(loaded, name or coordinator_of(loaded)), session, home or default_home(path), timeout)
     if json:
         print_json({"session": session, "spec": found.asked.spec, "missing": found.missing, "ended": dict(found.ends)})

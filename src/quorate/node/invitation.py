@@ -22,11 +22,13 @@ from quorate.node.messages import Failure, Finished, Prepare, check_session
 from quorate.transport.carrier import Parcel, Queue
 
 __all__ = [
+    "Cancellation",
     "Invitation",
     "Reply",
     "Signed",
     "check_invitation",
     "invitations_queue",
+    "is_cancellation",
     "opened",
     "replies_queue",
     "signed",
@@ -49,10 +51,18 @@ class Invitation(_Letter, frozen=True):
     expires: float
 
 
+class Cancellation(_Letter, frozen=True):
+    """Its coordinator gives the session up."""
+
+
 class Reply(_Letter, frozen=True):
     """How the session ended at the sender."""
 
     end: Finished | Failure
+
+
+class _Kind(msgspec.Struct, frozen=True):
+    type: str
 
 
 class Signed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -62,7 +72,7 @@ class Signed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     signature: bytes
 
 
-L = TypeVar("L", Invitation, Reply)
+L = TypeVar("L", Invitation, Reply, Cancellation)
 
 
 def invitations_queue(member: str) -> Queue:
@@ -75,11 +85,12 @@ def replies_queue(session: str, coordinator: str) -> Queue:
     return Queue(session, f"replies.{coordinator}")
 
 
-def signed(identity: Identity, letter: Invitation | Reply) -> Parcel:
+def signed(identity: Identity, letter: Invitation | Reply | Cancellation) -> Parcel:
     """The letter as a parcel."""
     body = canonical_json(letter)
     sealed = Signed(letter=body, signature=identity.signer.sign(digest(body, _DOMAIN)))
-    return Parcel(f"{letter.session}.{identity.name}", msgspec.json.encode(sealed))
+    kind = type(letter).__name__.lower()
+    return Parcel(f"{letter.session}.{identity.name}.{kind}", msgspec.json.encode(sealed))
 
 
 def opened(data: bytes, kind: type[L], federation: Federation) -> L:
@@ -101,6 +112,15 @@ def opened(data: bytes, kind: type[L], federation: Federation) -> L:
     if not signed_by(load_certificate(Path(sender.certificate)), outer.signature, digest(outer.letter, _DOMAIN)):
         raise IdentityError(f"a letter in the name of {sender.name} is not signed by its certificate's key")
     return letter
+
+
+def is_cancellation(data: bytes) -> bool:
+    """Whether a letter says that it is one; nothing is checked."""
+    try:
+        kind = msgspec.json.decode(msgspec.json.decode(data, type=Signed).letter, type=_Kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return False
+    return kind.type == Cancellation.__name__.lower()
 
 
 def check_invitation(invitation: Invitation, federation: Federation) -> None:

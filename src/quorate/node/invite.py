@@ -16,14 +16,14 @@ from quorate.files import ensure_folder, read_bytes, write_atomic
 from quorate.node.approval import Approved
 from quorate.node.client import hosts, new_session, request_of
 from quorate.node.identity import Identity
-from quorate.node.invitation import Invitation, Reply, invitations_queue, opened, replies_queue, signed
+from quorate.node.invitation import Cancellation, Invitation, Reply, invitations_queue, opened, replies_queue, signed
 from quorate.node.mail import LETTERS
 from quorate.node.messages import Failure, Finished, check_session
 from quorate.node.routes import check_places, inbox_of, limits_of, opener, rounds_queue
 from quorate.transport.backoff import jittered
 from quorate.transport.carrier import Limits, Queue
 
-__all__ = ["Asked", "Standing", "invite", "standing"]
+__all__ = ["Asked", "Standing", "cancel", "invite", "standing"]
 
 log = logging.getLogger(__name__)
 
@@ -97,6 +97,31 @@ def _prepare(identity: Identity, member: str, queue: Queue, limits: Limits) -> N
         carrier.close()
 
 
+def cancel(identity: Identity, session: str, home: Path) -> Asked:
+    """Give a session up that we invited to: leave word for everybody who was.
+
+    Raises:
+        UserError: we know no such session.
+        BrokerFault: the inbox of a participant cannot be reached.
+    """
+    asked = _asked(home, identity.name, session)
+    letter = signed(identity, Cancellation(session=session, sender=identity.name, issued=time.time()))
+    for name in asked.members:
+        carrier = opener(identity, inbox_of(identity.federation.member(name)))()
+        try:
+            carrier.publish(invitations_queue(name), [letter])
+        finally:
+            carrier.close()
+    return asked
+
+
+def _asked(home: Path, member: str, session: str) -> Asked:
+    folder = _folder(home, member, check_session(session))
+    if not (folder / "asked.json").exists():
+        raise UserError(f"no session {session} was started from here with 'quorate run --async'; see {folder.parent}")
+    return msgspec.json.decode(read_bytes(folder / "asked.json"), type=Asked)
+
+
 def standing(identity: Identity, session: str, home: Path, patience: float = 0.0) -> Standing:
     """How a session stands that we invited to; waits up to `patience` seconds for all replies.
 
@@ -104,10 +129,7 @@ def standing(identity: Identity, session: str, home: Path, patience: float = 0.0
         UserError: we know no such session.
         BrokerFault: our inbox cannot be reached.
     """
-    folder = _folder(home, identity.name, check_session(session))
-    if not (folder / "asked.json").exists():
-        raise UserError(f"no session {session} was started from here with 'quorate run --async'; see {folder.parent}")
-    asked = msgspec.json.decode(read_bytes(folder / "asked.json"), type=Asked)
+    asked, folder = _asked(home, identity.name, session), _folder(home, identity.name, session)
     deadline = time.monotonic() + patience
     while True:
         _collect(identity, asked, folder)

@@ -12,10 +12,12 @@ from quorate.errors import EnvironmentFault, QuorateError, UserError
 from quorate.files import read_bytes
 from quorate.node.identity import Identity
 from quorate.node.invitation import (
+    Cancellation,
     Invitation,
     Reply,
     check_invitation,
     invitations_queue,
+    is_cancellation,
     opened,
     replies_queue,
     signed,
@@ -102,6 +104,9 @@ class Mail:
     def _invited(self, carrier: Carrier, delivery: Delivery) -> None:
         """Take an invitation. A bad one says nothing about the session that it names."""
         letter = delivery.parcel.body
+        if is_cancellation(letter):
+            self._cancelled(carrier, delivery)
+            return
         try:
             invitation = opened(letter, Invitation, self._identity.federation)
             check_invitation(invitation, self._identity.federation)
@@ -121,6 +126,23 @@ class Mail:
             except QuorateError as problem:
                 log.warning("session %s of %s was refused: %s", invitation.session, invitation.sender, problem)
                 place.note_end(Failure.of(problem).told)
+        carrier.acknowledge([delivery])
+
+    def _cancelled(self, carrier: Carrier, delivery: Delivery) -> None:
+        """The coordinator of a session gives it up: what runs is ended, and tells the others."""
+        try:
+            letter = opened(delivery.parcel.body, Cancellation, self._identity.federation)
+            place = Place(self._home, self._identity.name, letter.session)
+            if place.coordinator(self._identity.federation) != letter.sender:
+                raise UserError(f"{letter.sender} did not start session {letter.session}, and cannot cancel it")
+        except QuorateError as problem:
+            log.warning("a cancellation was refused: %s", problem)
+            carrier.reject(delivery, str(problem))
+            return
+        log.info("session %s: cancelled", letter.session)
+        if place.prepared and place.end is None:
+            place.cancel()
+            self._resume(place)
         carrier.acknowledge([delivery])
 
     def _check_sender(self, place: Place, invitation: Invitation) -> None:

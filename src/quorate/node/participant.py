@@ -93,7 +93,10 @@ class Participant:
             EnvironmentFault: no session was started in time.
             QuorateError: as the session ends.
         """
-        return self.take_part(self.unfinished() or self.await_session(patience))
+        session = self.unfinished()
+        if session is not None:
+            self._wait(f"taking up session {session} again ...")
+        return self.take_part(session or self.await_session(patience))
 
     def take_part(self, session: str) -> tuple[Outcome, Report]:
         """Take part in a session that is known to be started; in a lasting one, go on where we were."""

@@ -20,6 +20,7 @@ from quorate.errors import UserError
 
 __all__ = [
     "CHUNK",
+    "CLIENTS",
     "SCHEMES",
     "Carrier",
     "Credentials",
@@ -44,6 +45,9 @@ SCHEMES = {
     "embedded": "quorate.transport.embedded",
 }
 """Scheme of an address -> the module whose `connect(address, credentials)` gives a `Carrier`."""
+
+CLIENTS = {"amqps": "aio_pika", "rediss": "redis", "nats": "nats", "kafka": "confluent_kafka"}
+"""Scheme -> the package that its module needs, which may not be installed."""
 
 _SESSION = re.compile(r"[0-9a-z]{1,64}")
 _BOX = re.compile(r"[a-z0-9]([a-z0-9.-]{0,120}[a-z0-9])?")

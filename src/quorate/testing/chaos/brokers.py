@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from quorate.testing.servers.kafka import KafkaServer
 from quorate.testing.servers.nats import NatsServer
 from quorate.testing.servers.rabbitmq import RabbitServer
 from quorate.testing.servers.redis import RedisServer
+from quorate.transport.carrier import CLIENTS
 
 __all__ = ["SERVERS", "TRANSPORTS", "delivery_of", "lay_out", "missing"]
 
@@ -29,6 +31,9 @@ def delivery_of(transport: str) -> str:
     """What a spec says for a transport. Raises `UserError` if there is no such transport."""
     if transport not in TRANSPORTS:
         raise UserError(f"there is no transport {transport!r}; choose one of {', '.join(TRANSPORTS)}")
+    server = SERVERS.get(transport)
+    if server is not None and importlib.util.find_spec(CLIENTS[server.scheme]) is None:
+        raise UserError(f"--transport {transport} needs a package: run pip install 'quorate[{transport}]'")
     return {"live": "direct", "direct": "durable"}.get(transport, "queued")
 
 
