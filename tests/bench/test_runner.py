@@ -33,7 +33,7 @@ def test_simulated_network(protocol):
 
 
 def test_no_network_in_one_process():
-    with pytest.raises(UserError, match="choose the transport tls or plain"):
+    with pytest.raises(UserError, match="choose the transport tls, plain or durable"):
         run("product", setting_for("rep3", "simulate", network=Network.parse("1ms")), 10)
 
 

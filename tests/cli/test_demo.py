@@ -69,8 +69,8 @@ def test_it_costs_what_the_quote_says(process, here, example):
 
 SPOILED_FILE = """
 copy = example.copy_example
-def spoiled(folder, ports, protocol):
-    copy(folder, ports, protocol)
+def spoiled(folder, *options):
+    copy(folder, *options)
     path = folder / "st_luke.csv"
     path.write_text(path.read_text().replace("cost", "price", 1))
 example.copy_example = spoiled

@@ -106,7 +106,7 @@ def test_all_operations_match_numpy_within_the_promised_error_and_cost(configura
             assert np.array_equal(got, wanted), name
         else:
             bound = ran.errors["z"]
-            assert bound < 0.01 or (name == "std" and bound < 0.5), (name, bound)
+            assert bound < 0.02 or (name == "std" and bound < 0.5), (name, bound)
             assert np.abs(got - wanted).max() <= bound + 1e-9, (name, np.abs(got - wanted).max(), bound)
             assert wanted.dtype.kind != "i" or got.dtype == np.int64, name
         for values in ran.outcome.values[1 : configuration[1]]:
@@ -369,7 +369,11 @@ def test_a_plan_takes_the_rounds_of_its_longest_chain(function, configuration, m
     monkeypatch.setattr("quorate.lang.boundary.TILE", 8)
     tiled = world.count(program)
     assert max(tiled.rounds) - max(before) == chain
-    assert sum(tiled.bytes_sent) == sum(whole.bytes_sent)
+    whole_bytes, tiled_bytes = sum(whole.bytes_sent), sum(tiled.bytes_sent)
+    if protocol == "shamir_quorum":  # bits of masks are packed tile by tile
+        assert whole_bytes <= tiled_bytes < 1.1 * whole_bytes
+    else:
+        assert tiled_bytes == whole_bytes
     if protocol == "rep3":
         ran = world.run(program)
         assert (tiled.rounds, tiled.sent, tiled.messages) == (ran.rounds, ran.sent, ran.messages)

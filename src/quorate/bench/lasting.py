@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import importlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from quorate.crypto.entropy import SystemEntropy
 from quorate.crypto.pki import MemberKey, create_authority, fingerprint, issue, load_certificate
@@ -32,7 +32,7 @@ from quorate.transport.direct import Direct
 from quorate.transport.mesh import PeerAddress
 from quorate.transport.tls import load_contexts
 
-__all__ = ["BROKERS", "DURABLE", "conduct_lasting", "is_lasting", "site"]
+__all__ = ["BROKERS", "DURABLE", "Site", "conduct_lasting", "is_lasting", "site"]
 
 DURABLE = "durable"
 BROKERS = {
@@ -48,9 +48,17 @@ SESSION = "b" * 32
 _SILENCE = 600.0
 
 
+class Site(NamedTuple):
+    """Where processes meet: the folder of certificates, the address of the broker if any, how to prove who one is."""
+
+    pki: Path
+    address: str
+    credentials: Callable[[str], Credentials]
+
+
 @contextlib.contextmanager
-def site(transport: str, folder: Path, members: tuple[str, ...]) -> Iterator[tuple[Path, str]]:
-    """Certificates and a broker for `transport`: the folder of certificates, and the address of the broker if any.
+def site(transport: str, folder: Path, members: tuple[str, ...]) -> Iterator[Site]:
+    """Certificates and a broker for `transport`.
 
     Raises:
         UserError: this broker cannot be started here.
@@ -59,19 +67,22 @@ def site(transport: str, folder: Path, members: tuple[str, ...]) -> Iterator[tup
     if found is None:
         create_authority(folder / "pki", "benchmark")
         issue(folder / "pki", dict.fromkeys(members, "127.0.0.1"))
-        yield folder / "pki", f"embedded:{folder / 'queues'}" if transport in BROKERS else ""
+        pki = folder / "pki"
+        address = f"embedded:{folder / 'queues'}" if transport in BROKERS else ""
+        yield Site(pki, address, lambda name: Credentials(pki / f"{name}.crt", pki / f"{name}.key", pki / "ca.crt"))
         return
     cls: type[Server] = getattr(importlib.import_module(f"quorate.testing.servers.{found[0]}"), found[1])
     if reason := cls.missing():
         raise UserError(f"the transport {transport} cannot be measured here: {reason}")
     with cls(folder / "broker", members) as server:
-        yield server.pki, server.address
+        yield Site(server.pki, server.address, server.credentials)
 
 
 def conduct_lasting(
-    program: Step[Any], root: Scope, names: tuple[str, ...], me: int, loopback: Loopback, pki: Path, address: str
+    program: Step[Any], root: Scope, names: tuple[str, ...], me: int, loopback: Loopback, place: Site
 ) -> Any:
-    """Run a program as participant `me` of a durable session, over TLS, or the broker at `address`; its result."""
+    """Run a program as participant `me` of a durable session, over TLS or the broker of `place`; its result."""
+    pki = place.pki
     peers = tuple(index for index in range(len(names)) if index != me)
     seat = Membership(
         session=SESSION,
@@ -88,7 +99,7 @@ def conduct_lasting(
         seat, lambda _, __: program, journal, limits, scope=root, seed=SystemEntropy().bytes(32)
     )  # runs once: the program need not be made again
     found: list[Any] = []
-    with _router(names, me, loopback, pki, address) as router:
+    with _router(names, me, loopback, place) as router:
         conduct_durably(core, router, observer=_Silent(), patience=Patience(linger=5.0), on_result=found.append)
     journal.destroy()
     return found[0]
@@ -109,14 +120,15 @@ class _Silent:
 
 
 @contextlib.contextmanager
-def _router(names: tuple[str, ...], me: int, loopback: Loopback, pki: Path, address: str) -> Iterator[Router]:
+def _router(names: tuple[str, ...], me: int, loopback: Loopback, place: Site) -> Iterator[Router]:
     arrivals = Arrivals()
     peers = [index for index in range(len(names)) if index != me]
-    certificate, key, authority = pki / f"{names[me]}.crt", pki / f"{names[me]}.key", pki / "ca.crt"
-    if not address:
+    pki = place.pki
+    if not place.address:
+        certificate, key, authority = pki / f"{names[me]}.crt", pki / f"{names[me]}.key", pki / "ca.crt"
         members = [
-            PeerAddress(name, fingerprint(pki / f"{name}.crt"), place)
-            for name, place in zip(names, loopback.addresses_for(me), strict=True)
+            PeerAddress(name, fingerprint(pki / f"{name}.crt"), where)
+            for name, where in zip(names, loopback.addresses_for(me), strict=True)
         ]
         contexts = load_contexts(certificate, key, authority)
         direct = Direct(me, members, SESSION, contexts, Door(loopback.sockets[me]), arrivals, silence=_SILENCE)
@@ -128,7 +140,7 @@ def _router(names: tuple[str, ...], me: int, loopback: Loopback, pki: Path, addr
             router.close()
             direct.close()
         return
-    opener = partial(open_carrier, address, Credentials(certificate, key, authority))
+    opener = partial(open_carrier, place.address, place.credentials(names[me]))
     limits = QueueLimits(most_bytes=4 << 30)
     queues = {index: Queue(SESSION, f"rounds.{name}") for index, name in enumerate(names)}
     ways: dict[int, list[Way]] = {

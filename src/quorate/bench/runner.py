@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar, get_args
 
-from quorate.bench.lasting import conduct_lasting, is_lasting, site
+from quorate.bench.lasting import Site, conduct_lasting, is_lasting, site
 from quorate.bench.measure import Measured, measured, once, peak_mb
 from quorate.bench.workloads import ONLINE, WORKLOADS, Workload
 from quorate.bench.workloads.tuples import PREFIX, Tuples, stock_up, supply_of
@@ -247,13 +247,13 @@ def _processes(name: str, setting: Setting, size: int, repeats: int) -> list[Mea
     with (
         tempfile.TemporaryDirectory() as folder,
         Loopback(names, setting.network) as loopback,
-        site(setting.transport, Path(folder), names) as (pki, address),
+        site(setting.transport, Path(folder), names) as place,
     ):
         fork = multiprocessing.get_context("fork")
         pipes, workers = [], []
         for me in range(len(names)):
             mine, theirs = fork.Pipe(duplex=False)
-            arguments = (name, setting, size, repeats, me, loopback, pki, address, theirs)
+            arguments = (name, setting, size, repeats, me, loopback, place, theirs)
             worker = fork.Process(target=_work, args=arguments, daemon=True)
             worker.start()
             theirs.close()
@@ -272,8 +272,7 @@ def _work(
     repeats: int,
     me: int,
     loopback: Loopback,
-    pki: Path,
-    address: str,
+    place: Site,
     pipe: Connection,
 ) -> None:
     keep_freed_memory()
@@ -281,10 +280,10 @@ def _work(
     program = _program(name, setting, size, repeats, me, root)
     names = setting.participants
     if is_lasting(setting.transport):
-        found: Measured = conduct_lasting(program, root, names, me, loopback, pki, address)
+        found: Measured = conduct_lasting(program, root, names, me, loopback, place)
     else:
         tls = setting.transport == "tls"
-        links = loopback.tls_links(me, pki) if tls else loopback.insecure_plaintext_links(me)
+        links = loopback.tls_links(me, place.pki) if tls else loopback.insecure_plaintext_links(me)
         found = conduct(
             Party(program), links, root_scope=root, names=names, round_timeout=PATIENCE, session_timeout=10 * PATIENCE
         )

@@ -79,7 +79,6 @@ class BrokerWay:
         self.name = name
         self._opener, self._queue, self._limits, self._breaker = opener, queue, limits, breaker
         self._carrier: Carrier | None = None
-        self._makes = limits is not None
 
     def permit(self) -> bool:
         """See `Way`."""
@@ -101,8 +100,7 @@ class BrokerWay:
         """See `Way`; returns when the broker has confirmed."""
         try:
             if self._carrier is None:
-                self._carrier = _opened(self._opener, self._queue, self._limits if self._makes else None)
-                self._limits, self._makes = None, False  # once: its owner may delete it when the session is over
+                self._carrier = self._connected()
             self._carrier.publish(self._queue, parcels)
         except QueueFull:
             self._breaker.success()
@@ -110,9 +108,24 @@ class BrokerWay:
         except BaseException as problem:
             self.close()
             self._breaker.failure(str(problem))
-            self._makes = self._limits is not None and not self._makes  # perhaps only the peer may make it
             raise
         self._breaker.success()
+
+    def _connected(self) -> Carrier:
+        """A connection. The queue is made once: its owner may delete it when the session is over."""
+        carrier = self._opener()
+        if self._limits is None:
+            return carrier
+        try:
+            carrier.provision(self._queue, self._limits)
+        except BrokerFault:
+            carrier.close()
+            return self._opener()  # perhaps only the peer may make it; if it has, that is enough
+        except BaseException:
+            carrier.close()
+            raise
+        self._limits = None
+        return carrier
 
     def pending(self) -> int:
         """See `Way`: nothing is taken before it is confirmed."""
