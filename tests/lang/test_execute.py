@@ -343,6 +343,8 @@ def longest_chain(plan, protocol, parties, threshold, bounds):
 @pytest.mark.parametrize("function", [uneven, entangled])
 def test_a_plan_takes_the_rounds_of_its_longest_chain(function, configuration, monkeypatch):
     protocol, parties, threshold = configuration
+    if protocol == "shamir_quorum" and parties <= 3 * threshold:
+        pytest.skip("without `prepare` it makes tuples whenever they run out, in rounds that operations share")
     size = 20
     plan = quorate.computation(function).trace({"x": INT, "y": INT, "b": BOOL}, dict.fromkeys("xyb", size))
     plan = plan.bind(dict.fromkeys("xyb", size))
