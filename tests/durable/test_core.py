@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from tests.durable.world import World
 
+from quorate.durable import parcel as form
+from quorate.durable.facts import Limits
 from quorate.durable.peer import Outgoing
 from quorate.errors import EnvironmentFault, IntegrityError, PeerTimeout
 
@@ -155,3 +159,54 @@ def test_what_does_not_come_from_a_peer_changes_nothing() -> None:
 def _flipped(body: bytes, at: int) -> bytes:
     at = min(at, len(body) - 1)
     return body[:at] + bytes([body[at] ^ 1]) + body[at + 1 :]
+
+
+def test_who_goes_on_says_nothing_new_before_peers_have_said_how_they_stand() -> None:
+    world = World()
+    for me in range(3):
+        world.start(me)
+    for turn in range(6):
+        world.turn(turn % 3)
+    world.kill(0)
+    core = world.start(0)
+    for _, body in list(world.queues[0]):  # messages, but no status: a peer that lies would hold the others' back
+        if form.unpack(body).kind != form.STATUS:
+            core.take(body, None, world.now)
+    core.run(world.now)
+    core.commit()
+    assert not [parcel for _, parcel in core.outgoing() if form.unpack(parcel.body).kind == form.DATA]
+    world.queues[0].clear()
+    world.carry()
+    assert len(set(transcripts(world))) == 3
+
+
+def test_other_messages_than_before_end_the_session_and_do_not_leave() -> None:
+    world = World()
+    for me in range(3):
+        world.start(me)
+    for turn in range(8):
+        world.turn(turn % 3)
+    world.kill(0)
+
+    def changed(protocol: str, me: int, parties: int, seed: bytes, at: Scope) -> Step[Any]:
+        return program_of(protocol, me, parties, bytes([seed[0] ^ 1, *seed[1:]]), at)
+
+    world.make = changed
+    core = world.start(0)
+    assert isinstance(core.problem, InternalError)
+    assert "is not what we had computed before" in str(core.problem)
+    core.commit()
+    assert not [parcel for _, parcel in core.outgoing() if form.unpack(parcel.body).kind == form.DATA]
+
+
+def test_what_is_missing_is_asked_for_where_nobody_gives_signs_of_life() -> None:
+    world = World()
+    limits = Limits(silence=200.0, deadline=world.now + 300, nudge=5.0, alive=None)
+    for me in range(3):
+        world.start(me, limits)
+    for turn in range(9):
+        world.turn(turn % 3)
+    for queue in world.queues:
+        queue.clear()
+    world.carry()
+    assert len(set(transcripts(world))) == 3
