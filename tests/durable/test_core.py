@@ -6,12 +6,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.durable.world import World
+from tests.durable.world import World, program_of
 
 from quorate.durable import parcel as form
 from quorate.durable.facts import Limits
 from quorate.durable.peer import Outgoing
-from quorate.errors import EnvironmentFault, IntegrityError, PeerTimeout
+from quorate.engine.exchange import Step
+from quorate.engine.names import Scope
+from quorate.errors import EnvironmentFault, IntegrityError, InternalError, PeerTimeout
 
 
 def undisturbed(world: World) -> list[str]:
