@@ -110,6 +110,24 @@ def test_results_have_the_types_of_numpy():
     }
 
 
+# -- as many rows as another input has ---------------------------------------------------------------------------------
+
+
+def test_a_slice_may_end_at_a_row_count():
+    @quorate.computation
+    def first(a, b):
+        return {"z": quorate.concatenate([a, b])[: a.shape[0]] + a}
+
+    plan = first.trace({"a": INT, "b": INT})
+    assert Plan.from_json(plan.to_json()) == plan
+    assert plan.bind({"a": 3, "b": 1}).operations[-1].type.shape == (3,)
+    assert first.simulate(a=[1, 2], b=[3])["z"].tolist() == [2, 4]
+    with pytest.raises(UserError, match="too few rows"):
+        quorate.computation(lambda a, b: {"z": a[: b.shape[0]]}).trace({"a": INT, "b": INT}).bind({"a": 1, "b": 2})
+    with pytest.raises(UserError, match="begins with the first row"):
+        quorate.computation(lambda a, b: {"z": a[1 : b.shape[0]]}).trace({"a": INT, "b": INT})
+
+
 # -- rows of several inputs ------------------------------------------------------------------------------------------
 
 

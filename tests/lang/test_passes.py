@@ -346,3 +346,11 @@ def test_a_fused_sum_is_as_far_from_zero_as_its_terms():
     for made in (plan, fused):
         low, high = who.ranges(made)[made.outputs["sum"]]
         assert (12 << 12) - 20 < low < high < (27 << 12) + 20
+
+
+@pytest.mark.parametrize("protocol", ["rep3_malicious", "shamir_malicious"])
+def test_prices_of_one_kind_do_not_meet_what_the_last_one_left_to_check(protocol):
+    everybody = [make(protocol, Session(me, 3, ("a", "b", "c"), None, counting=True), 1) for me in range(3)]
+    facts = Facts(everybody, {}, {}, {})
+    for size in (4, 5, 6):
+        facts.price("to_int", [Type(BOOL, (size,))], [(0, 1)], {}, Type(INT, (size,)))

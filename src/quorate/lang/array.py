@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import Any, NoReturn
 
 from quorate.errors import UserError
+from quorate.html import facts, panel, table
 from quorate.lang.dims import Size, rows_of
 from quorate.lang.ordering import Ordering
 from quorate.lang.trace import Trace
@@ -30,6 +31,26 @@ class SecretArray(Ordering):
     __slots__ = ()
     __hash__ = None  # type: ignore[assignment]
     __array_priority__ = 1000
+
+    def reveal(self) -> Any:
+        """Open the values: in an interactive session, plan and run what they depend on, and return them.
+
+        Raises:
+            UserError: this array belongs to a computation that is only being written down.
+        """
+        return self.trace.reveal_all({"value": self})["value"]
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """The smallest and the largest value that may be in it, as far as the declared ranges of the inputs tell.
+
+        Raises:
+            UserError: no ranges are known, or values may not fit the protocol.
+        """
+        return self.trace.limits(self)
+
+    def _repr_html_(self) -> str:
+        return panel("Secret array", facts(_public_facts(self)), note="its values stay secret until reveal()")
 
     # -- what Python and NumPy ask of an array that shows its values --------------------------------------------------
 
@@ -84,7 +105,12 @@ class Table:
         self._columns = dict(columns)
         self._rows = rows_of(name) if rows is None else rows
 
-    def __getitem__(self, column: str) -> SecretArray:
+    def __getitem__(self, column: Any) -> Any:
+        """A column by its name; for a list of names a table of these columns."""
+        if isinstance(column, list):
+            return Table(self._name, {name: self[name] for name in column}, self._rows)
+        if not isinstance(column, str):
+            raise UserError(f"{self._name!r}[...] takes the name of a column or a list of names; rows stay together")
         if column not in self._columns:
             known = f"{', '.join(self._columns)}{_hint(column, self._columns)}"
             raise UserError(f"{self._name!r} has no column {column!r}; it has {known}")
@@ -93,7 +119,8 @@ class Table:
     def __getattr__(self, column: str) -> SecretArray:
         if column.startswith("_"):
             raise AttributeError(column)
-        return self[column]
+        found: SecretArray = self[column]
+        return found
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._columns)
@@ -108,6 +135,10 @@ class Table:
         columns = ", ".join(f"{name}: {array.dtype}" for name, array in self._columns.items())
         return f"<{self._name}[{self._rows}] {columns}>"
 
+    def _repr_html_(self) -> str:
+        rows = [[name, *_public_facts(array).values()] for name, array in self._columns.items()]
+        return panel(f"{self._name}: {self._rows} rows", table(["column", "type", "shape", "range"], rows))
+
     def keys(self) -> list[str]:
         """The names of the columns."""
         return list(self._columns)
@@ -116,6 +147,16 @@ class Table:
     def rows(self) -> Size:
         """The number of rows; of an input, a symbol until the session starts."""
         return self._rows
+
+
+def _public_facts(array: SecretArray) -> dict[str, str]:
+    """Type, shape and declared range of an array; never anything of its values."""
+    try:
+        low, high = array.limits
+        reach = f"{low:g} to {high:g}"
+    except UserError as problem:
+        reach = str(problem) if array.trace.known is not None else "as the inputs declare"
+    return {"type": str(array.dtype), "shape": str(array.shape), "range": reach}
 
 
 def _hint(name: str, known: Iterable[str]) -> str:

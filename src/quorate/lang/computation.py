@@ -3,31 +3,25 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import update_wrapper
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from quorate.crypto.entropy import SeededEntropyForTests, SystemEntropy
-from quorate.engine.exchange import Step
-from quorate.engine.names import Scope
-from quorate.engine.private import SEED_BYTES
-from quorate.engine.session import Session
-from quorate.engine.simulate import simulate
 from quorate.errors import UserError
 from quorate.lang.array import SecretArray, Table, Trace
 from quorate.lang.dims import Dim
-from quorate.lang.execute import Results, execute
+from quorate.lang.known import Known, reference
 from quorate.lang.plan import Plan
-from quorate.protocols.registry import default_threshold, make, protocol_class
-from quorate.sharing.dtype import INT, DType, of_numpy
+from quorate.lang.result import Result
+from quorate.lang.simulation import Simulation
+from quorate.sharing.dtype import DType, of_numpy
 
-__all__ = ["Computation", "computation", "simulated"]
+__all__ = ["Computation", "computation"]
 
 Columns = Mapping[str, DType]
-Key = tuple[str, str]
 VALUE = "value"
 """Column name of an input that is a single array."""
 
@@ -45,10 +39,16 @@ class Computation:
         self.name = function.__name__
         update_wrapper(self, function)  # type: ignore[arg-type]
 
-    def trace(self, inputs: Mapping[str, Columns | DType], rows: Mapping[str, int] | None = None) -> Plan:
+    def trace(
+        self,
+        inputs: Mapping[str, Columns | DType],
+        rows: Mapping[str, int] | None = None,
+        known: Known | None = None,
+    ) -> Plan:
         """The plan for inputs with these columns (or, for a bare type, a single array).
 
-        Row counts stay symbols, to be bound when a session starts, unless they are given in `rows`.
+        Row counts stay symbols, to be bound when a session starts, unless they are given in `rows`. `known` are ranges
+        and largest row counts of the inputs, which the methods of `quorate.analytics` choose their scales by.
 
         Raises:
             UserError: parameters and inputs differ, the result is no dictionary of values, or an operation is not
@@ -56,12 +56,12 @@ class Computation:
         """
         if sorted(self._inputs) != sorted(inputs):
             raise UserError(f"{self.name} takes the inputs {', '.join(self._inputs)}, but got {', '.join(inputs)}")
-        trace = Trace(self.name)
+        trace = Trace(self.name, known)
         arguments = {name: _argument(trace, name, columns, (rows or {}).get(name)) for name, columns in inputs.items()}
         results = self._function(**arguments)
         if not isinstance(results, Mapping) or not results:
             raise UserError(f"{self.name} must return a dictionary of named results, not {type(results).__name__}")
-        return trace.plan({name: _result(trace, name, value) for name, value in results.items()})
+        return trace.plan({name: _result(trace, name, value) for name, value in _flat(results)})
 
     def simulate(
         self, protocol: str = "rep3", parties: int | None = None, seed: int | None = None, **inputs: Any
@@ -75,16 +75,17 @@ class Computation:
         if empty := [name for name, table in columns.items() if not table]:
             raise UserError(f"input {empty[0]!r} has no columns; give arrays by column name")
         rows = {name: next(iter(table.values()))[1].shape[0] for name, table in columns.items()}
+        raw = {(name, c): values for name, table in columns.items() for c, (_, values) in table.items()}
+        bounds = {(name, c): _bounds(v, dtype) for name, table in columns.items() for c, (dtype, v) in table.items()}
         plan = self.trace(
             {
                 name: next(iter(table.values()))[0] if list(table) == [VALUE] else {c: d for c, (d, _) in table.items()}
                 for name, table in columns.items()
             },
             rows,
+            Known(bounds, rows, reference(protocol, parties)),
         )
-        raw = {(name, c): values for name, table in columns.items() for c, (_, values) in table.items()}
-        bounds = {key: _bounds(values, plan.inputs.get(key)) for key, values in raw.items()}
-        return simulated(plan.bind(rows), protocol, parties, raw, seed, bounds)
+        return Simulation(protocol, parties, seed=seed).run(plan.bind(rows), raw, bounds).values
 
 
 def computation(function: Callable[..., Any]) -> Computation:
@@ -96,6 +97,15 @@ def _argument(trace: Trace, name: str, columns: Columns | DType, rows: int | Non
     if isinstance(columns, DType):
         return trace.input(name, VALUE, columns, rows)
     return Table(name, {column: trace.input(name, column, dtype, rows) for column, dtype in columns.items()})
+
+
+def _flat(results: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Names and values of results; those of several parts as NAME.PART."""
+    for name, value in results.items():
+        if isinstance(value, Result):
+            yield from ((f"{name}.{part}", array) for part, array in value.parts().items())
+        else:
+            yield str(name), value
 
 
 def _result(trace: Trace, name: str, value: Any) -> SecretArray:
@@ -122,49 +132,8 @@ def _encoded(values: npt.NDArray[Any]) -> tuple[DType, npt.NDArray[np.int64]]:
     return dtype, dtype.encode(values)
 
 
-def simulated(
-    plan: Plan,
-    name: str,
-    parties: int | None,
-    raw: dict[Key, npt.NDArray[np.int64]],
-    seed: int | None,
-    bounds: dict[Key, tuple[int, int]],
-) -> dict[str, npt.NDArray[np.generic]]:
-    """The results of a bound plan, run by all parties in this process on raw columns within their bounds."""
-    from quorate.lang.passes import Facts, optimise
-
-    cls = protocol_class(name)
-    parties = cls.usual_parties if parties is None else parties
-    dealer = parties if cls.dealer_allowed else None
-    size = parties + (dealer is not None)
-    names = tuple(f"party {k}" for k in range(size))
-    order = list(dict.fromkeys(key[0] for key in raw))
-    owners: dict[str, int | str] = {input_: k % parties for k, input_ in enumerate(order)}
-    threshold = default_threshold(name, parties)
-    everybody = [make(name, Session(me, parties, names, dealer, counting=True), threshold) for me in range(size)]
-    rows = {key[0]: len(values) for key, values in reversed(raw.items())}
-    plan = optimise(plan, Facts(everybody, bounds, rows, owners))
-
-    def program(me: int) -> Step[Results]:
-        entropy = SystemEntropy() if seed is None else SeededEntropyForTests(seed, str(me))
-        session = Session(me, parties, names, dealer, seed=entropy.bytes(SEED_BYTES))
-        at = Scope.root()
-        protocol = make(name, session, threshold)
-        yield from protocol.setup(at.child("setup"))
-        mine = {key: values for key, values in raw.items() if owners[key[0]] == me}
-        outputs: dict[str, tuple[int, ...] | str] = dict.fromkeys(plan.outputs, tuple(range(parties)))
-        return (
-            yield from execute(
-                plan, protocol, at.child("plan"), inputs=mine, owners=owners, outputs=outputs, bounds=bounds
-            )
-        )
-
-    results: Results = simulate([program(me) for me in range(size)])[0].result
-    return {output: results.values[output] for output in plan.outputs}
-
-
-def _bounds(values: npt.NDArray[np.int64], dtype: DType | None) -> tuple[int, int]:
+def _bounds(values: npt.NDArray[np.int64], dtype: DType) -> tuple[int, int]:
     """The smallest range of the form [-2**k, 2**k] or [0, 2**k] that holds the values, within that of the type."""
-    least, most = (dtype or INT).limits
-    largest = 1 << int(np.abs(values).max(initial=0)).bit_length()
+    least, most = dtype.limits
+    largest = 1 << (max(1, int(np.abs(values).max(initial=0))) - 1).bit_length()
     return (max(-largest, least) if int(values.min(initial=0)) < 0 else 0), min(largest, most)

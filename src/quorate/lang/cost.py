@@ -42,7 +42,12 @@ class Cost:
 
 
 def operation_costs(
-    plan: Plan, protocols: Sequence[Protocol], bounds: Mapping[tuple[str, str], Range], owners: Owners
+    plan: Plan,
+    protocols: Sequence[Protocol],
+    bounds: Mapping[tuple[str, str], Range],
+    owners: Owners,
+    ranges: Sequence[Bounds] | None = None,
+    wanted: Collection[int] | None = None,
 ) -> list[Cost]:
     """The cost of every operation of a bound plan. Operations that are alike are counted once.
 
@@ -51,15 +56,21 @@ def operation_costs(
         protocols: every participant's view, parties first, of sessions that are counting.
         bounds: (input, column) -> smallest and largest raw value.
         owners: input -> participant index, or "stored".
+        ranges: of all operations, if they are known already.
+        wanted: the operations to count; others cost nothing here.
 
     Raises:
         UserError: values may not fit the protocol.
     """
     set_up(protocols)
-    ranges = plan_ranges(plan, protocols[0], bounds)
+    if ranges is None:
+        ranges = plan_ranges(plan, protocols[0], bounds)
     known: dict[object, Cost] = {}
     costs = []
     for index, operation in enumerate(plan.operations):
+        if wanted is not None and index not in wanted:
+            costs.append(Cost(0, (0,) * len(protocols)))
+            continue
         key = None if _is_local(plan, operation) else likeness(plan, ranges, owners, operation)
         if key not in known:
             known[key] = operation_cost(plan, protocols, ranges, owners, index)

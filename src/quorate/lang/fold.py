@@ -32,14 +32,17 @@ SMALL = 64
 def folded(kind: str, operands: Sequence[Operation], attributes: Mapping[str, Any]) -> dict[str, Any] | None:
     """The attributes of the constant that an operation on constants gives.
 
-    None where an operand is no constant of known values, the operation has several results or is not exact (constants
-    count as exact), or its result is larger than what it is made from: the plan stays small, and parties compute it.
+    None where an operand is no constant of known values, a row count is not known yet, the operation has several
+    results or is not exact (constants count as exact), or its result is larger than what it is made from: the plan
+    stays small, and parties compute it.
 
     Raises:
         UserError: types, shapes or ranges do not fit.
     """
     if not operands or any("values" not in operation.attributes for operation in operands):
         return None
+    if any(isinstance(value, dict) for value in attributes.values()):
+        return None  # a row count that is not known yet
     types = [operation.type for operation in operands]
     type_ = kind_of(kind).type_of(types, attributes, Type(INT, ()))
     sizes = [size for size in type_.shape if isinstance(size, int)]

@@ -274,7 +274,8 @@ def _canonical_item(item: Any) -> Any:
     if item is None:
         return ["new"]
     if isinstance(item, slice):
-        return ["slice", _bound(item.start), _bound(item.stop), _bound(item.step)]
+        stop = {"size": str(item.stop)} if isinstance(item.stop, Dim) else _bound(item.stop)
+        return ["slice", _bound(item.start), stop, _bound(item.step)]
     if isinstance(item, list | np.ndarray):
         return ["list", [int(entry) for entry in _indices(item)]]
     if isinstance(item, int | np.integer) and not isinstance(item, bool):

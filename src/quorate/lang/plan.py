@@ -18,7 +18,7 @@ from quorate.errors import UserError
 from quorate.lang.dims import Shape, bind_size, parse_size, text_of
 from quorate.sharing.dtype import DType
 
-__all__ = ["BUNDLE", "Operation", "Plan", "Type"]
+__all__ = ["BUNDLE", "Operation", "Plan", "Type", "bound_operation"]
 
 FORMAT = 1
 LARGEST = 64 << 20
@@ -177,7 +177,7 @@ class Plan:
         bound: list[Operation] = []
         for index, operation in enumerate(self.operations):
             try:
-                bound.append(_bound(operation, rows, bound))
+                bound.append(bound_operation(operation, rows, bound))
             except UserError as problem:
                 raise UserError(f"operation {index} ({operation.kind}, {operation.where}): {problem}") from None
         result = Plan(self.name, tuple(bound), self.outputs)
@@ -252,7 +252,7 @@ def _infer(operation: Operation, before: Sequence[Operation]) -> Type:
     return kind_of(operation.kind).type_of(types, operation.attributes, operation.type)
 
 
-def _bound(operation: Operation, rows: Mapping[str, int], before: Sequence[Operation]) -> Operation:
+def bound_operation(operation: Operation, rows: Mapping[str, int], before: Sequence[Operation]) -> Operation:
     """The operation with all sizes as integers. Raises `UserError`, without the operation's place."""
     attributes = _bound_attributes(operation.attributes, rows)
     type_ = operation.type.bind(rows)
@@ -270,10 +270,13 @@ def _bound(operation: Operation, rows: Mapping[str, int], before: Sequence[Opera
 
 
 def _bound_attributes(attributes: Attributes, rows: Mapping[str, int]) -> Attributes:
-    """Attributes with symbolic sizes, marked {"size": text}, replaced by integers."""
-    if not any(isinstance(value, dict) for value in attributes.values()):
+    """Attributes with symbolic sizes, marked {"size": text}, replaced by integers; also in the items of an index."""
+    if "index" not in attributes and not any(isinstance(value, dict) for value in attributes.values()):
         return attributes
-    return {
-        key: bind_size(parse_size(value["size"]), rows) if isinstance(value, dict) and "size" in value else value
-        for key, value in attributes.items()
-    }
+    return {key: _bound_value(value, rows, key == "index") for key, value in attributes.items()}
+
+
+def _bound_value(value: Any, rows: Mapping[str, int], inside: bool) -> Any:
+    if isinstance(value, dict) and "size" in value:
+        return bind_size(parse_size(value["size"]), rows)
+    return [_bound_value(item, rows, inside) for item in value] if inside and isinstance(value, list) else value

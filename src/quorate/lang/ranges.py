@@ -11,7 +11,7 @@ from quorate.lang.operations.base import Bounds, Call, Range, Value, concrete, k
 from quorate.lang.plan import Operation, Plan, Type
 from quorate.protocols.base import Protocol
 
-__all__ = ["call_of", "place", "plan_ranges"]
+__all__ = ["call_of", "place", "plan_ranges", "range_of"]
 
 
 def plan_ranges(plan: Plan, p: Protocol, bounds: Mapping[tuple[str, str], Range]) -> list[Bounds]:
@@ -28,19 +28,37 @@ def plan_ranges(plan: Plan, p: Protocol, bounds: Mapping[tuple[str, str], Range]
     """
     ranges: list[Bounds] = []
     nowhere = Scope.root("ranges")
-    for index, operation in enumerate(plan.operations):
-        call = call_of(plan, index, ranges, p, nowhere)
-        try:
-            found = _input(call, bounds) if operation.kind == "input" else kind_of(operation.kind).bound(call)
-            _check(operation.type, found)
-        except UserError as problem:
-            raise UserError(f"{place(index, operation)}: {problem}") from None
-        ranges.append(found)
+    for index in range(len(plan.operations)):
+        ranges.append(range_of(plan, index, ranges, p, nowhere, bounds))
     return ranges
 
 
+def range_of(
+    plan: Plan,
+    index: int,
+    ranges: Sequence[Bounds] | Mapping[int, Bounds],
+    p: Protocol,
+    at: Scope,
+    bounds: Mapping[tuple[str, str], Range],
+) -> Bounds:
+    """The range of raw values of one operation, from those of its operands; raises as `plan_ranges`."""
+    operation = plan.operations[index]
+    call = call_of(plan, index, ranges, p, at)
+    try:
+        found = _input(call, bounds) if operation.kind == "input" else kind_of(operation.kind).bound(call)
+        _check(operation.type, found)
+    except UserError as problem:
+        raise UserError(f"{place(index, operation)}: {problem}") from None
+    return found
+
+
 def call_of(
-    plan: Plan, index: int, ranges: Sequence[Bounds], p: Protocol, at: Scope, values: Sequence[Value] = ()
+    plan: Plan,
+    index: int,
+    ranges: Sequence[Bounds] | Mapping[int, Bounds],
+    p: Protocol,
+    at: Scope,
+    values: Sequence[Value] = (),
 ) -> Call:
     """Operation `index` of a bound plan as its kind sees it."""
     operation, operations = plan.operations[index], plan.operations

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from quorate.errors import UserError
@@ -15,20 +16,30 @@ from quorate.sharing.dtype import INT, DType
 
 if TYPE_CHECKING:
     from quorate.lang.array import SecretArray
+    from quorate.lang.known import Known, Limits
     from quorate.lang.recorded import Recorded
 
-__all__ = ["Trace"]
+__all__ = ["PaddedRowsWarning", "Trace"]
 
 _HERE = __file__.rpartition("/")[0]
 
 
-class Trace:
-    """Collects the operations of one computation; equal operations are recorded once."""
+class PaddedRowsWarning(UserWarning):
+    """Rows that stand for nothing count as if they were data."""
 
-    def __init__(self, name: str) -> None:
+
+class Trace:
+    """Collects the operations of one computation; equal operations are recorded once.
+
+    `known` are the public facts about its inputs, for algorithms that choose their scales by them.
+    """
+
+    def __init__(self, name: str, known: Known | None = None) -> None:
         self.name = name
+        self.known = known
         self.operations: list[Operation] = []
         self._known: dict[object, int] = {}
+        self._padded: list[tuple[frozenset[int], int]] = []
         self._scalars: dict[tuple[type, int | float, DType], int] = {}
 
     def record(self, kind: str, operands: Sequence[Recorded], **attributes: Any) -> SecretArray:
@@ -76,6 +87,44 @@ class Trace:
         attribute = size if isinstance(size, int) else {"size": str(size)}
         return self._add("constant", (), {"rows": attribute})
 
+    def limits(self, array: Recorded) -> Limits:
+        """The smallest and the largest value that an array may hold, as far as declared ranges tell.
+
+        Raises:
+            UserError: no ranges are known, or values may not fit.
+        """
+        if self.known is None:
+            raise UserError("the ranges of the inputs are not known here; give bounds to Computation.trace")
+        return self.known.limits(self.operations, array.position)
+
+    def reveal_all(self, arrays: Mapping[str, SecretArray]) -> dict[str, Any]:
+        """Only interactive sessions open values on demand. Raises `UserError`."""
+        raise UserError(
+            "reveal() is for arrays of an interactive session (quorate.simulate, quorate.connect); in a computation, "
+            "return the value, and it is opened to whom the spec says"
+        )
+
+    def remember(self, arrays: Sequence[Recorded]) -> None:
+        """These will be needed again: interactive sessions keep their shares once they are computed."""
+
+    def stamped(self, opened: Any, arrays: Iterable[Recorded]) -> Any:
+        """What was made of these opened arrays; interactive sessions note on it from which runs it comes."""
+        return opened
+
+    def padded(self, columns: Sequence[Recorded], valid: Recorded) -> None:
+        """These columns have rows of zeros where `valid` is false: who uses the one without the other is warned."""
+        self._padded.append((frozenset(column.position for column in columns), valid.position))
+
+    def _warn_of_padding(self, needed: Collection[int]) -> None:
+        for columns, valid in self._padded:
+            if valid not in needed and not columns.isdisjoint(needed):
+                warnings.warn(
+                    "columns of linked rows are used without 'valid': rows without a match are zeros, and count; give "
+                    "where=linked.valid",
+                    PaddedRowsWarning,
+                    stacklevel=4,
+                )
+
     def plan(self, outputs: dict[str, SecretArray]) -> Plan:
         """The plan with these outputs; operations that no output needs are left out."""
         needed: set[int] = set()
@@ -85,6 +134,7 @@ class Trace:
             if position not in needed:
                 needed.add(position)
                 todo.extend(self.operations[position].operands)
+        self._warn_of_padding(needed)
         order = sorted(needed)
         place = {old: new for new, old in enumerate(order)}
         kept = []

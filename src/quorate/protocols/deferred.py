@@ -64,7 +64,12 @@ class Deferred(Generic[Note]):
         self._batches = progress[0]
 
     def open(self, at: Scope) -> None:
-        """Take the scope under which all checks of the session are named; once, in set-up."""
+        """Take the scope under which all checks of the session are named; in set-up, before anything is noted.
+
+        Sessions that count are set up again and again; what they noted since has no content and is forgotten.
+        """
+        self._notes.clear()
+        self._size = 0
         self._scope = at
 
     def note(self, name: Name, note: Note, size: int) -> None:

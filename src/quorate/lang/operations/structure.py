@@ -24,6 +24,7 @@ from quorate.lang.operations.base import (
     register,
     require_numbers,
     shape_text,
+    size_or_number,
     whole,
 )
 from quorate.lang.plan import Type
@@ -82,7 +83,11 @@ def _check_index(index: int, size: Size) -> None:
         raise UserError(f"index {index} is out of range for a length of {size}")
 
 
-def _sliced(size: Size, start: int | None, stop: int | None, step: int | None) -> Size:
+def _sliced(size: Size, start: int | None, stop: Any, step: int | None) -> Size:
+    if isinstance(stop, dict):  # that there are so many rows is seen when they are known
+        if (start or 0) or step is not None:
+            raise UserError("a slice up to a row count begins with the first row and has no step")
+        return size_or_number(stop, "the end of a slice")
     if any(bound is not None and type(bound) is not int for bound in (start, stop, step)) or step == 0:
         raise UserError(f"a slice {start}:{stop}:{step}; its parts are whole numbers, and the step is not 0")
     if isinstance(size, int):

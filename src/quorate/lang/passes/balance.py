@@ -21,9 +21,10 @@ def balance(plan: Plan, facts: Facts | None) -> Plan:
     `((a & b) & c) & d` is `(a & b) & (c & d)`, and so for `or`, products of integers, minima and maxima. What is ready
     first is put together first, so no chain gets longer. A power becomes one by squaring.
     """
-    if facts is None or not any(operation.kind in KINDS for operation in plan.operations):
+    wanted = set() if facts is None else _below_chains(plan)
+    if facts is None or not wanted:
         return plan
-    rewriter, trees = Rewriter(plan), _Trees(plan, facts)
+    rewriter, trees = Rewriter(plan), _Trees(plan, facts, wanted)
     inner = {index for index in range(len(plan.operations)) if trees.goes_on(rewriter, index)}
     for index, operation in enumerate(plan.operations):
         made = None
@@ -33,10 +34,31 @@ def balance(plan: Plan, facts: Facts | None) -> Plan:
     return rewriter.finish()
 
 
+def _below_chains(plan: Plan) -> set[int]:
+    """The operations of chains of one kind, and all that they depend on: what has to be priced."""
+    operations = plan.operations
+    todo = [
+        index
+        for index, operation in enumerate(operations)
+        if operation.kind in KINDS
+        and not operation.attributes
+        and any(operations[o].kind == operation.kind and not operations[o].attributes for o in operation.operands)
+    ]
+    found: set[int] = set()
+    while todo:
+        index = todo.pop()
+        if index not in found:
+            found.add(index)
+            todo.extend(operations[index].operands)
+    return found
+
+
 class _Trees:
-    def __init__(self, plan: Plan, facts: Facts) -> None:
+    """Chains of a plan; only operations that are `wanted` have their rounds known."""
+
+    def __init__(self, plan: Plan, facts: Facts, wanted: set[int]) -> None:
         self.plan, self.facts = plan, facts
-        self.rounds = [cost.rounds for cost in facts.costs(plan)]
+        self.rounds = [cost.rounds for cost in facts.costs(plan, wanted)]
         self.ends: list[int] = []
         for operation, rounds in zip(plan.operations, self.rounds, strict=True):
             self.ends.append(max((self.ends[operand] for operand in operation.operands), default=0) + rounds)

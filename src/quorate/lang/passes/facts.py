@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -53,14 +53,25 @@ class Facts:
     rows: Mapping[str, int]
     owners: Owners
     _prices: dict[object, Cost] = field(default_factory=dict, repr=False)
+    _latest: list[tuple[Plan, list[Bounds]]] = field(default_factory=list, repr=False)
 
     def ranges(self, plan: Plan) -> list[Bounds]:
         """The ranges of a plan's operations with the most rows. Raises `UserError` where values may not fit."""
-        return plan_ranges(plan.bind(self.rows), self.protocols[0], self.bounds)
+        for known, ranges in self._latest:
+            if known is plan:  # one pass after the other asks for the same
+                return ranges
+        ranges = plan_ranges(plan.bind(self.rows), self.protocols[0], self.bounds)
+        self._latest[:] = [(plan, ranges), *self._latest[:1]]
+        return ranges
 
-    def costs(self, plan: Plan) -> list[Cost]:
-        """What every operation of a plan costs by itself. Raises `UserError` where values may not fit."""
-        return operation_costs(plan.bind(self.rows), self.protocols, self.bounds, self.owners)
+    def costs(self, plan: Plan, wanted: Collection[int] | None = None) -> list[Cost]:
+        """What every operation of a plan costs by itself, or those `wanted`, the others counting as free.
+
+        Raises:
+            UserError: values may not fit.
+        """
+        bound = plan.bind(self.rows)
+        return operation_costs(bound, self.protocols, self.bounds, self.owners, self.ranges(plan), wanted)
 
     def price(
         self, kind: str, types: Sequence[Type], ranges: Sequence[Bounds], attributes: Mapping[str, Any], result: Type

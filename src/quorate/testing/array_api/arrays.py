@@ -15,7 +15,8 @@ import numpy.typing as npt
 
 from quorate.errors import UserError
 from quorate.lang.array import SecretArray
-from quorate.lang.computation import Computation, simulated
+from quorate.lang.computation import Computation
+from quorate.lang.simulation import Simulation
 from quorate.sharing.dtype import BOOL, DType
 
 __all__ = ["Array", "apply", "protocol", "raw_array", "use_protocol"]
@@ -73,7 +74,7 @@ def _opened(function: Callable[..., Any], arrays: dict[str, Array]) -> list[Arra
     plan = computation.trace({name: array.dtype for name, array in arrays.items()}, rows)
     raw = {(name, "value"): array._raw.reshape(-1) for name, array in arrays.items()}
     bounds = {(name, "value"): _bounds(array) for name, array in arrays.items()}
-    values = simulated(plan.bind(rows), _CHOSEN["protocol"], None, raw, SEED, bounds)
+    values = Simulation(_CHOSEN["protocol"], seed=SEED).run(plan.bind(rows), raw, bounds).values
     types = {name: plan.operations[target].type.dtype for name, target in plan.outputs.items()}
     return [raw_array(types[f"z{k}"].encode(values[f"z{k}"]), types[f"z{k}"]) for k in range(len(values))]
 
