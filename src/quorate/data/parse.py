@@ -1,239 +1,243 @@
-"""From the unconverted column of a table to numbers in real units, or an error that names the first bad row.
-
-Conversion is vectorised; the row at fault is searched for only after it failed.
-"""
+"""From the unconverted column of a table, batch by batch, to numbers in real units, and to what is wrong with it."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NoReturn
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from quorate.data.schema import BoolColumn, CategoryColumn, Column, FixedColumn, IntColumn, TimestampColumn, fold
+from quorate.data.column import fold
+from quorate.data.conversion import TICKS, Conversion, nearly_whole
+from quorate.data.fault import Fault, Rows, Rule, shown
+from quorate.data.keys import key_number
+from quorate.data.schema import (
+    BoolColumn,
+    CategoryColumn,
+    Column,
+    FixedColumn,
+    IntColumn,
+    KeyColumn,
+    TimestampColumn,
+)
+from quorate.data.source import Local
 from quorate.data.table import Arrow
-from quorate.errors import DataError
+from quorate.data.times import seconds
+from quorate.data.values import coded, decimals, looked_up, normalised, whole
+from quorate.errors import UserError
 
-__all__ = ["Parsed", "parse_column"]
+__all__ = ["Parsed", "Parser"]
 
 Numbers = npt.NDArray[np.int64] | npt.NDArray[np.float64]
-Where = Callable[[int], str]
+Mask = npt.NDArray[np.bool_]
 
-_MISSING = ("", "na", "n/a", "nan", "null")
 _BOOLS = {"true": 1, "t": 1, "yes": 1, "y": 1, "1": 1, "false": 0, "f": 0, "no": 0, "n": 0, "0": 0}
-_ZONE = r":\d{2}.*(Z|[+-]\d{2}(:?\d{2})?)$|T\d{2}(Z|[+-]\d{2}(:?\d{2})?)$"
+_NO_NUMBER = "; supply a number, or leave it empty if it is missing"
 _KINDS = {
     "int": "a whole number",
     "fixed": "a number",
     "bool": "true or false (yes/no, 1/0)",
     "category": "one of the categories",
     "timestamp": "a time (ISO 8601 as 2024-05-31T08:30:00Z, or seconds since 1970)",
+    "key": "a key: a text or a whole number",
 }
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Parsed:
-    """A column in real units: `values` of shape (rows,), float64 for fixed and int64 otherwise; 0 where `missing`."""
+    """A batch of a column in real units.
+
+    Attributes:
+        values: (rows,), float64 for fixed and int64 otherwise; 0 where `missing`, or where a value is at fault.
+        missing: which values are missing.
+        faults: what is wrong with others; a value is in one of them at most.
+    """
 
     values: Numbers
-    missing: npt.NDArray[np.bool_]
+    missing: Mask
+    faults: list[Fault]
 
 
-def parse_column(column: Column, array: Arrow, where: Where) -> Parsed:
-    """Convert a pyarrow array of any type to the numbers that `column` asks for, all within its bounds.
+class Parser:
+    """One agreed column of one owner, as its batches come."""
 
-    Empty values, nulls, NaN and the texts NA, N/A, NaN and null (in any case) are missing, unless they are a category.
-
-    Raises:
-        DataError: a value is of the wrong type or out of range; begins with `where(index)`.
-    """
-    work = _Work(column, *_normalise(column, array), where)
-    converted = work.converted()
-    missing = converted.is_null().to_numpy(zero_copy_only=False)
-    target = "float64" if isinstance(column, FixedColumn) else "int64"
-    values = converted.fill_null(0).to_numpy(zero_copy_only=False).astype(target, copy=False)
-    work.check_range(values, missing)
-    return Parsed(values, missing)
-
-
-def _normalise(column: Column, array: Arrow) -> tuple[Arrow, bool]:
-    """The array with every missing value null, and whether it is text (then stripped)."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    kind = array.type
-    if pa.types.is_dictionary(kind):
-        array = array.dictionary_decode()
-        kind = array.type
-    if pa.types.is_null(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
-        array = array.cast(pa.string())
-    if pa.types.is_string(array.type):
-        text = pc.utf8_trim_whitespace(array)
-        tokens = pa.array(sorted(set(_MISSING) - _named(column)))
-        return pc.if_else(pc.is_in(pc.utf8_lower(text), tokens), None, text), True
-    if pa.types.is_floating(kind):
-        return pc.if_else(pc.is_nan(array), None, array), False
-    return array, False
-
-
-def _named(column: Column) -> set[str]:
-    return set(column.codes) if isinstance(column, CategoryColumn) else set()
-
-
-@dataclass(frozen=True)
-class _Work:
-    """One column under conversion; `array` has nulls for missing values."""
-
-    column: Column
-    array: Arrow
-    is_text: bool
-    where: Where
+    def __init__(self, column: Column, local: Local | None = None) -> None:
+        """`local` is how the owner has it. Raises `UserError` for a unit, format or zone that does not fit."""
+        self.column = column
+        self._local = local or Local()
+        self._conversion = self._agreed_conversion()
+        self._rows = 0
+        self.zoned: int | None = None
+        self.naive: int | None = None
 
     @cached_property
     def kind(self) -> str:
         """The kind of values that are expected, as a spec names it; narrow integers are "int"."""
         return "int" if isinstance(self.column, IntColumn) else str(self.column.__struct_config__.tag)
 
-    def converted(self) -> Arrow:
-        """pyarrow array int64 or float64 in real units, nulls where values are missing."""
-        column = self.column
+    def parse(self, array: Arrow) -> Parsed:
+        """Convert the next batch, a pyarrow array of any type."""
+        named = frozenset(self.column.codes) if isinstance(self.column, CategoryColumn) else frozenset[str]()
+        work = _Batch(self.column, *normalised(array, named))
+        given = np.asarray(work.array.is_valid().to_numpy(zero_copy_only=False), np.bool_)
+        found = self._converted(work)
+        converted = np.asarray(found.is_valid().to_numpy(zero_copy_only=False), np.bool_)
+        target = "float64" if isinstance(self.column, FixedColumn) or self._conversion else "int64"
+        values: Numbers = found.fill_null(0).to_numpy(zero_copy_only=False).astype(target, copy=True)
+        faults = [*self._refused(work, given & ~converted), *self._infinite(work, values, converted)]
+        values, broken = self._in_agreed_unit(work, values, converted)
+        faults += [*broken, *self._out_of_range(work, values, converted)]
+        for fault in faults:
+            values[fault.rows] = 0
+        self._rows += len(values)
+        return Parsed(values if isinstance(self.column, FixedColumn) else values.astype(np.int64), ~given, faults)
+
+    # -- conversion ---------------------------------------------------------------------------------------------------
+
+    def _agreed_conversion(self) -> Conversion | None:
+        column, local = self.column, self._local
+        if isinstance(column, TimestampColumn):
+            if local.unit not in (None, *TICKS):
+                raise UserError(f"times of column {column.name!r} as numbers have the unit {', '.join(TICKS)}")
+            return None
+        if local.format is not None or local.zone is not None:
+            raise UserError(f"column {column.name!r} has no times; remove its format and zone")
+        if local.unit is None:
+            return None
+        if not isinstance(column, FixedColumn | IntColumn):
+            raise UserError(f"column {column.name!r} has no numbers with a unit; remove it")
+        return column.conversion(local.unit)
+
+    def _converted(self, work: _Batch) -> Arrow:
+        """int64 or float64, null where a value is missing or of a wrong type."""
+        column, array = self.column, work.array
         if isinstance(column, CategoryColumn):
-            return self._by_table(column.codes)
-        if isinstance(column, BoolColumn) and self.is_text:
-            return self._by_table(_BOOLS)
-        try:
-            return self._numbers(self.array)
-        except _refusals():
-            self._fail(self._first_refused())
+            codes = column.codes
+            return looked_up(coded(array), lambda text: codes.get(fold(text)))
+        if isinstance(column, KeyColumn):
+            return looked_up(work.keys(), lambda text: key_number(column, text))
+        if isinstance(column, BoolColumn) and work.is_text:
+            return looked_up(array, lambda text: _BOOLS.get(fold(text)))
+        if isinstance(column, TimestampColumn):
+            return self._times(work, column)
+        if isinstance(column, FixedColumn) or self._conversion:
+            return decimals(array, work.is_text)
+        return whole(work.finite(), work.is_text)
 
-    def check_range(self, values: Numbers, missing: npt.NDArray[np.bool_]) -> None:
-        """Raise `DataError` for the first present value outside the column's bounds."""
-        low, high = self.column.bounds
-        good = (values >= low) & (values <= high)
-        good |= missing
-        if not good.all():
-            index = int(np.argmin(good))
-            raise DataError(
-                f"{self._place(index)}: {self._shown(index)} is outside the agreed range "
-                f"[{_plain(low)}, {_plain(high)}]; correct the value or agree on another range{self._unit_hint()}"
-            )
+    def _times(self, work: _Batch, column: TimestampColumn) -> Arrow:
+        local = self._local
+        times = seconds(work.array, work.is_text, local.zone or column.zone, local.unit, local.format)
+        if self.zoned is None:
+            self.zoned = self._first(times.zoned)
+        if self.naive is None and not (local.zone or column.zone):
+            self.naive = self._first(times.naive)
+        return times.seconds
 
-    def _numbers(self, array: Arrow) -> Arrow:
-        import pyarrow as pa
+    def _first(self, mask: Arrow) -> int | None:
+        index = int(mask.index(True).as_py())
+        return None if index < 0 else self._rows + index
 
+    def _in_agreed_unit(self, work: _Batch, values: Numbers, converted: Mask) -> tuple[Numbers, list[Fault]]:
+        if self._conversion is None:
+            return values, []
+        with np.errstate(over="ignore", invalid="ignore"):
+            agreed = self._conversion.apply(cast("npt.NDArray[np.float64]", values))
         if isinstance(self.column, FixedColumn):
-            return array.cast(pa.float64())
-        if isinstance(self.column, TimestampColumn):
-            return _seconds(array, self.is_text)
-        return _whole_numbers(array) if self.is_text else array.cast(pa.int64())
+            return agreed, []
+        good = nearly_whole(agreed) | ~np.isfinite(agreed)
+        unit = getattr(self.column, "unit", "")
+        broken = converted & ~good
+        what = f"is no whole number of {unit}"
+        faults = [work.fault("unit", broken, what, "; agree on type fixed")] if broken.any() else []
+        return np.where(good, np.rint(agreed), 0), faults
 
-    def _by_table(self, codes: dict[str, int]) -> Arrow:
-        """Look every text up in `codes`, once per distinct text."""
+    # -- faults -------------------------------------------------------------------------------------------------------
+
+    def _refused(self, work: _Batch, refused: Mask) -> Iterator[Fault]:
+        infinite = refused & work.infinities()
+        if infinite.any():
+            yield work.fault("infinite", infinite, "is infinite", _NO_NUMBER)
+        if (refused & ~infinite).any():
+            rule: Rule = "category" if self.kind == "category" else "type"
+            yield work.fault(rule, refused & ~infinite, f"is not {_KINDS[self.kind]}")
+
+    def _infinite(self, work: _Batch, values: Numbers, converted: Mask) -> Iterator[Fault]:
+        infinite = converted & ~np.isfinite(values)
+        if infinite.any():
+            yield work.fault("infinite", infinite, "is infinite", _NO_NUMBER)
+
+    def _out_of_range(self, work: _Batch, values: Numbers, converted: Mask) -> Iterator[Fault]:
+        low, high = self.column.bounds
+        out = converted & np.isfinite(values) & ~((values >= low) & (values <= high))
+        if not out.any():
+            return
+        hint = " (times are in seconds, not milliseconds)" if isinstance(self.column, TimestampColumn) else ""
+        todo = f"; correct the value or agree on another range{hint}"
+        yield work.fault("range", out, f"is outside the agreed range [{_plain(low)}, {_plain(high)}]", todo)
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """A batch under conversion; `array` has nulls for missing values."""
+
+    column: Column
+    array: Arrow
+    is_text: bool
+
+    def fault(self, rule: Rule, mask: Mask, what: str, todo: str | None = None) -> Fault:
+        rows: Rows = np.flatnonzero(mask).astype(np.int64)
+        return Fault(rule, rows, self._shown, what, self._hint if todo is None else lambda _: todo)
+
+    def finite(self) -> Arrow:
+        """The array with nulls for infinities, which would make every conversion to whole numbers fail."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        return (
+            pc.if_else(pc.is_inf(self.array), None, self.array) if pa.types.is_floating(self.array.type) else self.array
+        )
+
+    def infinities(self) -> Mask:
+        """Which values say that they are infinite, where that is no number of the column's type."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        if isinstance(self.column, CategoryColumn | KeyColumn | BoolColumn):
+            return np.zeros(len(self.array), np.bool_)
+        if self.is_text:
+            found = pc.match_substring_regex(self.array, r"(?i)^[+-]?inf(inity)?$")
+        elif pa.types.is_floating(self.array.type):
+            found = pc.is_inf(self.array)
+        else:
+            return np.zeros(len(self.array), np.bool_)
+        return np.asarray(found.fill_null(False).to_numpy(zero_copy_only=False), np.bool_)
+
+    def keys(self) -> Arrow:
+        """Keys as texts, null for what cannot be one."""
         import pyarrow as pa
 
-        try:
-            encoded = self.array.cast(pa.string()).dictionary_encode()
-        except _refusals() as error:
-            wrong = f"values of type {self.array.type} are not {_KINDS[self.kind]}"
-            raise DataError(f"{self._place(0)}: {wrong}") from error
-        found = [codes.get(fold(text)) for text in encoded.dictionary.to_pylist()]
-        if None in found:  # distinct texts come in the order of their first row
-            self._fail(encoded.indices.index(found.index(None)).as_py())
-        return pa.array(found, pa.int64()).take(encoded.indices)
-
-    def _first_refused(self) -> int:
-        """Index of the first value whose conversion fails: the shortest failing prefix, by bisection."""
-        low, high = 0, len(self.array)
-        while high - low > 1:
-            middle = (low + high) // 2
-            try:
-                self._numbers(self.array.slice(low, middle - low))
-                low = middle
-            except _refusals():
-                high = middle
-        return low
-
-    def _fail(self, index: int) -> NoReturn:
-        raise DataError(f"{self._place(index)}: {self._shown(index)} is not {_KINDS[self.kind]}{self._hint(index)}")
-
-    def _place(self, index: int) -> str:
-        return f"{self.where(index)}, column {self.column.name!r}"
+        kind = self.array.type
+        if self.is_text or pa.types.is_integer(kind):
+            return coded(self.array)
+        numbers = pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+        return coded(whole(self.finite(), False)) if numbers else pa.nulls(len(self.array), pa.string())
 
     def _shown(self, index: int) -> str:
-        text = repr(self.array[index].as_py())
-        return text if len(text) <= 60 else text[:57] + "..."
+        return shown(self.array[index].as_py())
 
     def _hint(self, index: int) -> str:
         text = str(self.array[index].as_py())
         if isinstance(self.column, CategoryColumn):
             return f" agreed: {', '.join(self.column.categories[:20])}; correct the value or agree on another list"
-        if "," in text:
+        if "," in text and isinstance(self.column, FixedColumn | IntColumn):
             return "; write numbers without thousands separators and with a decimal point, such as 1234.5"
-        if self.kind == "int" and "." in text:
+        if isinstance(self.column, IntColumn) and "." in text:
             return "; agree on type fixed if fractions are meant"
         return "; correct the value"
 
-    def _unit_hint(self) -> str:
-        return " (times are in seconds, not milliseconds)" if isinstance(self.column, TimestampColumn) else ""
 
-
-def _refusals() -> tuple[type[Exception], ...]:
-    import pyarrow as pa
-
-    return (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError)
-
-
-def _whole_numbers(text: Arrow) -> Arrow:
-    """int64 of decimal texts. Arrow reads 0x10 as 16; in a data file it is more likely a code or a mistake."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    numbers = text.cast(pa.int64())
-    if any(pc.any(pc.match_substring(text, mark)).as_py() for mark in "xX"):
-        raise pa.ArrowInvalid("hexadecimal number")
-    return numbers
-
-
-def _seconds(array: Arrow, is_text: bool) -> Arrow:
-    """int64 seconds since 1970 UTC of times, dates, ISO 8601 texts or epoch numbers."""
-    import pyarrow as pa
-
-    if is_text:
-        return _seconds_of_text(array)
-    if pa.types.is_timestamp(array.type):
-        return _floor_seconds(array.cast(pa.timestamp("us", array.type.tz), safe=False))
-    if pa.types.is_date(array.type):
-        return _floor_seconds(array.cast(pa.timestamp("us")))
-    return array.cast(pa.int64())
-
-
-def _seconds_of_text(array: Arrow) -> Arrow:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    utc, naive = pa.timestamp("us", "UTC"), pa.timestamp("us")
-    with contextlib.suppress(pa.ArrowInvalid):
-        return _whole_numbers(array)
-    for kind in (utc, naive):  # the usual cases: every value is written in the same way
-        with contextlib.suppress(pa.ArrowInvalid):
-            return _floor_seconds(array.cast(kind))
-    zoned = pc.match_substring_regex(array, _ZONE)
-    with_zone = pc.if_else(zoned, array, None).cast(utc)
-    without = pc.if_else(zoned, None, array).cast(naive)
-    return pc.coalesce(_floor_seconds(with_zone), _floor_seconds(without))
-
-
-def _floor_seconds(times: Arrow) -> Arrow:
-    import pyarrow as pa
-
-    micros = times.cast(pa.int64())
-    seconds = np.floor_divide(micros.fill_null(0).to_numpy(zero_copy_only=False), 1_000_000)
-    return pa.array(seconds, mask=micros.is_null().to_numpy(zero_copy_only=False))
-
-
-def _plain(number: float) -> str:
+def _plain(number: Any) -> str:
     return str(int(number)) if number == int(number) else str(number)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
+import zoneinfo
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Literal, Protocol
+from typing import Protocol
 
 import msgspec
 
+from quorate.data.column import BaseColumn, RangedColumn, UnitColumn, fold
 from quorate.errors import UserError
 from quorate.sharing.dtype import BOOL, INT, DType, fixed, int8, int16, int32
 
 __all__ = [
+    "KEY_BITS",
     "BoolColumn",
     "CategoryColumn",
     "Column",
@@ -22,94 +25,31 @@ __all__ = [
     "Int16Column",
     "Int32Column",
     "IntColumn",
+    "KeyColumn",
     "TimestampColumn",
-    "fold",
+    "column_problems",
+    "row_problems",
 ]
 
-Number = int | float
-MissingRule = Literal["reject", "drop", "fill"]
+KEY_BITS = 58
+"""Bits of the numbers that stand for keys: what every protocol holds, and the difference of two as well."""
+
+MOST_ROWS = 2**40
 
 _INT_LIMIT = 2**31
 _TIME_LIMIT = 2**40
-_RAW_BITS = 62
 _WIDEST_DEFAULT_SCALE = 20
 
 
-def fold(text: str) -> str:
-    """The form in which category texts are compared: stripped, without case."""
-    return text.strip().casefold()
+class CategoryColumn(BaseColumn, frozen=True, kw_only=True, tag="category"):
+    """One of k texts, encoded as its position 0 ... k-1; texts match without regard to case and outer spaces.
 
-
-class _Base(
-    msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=False, tag_field="type"
-):
-    name: str
-    missing: MissingRule = "reject"
-
-    @property
-    def dtype(self) -> DType:
-        """The type of the secret column."""
-        return INT
-
-    @property
-    def bounds(self) -> tuple[Number, Number]:
-        """Smallest and largest value allowed, inclusive, in real units."""
-        raise NotImplementedError
-
-    @property
-    def fill_number(self) -> Number | None:
-        """The value put in place of a missing one, in real units; None without the rule `fill`."""
-        raise NotImplementedError
-
-    def problems(self) -> Iterator[tuple[str, str]]:
-        """Pairs (key, what is wrong with it and what to do) of everything that is wrong with the column."""
-        outer_space = self.name != self.name.strip()
-        if not 1 <= len(self.name) <= 128 or outer_space or not self.name.isprintable():
-            yield "name", f"{self.name!r} cannot name a column; use 1 to 128 printable characters without outer spaces"
-        yield from self._own_problems()
-
-    def _own_problems(self) -> Iterator[tuple[str, str]]:
-        yield from self._fill_problems()
-
-    def _fill_problems(self) -> Iterator[tuple[str, str]]:
-        given = getattr(self, "fill", None) is not None
-        if given != (self.missing == "fill"):
-            yield "fill", "give a value here if, and only if, missing is 'fill'"
-        elif given:
-            yield from self._fill_value_problems()
-
-    def _fill_value_problems(self) -> Iterator[tuple[str, str]]:
-        try:
-            number = self.fill_number
-        except UserError as error:
-            yield "fill", str(error)
-            return
-        low, high = self.bounds
-        if number is None or not low <= number <= high:
-            yield "fill", f"lies outside the range [{low}, {high}]; choose a value within it"
-
-
-class _Ranged(_Base, frozen=True, kw_only=True):
-    def _own_problems(self) -> Iterator[tuple[str, str]]:
-        problems = list(self._range_problems())
-        yield from problems or self._fill_problems()
-
-    def _range_problems(self) -> Iterator[tuple[str, str]]:
-        low, high = self.bounds
-        if not (low == low and high == high):  # NaN compares unequal to itself
-            yield "range", "the limits must be numbers"
-        elif low > high:
-            yield "range", f"the lower limit {low} is above the upper limit {high}; swap them"
-        elif max(abs(low), abs(high)) >= math.ldexp(1.0, _RAW_BITS - self.dtype.scale):
-            wide = f"[{low}, {high}] needs more than {_RAW_BITS} bits as {self.dtype}"
-            yield "range", f"{wide}; narrow it or use a smaller scale"
-
-
-class CategoryColumn(_Base, frozen=True, kw_only=True, tag="category"):
-    """One of k texts, encoded as its position 0 ... k-1; texts match without regard to case and outer spaces."""
+    `synonyms` are other texts that mean a category, by category.
+    """
 
     categories: tuple[str, ...]
     fill: str | None = None
+    synonyms: dict[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
 
     @property
     def bounds(self) -> tuple[int, int]:
@@ -118,8 +58,9 @@ class CategoryColumn(_Base, frozen=True, kw_only=True, tag="category"):
 
     @property
     def codes(self) -> dict[str, int]:
-        """Folded category text -> its position."""
-        return {fold(text): code for code, text in enumerate(self.categories)}
+        """Folded text of a category or synonym -> the position of the category."""
+        codes = {fold(text): code for code, text in enumerate(self.categories)}
+        return codes | {fold(word): codes[fold(text)] for text, words in self.synonyms.items() for word in words}
 
     @property
     def fill_number(self) -> int | None:
@@ -142,10 +83,21 @@ class CategoryColumn(_Base, frozen=True, kw_only=True, tag="category"):
             elif key in seen:
                 yield f"categories[{index}]", f"{text!r} equals {seen[key]!r} (case does not matter); remove one"
             seen.setdefault(key, text)
-        yield from self._fill_problems()
+        problems = list(self._synonym_problems(set(seen)))
+        yield from problems or self._fill_problems()
+
+    def _synonym_problems(self, seen: set[str]) -> Iterator[tuple[str, str]]:
+        categories = frozenset(seen)
+        for text, words in self.synonyms.items():
+            if fold(text) not in categories:
+                yield "synonyms", f"{text!r} is none of the categories; use one of {', '.join(self.categories)}"
+            for word in words:
+                if not fold(word) or fold(word) in seen:
+                    yield "synonyms", f"{word!r} of {text!r} is empty, a category, or a synonym already; remove it"
+                seen.add(fold(word))
 
 
-class FixedColumn(_Ranged, frozen=True, kw_only=True, tag="fixed"):
+class FixedColumn(UnitColumn, frozen=True, kw_only=True, tag="fixed"):
     """Real numbers as multiples of 2**-scale."""
 
     scale: int = 16
@@ -179,7 +131,7 @@ class FixedColumn(_Ranged, frozen=True, kw_only=True, tag="fixed"):
             yield from super()._range_problems()
 
 
-class IntColumn(_Ranged, frozen=True, kw_only=True, tag="int"):
+class IntColumn(UnitColumn, frozen=True, kw_only=True, tag="int"):
     """Whole numbers, of 64 bits unless the range says that they are smaller."""
 
     range: tuple[int, int] = (-_INT_LIMIT, _INT_LIMIT)
@@ -237,11 +189,16 @@ class Int32Column(IntColumn, frozen=True, kw_only=True, tag="int32"):
         return int32
 
 
-class TimestampColumn(_Ranged, frozen=True, kw_only=True, tag="timestamp"):
-    """Points in time as whole seconds since 1970-01-01 UTC (fractions are cut off); without zone means UTC."""
+class TimestampColumn(RangedColumn, frozen=True, kw_only=True, tag="timestamp"):
+    """Points in time as whole seconds since 1970-01-01 UTC (fractions are cut off).
+
+    `zone` (such as "Europe/Paris") is that of times which state none. Without it they are in UTC, and must not be mixed
+    with times that state one.
+    """
 
     range: tuple[int, int] = (0, _TIME_LIMIT)
     fill: int | str | None = None
+    zone: str | None = None
 
     @property
     def bounds(self) -> tuple[int, int]:
@@ -257,10 +214,17 @@ class TimestampColumn(_Ranged, frozen=True, kw_only=True, tag="timestamp"):
             moment = datetime.fromisoformat(self.fill)
         except ValueError as error:
             raise UserError(f"{self.fill!r} is no ISO 8601 time; write it as 2024-05-31T08:30:00Z") from error
-        return math.floor((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
+        zone = UTC if self.zone is None else zoneinfo.ZoneInfo(self.zone)
+        return math.floor((moment if moment.tzinfo else moment.replace(tzinfo=zone)).timestamp())
+
+    def _own_problems(self) -> Iterator[tuple[str, str]]:
+        if problem := zone_problem(self.zone):
+            yield "zone", problem
+        else:
+            yield from super()._own_problems()
 
 
-class BoolColumn(_Base, frozen=True, kw_only=True, tag="bool"):
+class BoolColumn(BaseColumn, frozen=True, kw_only=True, tag="bool"):
     """True or false: true/false, yes/no, t/f, y/n or 1/0 in the data, without regard to case."""
 
     fill: bool | None = None
@@ -281,9 +245,83 @@ class BoolColumn(_Base, frozen=True, kw_only=True, tag="bool"):
         return None if self.fill is None else int(self.fill)
 
 
+class KeyColumn(BaseColumn, frozen=True, kw_only=True, tag="key"):
+    """Texts or whole numbers that name what a row is about, as numbers of `KEY_BITS` bits, so that rows can be joined.
+
+    The number is cut from the SHA-256 of the text, under the agreed text `domain`. Two different ones of n keys get the
+    same number with a probability of at most n**2 / 2**59. With `fold`, case does not matter.
+    """
+
+    domain: str
+    fold: bool = False
+
+    @property
+    def bounds(self) -> tuple[int, int]:
+        """0 ... 2**58 - 1."""
+        return 0, (1 << KEY_BITS) - 1
+
+    @property
+    def fill_number(self) -> None:
+        """Keys are not made up."""
+        return
+
+    def _own_problems(self) -> Iterator[tuple[str, str]]:
+        if not 1 <= len(self.domain.strip()) <= 256:
+            yield (
+                "domain",
+                "is empty, or longer than 256 characters; write one that all owners use, such as 'registry 2026'",
+            )
+        if self.missing == "fill":
+            yield "missing", "a key cannot be made up; use reject or drop"
+
+
 Column = (
-    CategoryColumn | FixedColumn | IntColumn | Int8Column | Int16Column | Int32Column | TimestampColumn | BoolColumn
+    CategoryColumn
+    | FixedColumn
+    | IntColumn
+    | Int8Column
+    | Int16Column
+    | Int32Column
+    | TimestampColumn
+    | BoolColumn
+    | KeyColumn
 )
+
+
+def zone_problem(zone: str | None) -> str | None:
+    """What is wrong with the name of a time zone; None if nothing is."""
+    try:
+        if zone is not None:
+            zoneinfo.ZoneInfo(zone)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        return f"{zone!r} is no time zone that this machine knows; use a name such as Europe/Paris, or UTC"
+    return None
+
+
+def column_problems(columns: Sequence[Column]) -> Iterator[tuple[str, str]]:
+    """Pairs (path, what is wrong) of a list of columns; paths begin with "columns"."""
+    if not columns:
+        yield "columns", "is empty; list at least one column"
+    names: set[str] = set()  # specs come from other members too: no work that grows with the square of their size
+    meant = {fold(column.name): column.name for column in columns}
+    for index, column in enumerate(columns):
+        if column.name in names:
+            yield f"columns[{index}].name", f"{column.name!r} occurs twice; names must be unique"
+        names.add(column.name)
+        yield from ((f"columns[{index}].{key}", what) for key, what in column.problems())
+        for alias in column.aliases:
+            if (other := meant.setdefault(fold(alias), column.name)) != column.name:
+                yield f"columns[{index}].aliases", f"{alias!r} names {other!r} too; remove it from one of them"
+
+
+def row_problems(min_rows: int, max_rows: int) -> Iterator[tuple[str, str]]:
+    """Pairs (key, what is wrong) of the limits of an input's rows."""
+    if min_rows < 0:
+        yield "min_rows", f"{min_rows} is too few; use at least 0"
+    if max_rows > MOST_ROWS:
+        yield "max_rows", f"is more than quorate can count; use at most {MOST_ROWS}"
+    if max_rows < max(1, min_rows):
+        yield "max_rows", f"{max_rows} is below min_rows ({min_rows}); raise it"
 
 
 class InputSchema(Protocol):

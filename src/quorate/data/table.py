@@ -1,251 +1,219 @@
-"""Loading a data owner's table from CSV, Parquet, Arrow/Feather, pandas or Arrow, whole and unconverted.
+"""A data owner's table, read in batches: from CSV, Parquet, Arrow files, data frames, or a query.
 
-CSV is read with every value as text, so that conversion follows the agreed schema and not a guess.
+Values come unconverted (those of CSV are texts), so that conversion follows the agreed schema and not a guess. No
+source is held in memory as a whole.
 """
 
 from __future__ import annotations
 
-import csv
-import difflib
-import io
 import os
+from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from itertools import islice
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from quorate.errors import DataError, UserError
-from quorate.files import read_bytes
+from quorate.files import file_error
 
-__all__ = ["Arrow", "Table", "load_table"]
+__all__ = [
+    "BATCH_ROWS", "Arrow", "ArrowFileTable", "ArrowTable", "ParquetTable", "PathLike", "Ragged", "Table", "Translate",
+    "arrow_table", "check_file", "empty",
+]  # fmt: skip
 
 Arrow: TypeAlias = Any  # pyarrow ships no types
+Ragged: TypeAlias = tuple[int, int]
+"""A row with a wrong number of fields: its line in the file, and how many fields it has."""
 
-_READERS = {
-    ".csv": "csv",
-    ".parquet": "parquet",
-    ".pq": "parquet",
-    ".arrow": "arrow",
-    ".feather": "arrow",
-    ".ipc": "arrow",
-}
+Translate: TypeAlias = Callable[[Exception], Exception]
+"""Makes an error of ours of one of a source."""
+
+BATCH_ROWS = 1 << 16
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A loaded table: `arrow` is a pyarrow.Table with unconverted columns, `label` names its source in messages.
+class Table(ABC):
+    """A table that can be read once, from its first batch to its last.
 
-    `names` are all columns of the source; `arrow` may hold only those that were asked for.
+    Attributes:
+        label: names the source in messages.
+        names: all columns of the source.
+        ragged: rows that were left out for having a wrong number of fields, as far as the table has been read.
     """
 
-    label: str
-    arrow: Arrow = field(repr=False)
-    names: tuple[str, ...]
-    csv_bytes: bytes | None = field(default=None, repr=False)
+    def __init__(self, label: str, names: Sequence[str]) -> None:
+        self.label = label
+        self.names = tuple(names)
+        self.ragged: list[Ragged] = []
 
-    @property
-    def rows(self) -> int:
-        """Number of data rows, without the header."""
-        return int(self.arrow.num_rows)
+    def __repr__(self) -> str:
+        return f"<table {self.label}, {len(self.names)} columns>"
 
-    def where(self, index: int) -> str:
-        """Where data row `index` (from 0) stands: "FILE: row R".
+    def batches(self, columns: Sequence[str]) -> Iterator[Arrow]:
+        """pyarrow record batches with these columns, in this order.
 
-        In CSV R is the line in the file, the header being in row 1; elsewhere rows are counted from 1.
+        Raises:
+            DataError: a wanted name occurs twice, or the source is damaged.
         """
-        row = index + 1 if self.csv_bytes is None else _line_of_record(self.csv_bytes, index)
-        return f"{self.label}: row {row}"
+        twice = [name for name, count in Counter(self.names).items() if count > 1 and name in columns]
+        if twice:
+            raise DataError(
+                f"{self.label}: the column name {twice[0]!r} occurs twice in the header; rename one of them"
+            )
+        return self._read(list(columns))
 
-    def column(self, name: str) -> Arrow:
-        """The pyarrow array of the column `name`; `DataError` names the columns there are when it is missing."""
-        if name not in self.arrow.column_names:
-            raise DataError(f"{self.label}: no column {name!r}; {_hint(name, self.names)}")
-        chunked = self.arrow.column(name)
-        return chunked.combine_chunks() if chunked.num_chunks != 1 else chunked.chunk(0)
+    def rows_of(self, indices: Sequence[int]) -> list[int]:
+        """Where data rows (from 0) stand: in CSV the line in the file, elsewhere rows are counted from 1."""
+        return [index + 1 for index in indices]
+
+    def done(self) -> tuple[int, int]:
+        """How much has been read, and how much there is (0: not known), in a unit of the table's choice."""
+        return 0, 0
+
+    @abstractmethod
+    def _read(self, columns: list[str]) -> Iterator[Arrow]: ...
 
 
-def load_table(source: object, columns: Sequence[str] | None = None) -> Table:
-    """Load a table from a path (.csv, .parquet, .pq, .arrow, .feather, .ipc), a pandas DataFrame or Arrow data.
+class ArrowTable(Table):
+    """What offers Arrow's stream: pyarrow tables and readers, data frames of Polars, results of DuckDB."""
 
-    Args:
-        source: path, pandas.DataFrame, pyarrow.Table or any object with Arrow's stream interface.
-        columns: names of the columns that will be used (default all); CSV values of others are not kept.
+    def __init__(self, label: str, reader: Arrow, rows: int = 0, translate: Translate | None = None) -> None:
+        """`reader` is a pyarrow.RecordBatchReader; `translate` makes errors of its source ours."""
+        super().__init__(label, reader.schema.names)
+        self._reader, self._rows, self._seen = reader, rows, 0
+        self._translate = translate or (lambda _: DataError(f"{label}: is damaged; make the table anew"))
+
+    def done(self) -> tuple[int, int]:
+        """In rows."""
+        return self._seen, self._rows
+
+    def _read(self, columns: list[str]) -> Iterator[Arrow]:
+        import pyarrow as pa
+
+        positions = [self.names.index(name) for name in columns]
+        while True:
+            try:
+                batch = self._reader.read_next_batch()
+            except StopIteration:
+                return
+            except (pa.ArrowException, OSError, RuntimeError) as error:
+                raise self._translate(error) from None
+            self._seen += batch.num_rows
+            yield from _pieces(batch, positions, columns)
+
+
+class ArrowFileTable(ArrowTable):
+    """An Arrow IPC file or stream (.arrow, .feather, .ipc)."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises as `opened`; `DataError` if the file is none."""
+        import pyarrow as pa
+
+        check_file(path)
+        source = pa.memory_map(str(path)) if path.stat().st_size else None
+        if source is None:
+            raise empty(str(path))
+        try:
+            reader = _ipc(source)
+        except (pa.ArrowException, OSError) as error:
+            raise damaged(str(path), "arrow") from error
+        super().__init__(str(path), reader, translate=lambda _: damaged(str(path), "arrow"))
+
+
+class ParquetTable(Table):
+    """A Parquet file, of which no more than a row group's wanted columns are held."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises as `opened`; `DataError` if the file is none."""
+        import pyarrow as pa
+        import pyarrow.parquet as parquet
+
+        check_file(path)
+        if not path.stat().st_size:
+            raise empty(str(path))
+        try:
+            self._file = parquet.ParquetFile(path, pre_buffer=False)
+        except (pa.ArrowException, OSError) as error:
+            raise damaged(str(path), "parquet") from error
+        super().__init__(str(path), self._file.schema_arrow.names)
+        self._seen = 0
+
+    def done(self) -> tuple[int, int]:
+        """In rows."""
+        return self._seen, self._file.metadata.num_rows
+
+    def _read(self, columns: list[str]) -> Iterator[Arrow]:
+        import pyarrow as pa
+
+        try:
+            for batch in self._file.iter_batches(BATCH_ROWS, columns=columns):
+                self._seen += batch.num_rows
+                yield batch.select(columns)
+        except (pa.ArrowException, OSError) as error:
+            raise damaged(self.label, "parquet") from error
+
+
+def arrow_table(source: object) -> Table:
+    """The table of a data frame (pandas, Polars), a pyarrow table or reader, or whatever else offers Arrow's stream.
 
     Raises:
-        UserError: no such file, or a kind that is not supported.
-        EnvironmentFault: the file cannot be read.
-        DataError: an empty or malformed file, a wrong encoding, or a header name that occurs twice.
+        UserError: it is none of these.
+        DataError: a column of a pandas data frame mixes kinds of values.
     """
-    if not isinstance(source, (str, os.PathLike)):
-        return _typed_table("table", _from_object(source), columns)
-    path = Path(source)
-    kind = _READERS.get(path.suffix.lower())
-    if kind is None:
-        raise UserError(f"{path}: tables of kind {path.suffix!r} are not read; use one of {', '.join(_READERS)}")
-    data, label = read_bytes(path), str(path)
-    if not data:
-        raise DataError(f"{label}: the file is empty; it needs a header and rows")
-    if kind == "csv":
-        return _load_csv(data, label, columns)
-    return _typed_table(label, _load_binary(data, label, kind), columns)
-
-
-def _from_object(source: object) -> Arrow:
     import pyarrow as pa
 
-    if isinstance(source, pa.Table):
-        return source
     try:
+        if isinstance(source, pa.RecordBatchReader):
+            return ArrowTable("table", source)
         if type(source).__module__.partition(".")[0] == "pandas":
-            return pa.Table.from_pandas(source, preserve_index=False)
+            source = pa.Table.from_pandas(source, preserve_index=False)
         if hasattr(source, "__arrow_c_stream__"):
-            return pa.table(source)
+            rows = getattr(source, "num_rows", 0) or getattr(source, "height", 0)
+            return ArrowTable("table", pa.RecordBatchReader.from_stream(source), rows if isinstance(rows, int) else 0)
     except (pa.ArrowException, TypeError, ValueError) as error:
         raise DataError("table: a column mixes values of several kinds; give every column one type") from error
-    raise UserError(
-        f"a table cannot be read from {type(source).__name__}; give a path, a pandas DataFrame or a pyarrow Table"
-    )
+    hint = "collect() it first" if hasattr(source, "collect") else "give a path, a data frame or a pyarrow Table"
+    raise UserError(f"a table cannot be read from {type(source).__name__}; {hint}")
 
 
-def _load_binary(data: bytes, label: str, kind: str) -> Arrow:
+def check_file(path: Path) -> None:
+    """Raises `UserError` unless the file is there, `EnvironmentFault` if it cannot be read."""
+    try:
+        with open(path, "rb"):
+            pass
+    except OSError as error:
+        raise file_error(error, path, "read") from error
+
+
+def empty(label: str) -> DataError:
+    """The error for a file without content."""
+    return DataError(f"{label}: the file is empty; it needs a header and rows")
+
+
+def damaged(label: str, kind: str) -> DataError:
+    """The error for a file that is not what its name says."""
+    return DataError(f"{label}: not a readable {kind} file; it may be damaged or of another kind")
+
+
+def _ipc(source: Arrow) -> Arrow:
+    """A reader of record batches over either form of Arrow's own files."""
     import pyarrow as pa
 
-    buffer = pa.py_buffer(data)
-    try:
-        if kind == "parquet":
-            import pyarrow.parquet as parquet
-
-            return parquet.ParquetFile(pa.BufferReader(buffer)).read()
-        if data.startswith(b"ARROW1"):
-            return pa.ipc.open_file(buffer).read_all()
-        return pa.ipc.open_stream(buffer).read_all()
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{label}: not a readable {kind} file; it may be damaged or of another kind") from error
+    if source.read(6) == b"ARROW1":
+        source.seek(0)
+        file = pa.ipc.open_file(source)
+        batches = (file.get_batch(k) for k in range(file.num_record_batches))
+        return pa.RecordBatchReader.from_batches(file.schema, batches)
+    source.seek(0)
+    return pa.ipc.open_stream(source)
 
 
-def _typed_table(label: str, arrow: Arrow, columns: Sequence[str] | None) -> Table:
-    names = tuple(arrow.column_names)
-    _refuse_duplicates(names, label, columns)
-    return Table(label, arrow, names)
-
-
-def _refuse_duplicates(names: Sequence[str], label: str, wanted: Sequence[str] | None) -> None:
-    twice = [name for name, count in Counter(names).items() if count > 1 and (wanted is None or name in wanted)]
-    if twice:
-        raise DataError(f"{label}: the column name {twice[0]!r} occurs twice in the header; rename one of them")
-
-
-def _hint(name: str, found: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name, found, n=1)
-    listed = ", ".join(repr(column) for column in found[:20]) + (" ..." if len(found) > 20 else "")
-    separator = next((mark for mark in (";", "\t", "|") if len(found) == 1 and mark in found[0]), None)
-    if separator is not None:
-        return f"the header is {found[0]!r}: columns must be separated by commas, not by {separator!r}"
-    return f"the columns are {listed}" + (f"; did you mean {near[0]!r}?" if near else "")
-
-
-def _load_csv(data: bytes, label: str, columns: Sequence[str] | None) -> Table:
+def _pieces(batch: Arrow, positions: Sequence[int], names: Sequence[str]) -> Iterator[Arrow]:
+    """The wanted columns of a batch, in pieces of `BATCH_ROWS` rows."""
     import pyarrow as pa
 
-    header = _csv_header(data, label)
-    _refuse_duplicates(header, label, columns)
-    _refuse_open_quote(data, label)
-    wanted = set(header if columns is None else columns)
-    positions = [index for index, name in enumerate(header) if name in wanted] or [0]
-    try:
-        arrow = _read_csv(data, len(header), positions)
-    except pa.ArrowInvalid as error:
-        raise _csv_fault(data, label, len(header), error) from error
-    if arrow.num_rows == 0:
-        raise DataError(f"{label}: has a header but no rows")
-    return Table(label, arrow.rename_columns([header[index] for index in positions]), tuple(header), data)
+    picked = pa.RecordBatch.from_arrays([batch.column(k) for k in positions], names=list(names))
+    for start in range(0, batch.num_rows, BATCH_ROWS):
+        yield picked.slice(start, BATCH_ROWS)
 
 
-def _read_csv(data: bytes, width: int, positions: Sequence[int]) -> Arrow:
-    """The columns at `positions` as text, named by position; the header line is skipped."""
-    import pyarrow as pa
-    import pyarrow.csv as arrow_csv
-
-    names = [str(index) for index in range(width)]
-    used = [str(index) for index in positions]
-    return arrow_csv.read_csv(
-        pa.BufferReader(data),
-        read_options=arrow_csv.ReadOptions(column_names=names, skip_rows_after_names=1),
-        # a quoted value may span lines; looking for that costs time, so only where there are quotes
-        parse_options=arrow_csv.ParseOptions(newlines_in_values=b'"' in data),
-        convert_options=arrow_csv.ConvertOptions(
-            include_columns=used, column_types=dict.fromkeys(used, pa.string()), strings_can_be_null=False
-        ),
-    )
-
-
-def _records(data: bytes) -> Iterator[tuple[int, list[str]]]:
-    """Line number (from 1) at which each non-empty record begins, and its fields; slow, for messages only."""
-    text = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8-sig", errors="replace", newline="")
-    reader = csv.reader(text, strict=False)
-    line = 1
-    for fields in reader:
-        if fields:
-            yield line, fields
-        line = reader.line_num + 1
-
-
-def _line_of_record(data: bytes, index: int) -> int:
-    """The line at which data record `index` (from 0, after the header) begins."""
-    return next((line for line, _ in islice(_records(data), index + 1, None)), index + 2)
-
-
-def _csv_header(data: bytes, label: str) -> list[str]:
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in data[:4096]:
-        raise DataError(f"{label}: is not UTF-8 text (it looks like UTF-16 or a binary file); save it as CSV in UTF-8")
-    try:
-        header = next((fields for _, fields in _records(data)), None)
-    except csv.Error as error:
-        raise DataError(f"{label}: the header cannot be read as CSV; check its quotes") from error
-    if header is None:
-        raise DataError(f"{label}: the file is empty; it needs a header and rows")
-    return [name.strip() for name in header]
-
-
-def _refuse_open_quote(data: bytes, label: str) -> None:
-    """A quote that is opened and not closed would silently swallow rows; only an odd number of quotes can do that."""
-    if data.count(b'"') % 2 == 0:
-        return
-    start, last = _last_record(data)
-    if any("\n" in value for value in last):
-        raise DataError(f"{label}: row {start}: a quote is opened and never closed; close or remove it")
-
-
-def _last_record(data: bytes) -> tuple[int, list[str]]:
-    last: tuple[int, list[str]] = (1, [])
-    try:
-        for record in _records(data):
-            last = record
-    except csv.Error:  # a value too long to be one: the open quote is in the record after the last good one
-        return last[0] + 1, ["\n"]
-    return last
-
-
-def _csv_fault(data: bytes, label: str, width: int, error: Exception) -> DataError:
-    """The error that names the first bad row of a CSV file that Arrow refused."""
-    line = _first_line_not_utf8(data)
-    if line is not None:
-        return DataError(f"{label}: row {line}: is not UTF-8 text; save the file in the encoding UTF-8")
-    try:
-        for row, fields in _records(data):
-            if len(fields) != width:
-                return DataError(f"{label}: row {row}: has {len(fields)} fields, the header has {width}; "
-                                 "check for missing or extra commas (put a value with a comma in quotes)")  # fmt: skip
-    except csv.Error:
-        return DataError(f"{label}: a value is too long; check for a quote that is not closed")
-    return DataError(f"{label}: cannot be read as CSV ({error})")
-
-
-def _first_line_not_utf8(data: bytes) -> int | None:
-    try:
-        data.decode()
-    except UnicodeDecodeError as error:
-        return data.count(b"\n", 0, error.start) + 1
-    return None
+PathLike = str | os.PathLike[str]
