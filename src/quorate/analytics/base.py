@@ -1,0 +1,90 @@
+"""What all methods share: parameters as in scikit-learn, secret results with names that end in an underscore."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any, Self
+
+from quorate.analytics.columns import columns, names_of
+from quorate.analytics.opened import Fitted
+from quorate.errors import UserError
+from quorate.lang.array import SecretArray
+from quorate.lang.result import Result
+
+__all__ = ["Estimator", "Fitted"]
+
+
+class Estimator(Result):
+    """A method with `fit`. Parameters of the constructor are attributes of the same name.
+
+    What `fit` finds are attributes that end in an underscore: secret arrays (the parts of the result), and public facts
+    that are no arrays, such as the number of features.
+    """
+
+    def get_params(self) -> dict[str, Any]:
+        """The parameters of the constructor, as in scikit-learn."""
+        names = inspect.signature(type(self).__init__).parameters
+        return {name: getattr(self, name) for name in names if name != "self"}
+
+    def parts(self) -> Mapping[str, SecretArray]:
+        """The secret results."""
+        return {
+            name: value
+            for name, value in vars(self).items()
+            if name.endswith("_") and not name.startswith("_") and isinstance(value, SecretArray)
+        }
+
+    def public(self) -> dict[str, Any]:
+        """The public facts that `fit` found."""
+        return {
+            name: value
+            for name, value in vars(self).items()
+            if name.endswith("_") and not name.startswith("_") and not isinstance(value, SecretArray)
+        }
+
+    def finished(self, values: Mapping[str, Any]) -> Any:
+        """The opened results, with the public ones."""
+        return Fitted({**self.public(), **values})
+
+    @classmethod
+    def restored(cls, params: Mapping[str, Any], public: Mapping[str, Any], parts: Mapping[str, SecretArray]) -> Self:
+        """A fitted estimator from what `get_params`, `public` and `parts` gave."""
+        made = cls(**params)
+        for name, value in (*public.items(), *parts.items()):
+            setattr(made, name, value)
+        return made
+
+    def _learn(self, **found: Any) -> Self:
+        """Take over what was found; interactive sessions keep shares of it."""
+        for name, value in found.items():
+            setattr(self, name, value)
+        arrays = [value for value in found.values() if isinstance(value, SecretArray)]
+        if arrays:
+            arrays[0].trace.remember(arrays)
+        return self
+
+    def _fitted_columns(self, X: Any) -> list[SecretArray]:
+        """The columns of new data in the order of those that the model was fitted to: by name where both have names.
+
+        Raises:
+            UserError: not fitted yet, a column is missing, or there are more or fewer than the model was fitted to.
+        """
+        self._require_fit()
+        wanted, given = getattr(self, "feature_names_in_", None), names_of(X)
+        if wanted is not None and given is not None:
+            if missing := [name for name in wanted if name not in given]:
+                raise UserError(f"X has no column {missing[0]!r}; the model was fitted to {', '.join(wanted)}")
+            X = [X[name] for name in wanted]
+        found = columns(X)
+        if len(found) != (count := getattr(self, "n_features_in_", len(found))):
+            raise UserError(f"X has {len(found)} columns, the model was fitted to {count}")
+        return found
+
+    def _require_fit(self) -> None:
+        if not self.parts():
+            raise UserError(f"this {type(self).__name__} is not fitted yet; call fit first")
+
+    def __repr__(self) -> str:
+        given = ", ".join(f"{name}={value!r}" for name, value in self.get_params().items())
+        return f"{type(self).__name__}({given})"

@@ -1,0 +1,1 @@
+"""Matrices taken apart: principal components."""

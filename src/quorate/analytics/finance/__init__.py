@@ -1,0 +1,1 @@
+"""Market risk of secret portfolios, and exposures of several institutions."""

@@ -1,0 +1,177 @@
+"""Value at risk and expected shortfall of a portfolio that nobody sees."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from fractions import Fraction
+from statistics import NormalDist
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+import quorate.lang.functions as q
+from quorate.analytics.base import Estimator
+from quorate.analytics.columns import in_real_units, known, most_rows
+from quorate.analytics.finance.losses import SCALE, Losses, given_losses, portfolio_losses
+from quorate.analytics.linear_algebra import gram, gram_bits
+from quorate.errors import UserError
+from quorate.lang.array import SecretArray
+from quorate.sharing.dtype import INT, fixed
+
+__all__ = ["HistoricalRisk", "NormalRisk"]
+
+_DEVIATION_BITS = 26
+"""Fraction bits of a standard deviation, as a share of the largest loss that there may be."""
+
+
+WEIGHT = 16
+"""Fraction bits of the weights of single losses."""
+
+
+class _Risk(Estimator):
+    """What both methods share: levels, and where losses come from."""
+
+    def __init__(self, level: float | Sequence[float] = 0.99) -> None:
+        self.level = level
+
+    def fit(self, X: Any, returns: Any = None) -> Self:
+        """Fit to secret positions and the returns of their assets, or to secret losses.
+
+        Args:
+            X: positions, see `portfolio_losses`; without `returns` losses, one per scenario, gains being negative.
+                Those of several institutions, in a list, are added up.
+            returns: public or secret, shape (scenarios, assets).
+
+        Raises:
+            UserError: shapes that do not fit, too few scenarios for a level, or a level that is none.
+        """
+        levels = _levels(self.level)
+        losses = given_losses(X) if returns is None else portfolio_losses(X, returns)
+        found = self._found(losses, levels)
+        single = isinstance(self.level, int | float)
+        if isinstance(losses.u.shape[0], int):
+            self.n_scenarios_ = losses.u.shape[0]
+        return self._learn(**{name: part[0] if single else part for name, part in found.items()})
+
+    def _found(self, losses: Losses, levels: list[float]) -> dict[str, SecretArray]:
+        raise NotImplementedError
+
+
+class HistoricalRisk(_Risk):
+    """Historical simulation: quantile and mean of the tail of the losses in past or made-up scenarios.
+
+    Args:
+        level: probability that the loss is not larger, or several.
+
+    Results, numbers, or shape (levels,):
+        value_at_risk_: quantile of the losses, linear between neighbours, as of `numpy.quantile`.
+        expected_shortfall_: mean of the worst (1 - level) * scenarios losses, the last of these in part (Acerbi and
+            Tasche, On the coherence of expected shortfall, 2002, definition 2.6).
+
+    Nothing is revealed but the number of scenarios and assets, until results are opened.
+    """
+
+    def _found(self, losses: Losses, levels: list[float]) -> dict[str, SecretArray]:
+        ordered = q.sort(losses.u)
+        places, count = q.row_numbers(ordered), losses.u.shape[0]
+        least = min(1 - level for level in levels)
+        if isinstance(count, int) and count * least < 1:
+            raise UserError(
+                f"{count} scenarios leave less than one loss beyond the level {1 - least:g}; take a lower level, or "
+                "more scenarios"
+            )
+        quantiles = [_weighted(ordered, _between(places, count, level)) for level in levels]
+        tails = [_shortfall(_weighted(ordered, _tail(places, count, level)), count, level) for level in levels]
+        found = {"value_at_risk_": q.stack(quantiles), "expected_shortfall_": q.stack(tails)}
+        return {name: in_real_units(part, losses.exponent) for name, part in found.items()}
+
+
+def _weighted(ordered: SecretArray, weights: Any) -> SecretArray:
+    """Sum of the losses times public weights between 0 and 1, which are rounded to `WEIGHT` bits."""
+    room = known(ordered).capacity - 2 - WEIGHT - max(0, most_rows(ordered) - 1).bit_length()
+    scale = min(SCALE, 48 - WEIGHT, room)
+    total = ordered.astype(fixed(scale)).astype_raw(INT) @ weights
+    found: SecretArray = total.astype_raw(fixed(scale + WEIGHT)).astype(fixed(scale))
+    return found
+
+
+def _shortfall(total: SecretArray, count: Any, level: float) -> SecretArray:
+    """The sum of a tail over its size, (1 - level) * count; losses are at most 1."""
+    mean: SecretArray = (total / count).clip(level - 1, 1 - level) * (1 / (1 - level))
+    return mean
+
+
+def _between(places: Any, count: Any, level: float) -> Any:
+    """Public weights of the two sorted losses around the quantile."""
+    if isinstance(count, int):
+        return _whole(1 - np.abs(np.arange(count) - (count - 1) * level))
+    part, of = _ratio(level)
+    return _share(of - abs(places * of - (count - 1) * part), of)
+
+
+def _tail(places: Any, count: Any, level: float) -> Any:
+    """Public weights of the sorted losses: how much of each belongs to the tail."""
+    if isinstance(count, int):
+        return _whole(np.arange(count) + 1 - count * level)
+    part, of = _ratio(level)
+    return _share((places + 1) * of - count * part, of)
+
+
+def _ratio(level: float) -> tuple[int, int]:
+    """A level as a ratio of whole numbers, by which a number of rows can be multiplied."""
+    return Fraction(level).limit_denominator(1_000_000).as_integer_ratio()
+
+
+def _share(part: Any, of: int) -> Any:
+    """part / of between 0 and 1 as whole numbers of `WEIGHT` bits."""
+    return (part.clip(0, of) / of).astype(fixed(WEIGHT)).astype_raw(INT)
+
+
+def _whole(weights: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.int64]:
+    whole: npt.NDArray[np.int64] = np.rint(np.ldexp(np.clip(weights, 0, 1), WEIGHT)).astype(np.int64)
+    return whole
+
+
+class NormalRisk(_Risk):
+    """Variance and covariance: losses taken as normal, with mean and standard deviation of the scenarios.
+
+    Args:
+        level: probability that the loss is not larger, or several.
+
+    Results, numbers, or shape (levels,):
+        value_at_risk_: mean + z * std, z being the normal quantile of the level.
+        expected_shortfall_: mean + phi(z) / (1 - level) * std (McNeil, Frey and Embrechts, Quantitative Risk
+            Management, 2015, example 2.14).
+        mean_, std_: of the losses, with scenarios - 1 degrees of freedom: the square root of w' S w for positions w and
+            the covariance S of the returns.
+
+    Nothing is revealed but the number of scenarios and assets, until results are opened. Value at risk and expected
+    shortfall together tell mean and standard deviation.
+    """
+
+    def _found(self, losses: Losses, levels: list[float]) -> dict[str, SecretArray]:
+        count = losses.u.shape[0]
+        if isinstance(count, int) and count < 2:
+            raise UserError(f"{count} scenario has no standard deviation; give 2 at least")
+        mean = losses.u.mean()
+        away = (losses.u - mean).astype(fixed(gram_bits(most_rows(losses.u), known(losses.u).capacity, 1)))
+        variance = (gram(away[:, None], away[:, None])[0, 0] / (count - 1)).clip(0.0, 4.0)
+        std = variance.record("sqrt", scale=_DEVIATION_BITS)
+        normal = NormalDist()
+        points = np.array([normal.inv_cdf(level) for level in levels])
+        beyond = np.array([normal.pdf(z) / (1 - level) for z, level in zip(points, levels, strict=True)])
+        found = {"value_at_risk_": mean + std * points, "expected_shortfall_": mean + std * beyond}
+        found |= {"mean_": mean + 0 * points, "std_": std + 0 * points}
+        return {name: in_real_units(part, losses.exponent) for name, part in found.items()}
+
+
+def _levels(given: Any) -> list[float]:
+    levels = [given] if isinstance(given, int | float) else list(given)
+    for level in levels:
+        if not isinstance(level, int | float) or not math.isfinite(level) or not 0.5 <= level < 1:
+            raise UserError(f"level {level!r}; give a probability from 0.5 to below 1, such as 0.99")
+    if not levels:
+        raise UserError("no level; give a probability such as 0.99")
+    return levels

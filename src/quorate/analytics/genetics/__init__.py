@@ -1,0 +1,1 @@
+"""Genome-wide association on genotypes that nobody sees."""

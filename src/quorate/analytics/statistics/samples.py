@@ -1,0 +1,127 @@
+"""Who counts, and to which group a row belongs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+import quorate.lang.functions as q
+from quorate.analytics.small_groups import checked_least, kept
+from quorate.errors import UserError
+from quorate.lang.array import SecretArray
+from quorate.lang.trace import Trace
+from quorate.sharing.dtype import BOOL
+
+__all__ = ["MOST_GROUPS", "Choice", "Groups", "Labels", "choice", "grouped_by", "mask"]
+
+MOST_GROUPS = 64
+"""Most groups of one column of categories."""
+
+Labels = int | Sequence[Any] | None
+"""A public number of groups, their names in the order of codes, or None: as many as the range of the column allows."""
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Rows sorted into a public number of groups.
+
+    Attributes:
+        members: bools, shape (rows, groups), at most one true in a row.
+        labels: names of the groups.
+    """
+
+    members: SecretArray
+    labels: list[Any]
+
+    @property
+    def counts(self) -> SecretArray:
+        """Rows per group, secret."""
+        counts: SecretArray = self.members.sum(0)
+        return counts
+
+
+def mask(where: Any, like: SecretArray) -> SecretArray | None:
+    """A secret mask for the rows of an array; None stands for all of them. Raises `UserError` for anything else."""
+    if where is None:
+        return None
+    if not isinstance(where, SecretArray) or where.dtype != BOOL or where.shape != like.shape[:1]:
+        raise UserError(f"where is a secret column of {like.shape[0]} bools, such as x > 0, not {where!r}")
+    return where
+
+
+def grouped_by(by: Any, groups: Labels = None, where: SecretArray | None = None) -> Groups:
+    """Groups by a secret column of codes 0, 1, 2, ... or bools.
+
+    Rows with another code, and those that `where` leaves out, belong to no group. Reveals nothing.
+
+    Raises:
+        UserError: `by` holds no codes, or the number of groups is not known or above 64.
+    """
+    if not isinstance(by, SecretArray) or by.ndim != 1 or by.dtype.kind not in ("int", "bool"):
+        raise UserError(f"by is a secret column of whole numbers (codes 0, 1, 2, ...) or bools, not {by!r}")
+    labels = _labels(by, groups)
+    if by.dtype == BOOL and len(labels) == 2:
+        members = q.stack([~by, by], axis=1)
+    else:
+        codes = by.astype(int) if by.dtype == BOOL else by
+        members = codes[:, None] == np.arange(len(labels))
+    return Groups(members if where is None else members & where[:, None], labels)
+
+
+def _labels(by: SecretArray, groups: Labels) -> list[Any]:
+    if groups is None:
+        high = by.limits[1]
+        if high >= MOST_GROUPS:
+            raise UserError(
+                f"codes may be as large as {high:g}; give groups=..., their number (at most {MOST_GROUPS}) or names"
+            )
+        return [bool(k) for k in range(2)] if by.dtype == BOOL else list(range(int(high) + 1))
+    labels = list(range(groups)) if isinstance(groups, int) else list(groups)
+    if isinstance(groups, bool | str) or not 1 <= len(labels) <= MOST_GROUPS:
+        raise UserError(f"groups={groups!r} is no number or list of 1 to {MOST_GROUPS} groups")
+    return labels
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The rows that count: all of them, whose number is public, or a secret choice.
+
+    Attributes:
+        counted: bools, shape (rows,); None for all.
+        size: how many count, secret or public.
+        shown: whether so many count that results may be opened; None for all rows.
+        trace: the computation that they belong to.
+    """
+
+    counted: SecretArray | None
+    size: Any
+    shown: SecretArray | None
+    trace: Trace
+
+    def hide(self, values: SecretArray) -> SecretArray:
+        """0 in place of results of too few rows."""
+        return values if self.shown is None else kept(values, self.shown.broadcast_to(values.shape))
+
+    def parts(self) -> dict[str, SecretArray]:
+        """The number of rows, where it is not known yet; 0 if it is secret and too small to be shown."""
+        if self.shown is None:
+            return {} if isinstance(self.size, int) else {"n": self.trace.rows(self.size)}
+        return {"n": self.hide(self.size)}
+
+    def opened(self, values: Mapping[str, Any]) -> float:
+        """How many rows count; NaN if those are too few to be shown."""
+        found = float(values["n"] if "n" in values else self.size)  # noqa: SIM401 - a row count is no number
+        return found if found or self.shown is None else float("nan")
+
+
+def choice(like: SecretArray, where: Any, least: int | None, smallest: int = 1) -> Choice:
+    """The rows of an array that count; a secret choice of fewer than `least` (or `smallest`) rows is not shown."""
+    wanted = max(checked_least(least), smallest)
+    counted = mask(where, like)
+    if counted is None:
+        return Choice(None, like.shape[0], None, like.trace)
+    size = counted.sum()
+    return Choice(counted, size, size >= wanted, like.trace)
