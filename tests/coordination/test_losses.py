@@ -16,7 +16,6 @@ from quorate.coordination.roster import roster
 from quorate.coordination.spec import load_spec
 from quorate.crypto.entropy import SeededEntropyForTests
 from quorate.data.prepare import prepare
-from quorate.data.table import load_table
 from quorate.engine.names import Scope
 from quorate.engine.simulate import survive
 
@@ -62,10 +61,7 @@ def jobs(request, tmp_path: Path):
     spec = load_spec(path)
     columns = {item.name: {column.name: column.dtype for column in item.columns} for item in spec.inputs}
     plan, who, begun = quorate.computation(costs).trace(columns), roster(spec), set()
-    given = {
-        item.name: prepare(load_table(pyarrow.table(DATA[item.name]), list(columns[item.name])), item, salt=b"s" * 32)
-        for item in spec.inputs
-    }
+    given = {item.name: prepare(pyarrow.table(DATA[item.name]), item, salt=b"s" * 32) for item in spec.inputs}
 
     def job(me: int) -> Job:
         mine = {name: given[name] for name, owner in who.owners.items() if owner == me}

@@ -17,7 +17,6 @@ from quorate.coordination.roster import roster
 from quorate.coordination.spec import load_spec
 from quorate.crypto.entropy import SeededEntropyForTests
 from quorate.data.prepare import Prepared, prepare
-from quorate.data.table import load_table
 from quorate.engine.names import Scope
 from quorate.engine.session import Session
 from quorate.engine.simulate import simulate
@@ -87,12 +86,7 @@ def plan_of(spec, function=costs):
 def prepared(spec, data=DATA) -> dict[str, Prepared]:
     import pyarrow
 
-    return {
-        item.name: prepare(
-            load_table(pyarrow.table(data[item.name]), [c.name for c in item.columns]), item, salt=b"s" * 32
-        )
-        for item in spec.inputs
-    }
+    return {item.name: prepare(pyarrow.table(data[item.name]), item, salt=b"s" * 32) for item in spec.inputs}
 
 
 def jobs_of(spec, data=DATA):

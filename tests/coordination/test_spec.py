@@ -166,7 +166,7 @@ def test_bad_wire_form(data: bytes) -> None:
         ),
         (("fill: 1}", "fill: 999}"), "inputs[0].columns[2].fill: lies outside the range [0, 365]"),
         (("name: stay_days", "name: cost"), "inputs[0].columns[2].name: 'cost' occurs twice"),
-        (("min_rows: 100\n", "min_rows: 0\n"), "inputs[0].min_rows: 0 is too few"),
+        (("min_rows: 100\n", "min_rows: -1\n"), "inputs[0].min_rows: -1 is too few"),
         (("max_rows: 1000000", "max_rows: 99"), "inputs[0].max_rows: 99 is below min_rows (100)"),
         (("max_rows: 1000000", f"max_rows: 1{'0' * 30}"), "inputs[0].max_rows: is more than quorate can count"),
         (("name: previous", "name: st_mary"), "inputs[1].name: 'st_mary' occurs twice"),

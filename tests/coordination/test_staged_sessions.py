@@ -11,7 +11,6 @@ from quorate.coordination.program import Job, session_program
 from quorate.coordination.spec import load_spec
 from quorate.crypto.entropy import SeededEntropyForTests
 from quorate.data.prepare import prepare
-from quorate.data.table import load_table
 from quorate.engine.count import count
 from quorate.engine.names import Scope
 from quorate.engine.simulate import simulate
@@ -40,8 +39,7 @@ def jobs(tmp_path_factory):
             if who.owners[item.name] == me:
                 source = folder / f"{item.name}.csv"
                 source.write_bytes((EXAMPLE / f"{item.name}.csv").read_bytes())
-                table = load_table(source, [column.name for column in item.columns])
-                mine[item.name] = prepare(table, item, salt=b"s" * 32)
+                mine[item.name] = prepare(source, item, salt=b"s" * 32)
         made.append(Job(spec, plan, me, inputs=mine, ident=IDENT))
     return made
 

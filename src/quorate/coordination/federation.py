@@ -11,9 +11,9 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from quorate.coordination.document import convert, load_yaml, raise_problems
 from quorate.crypto.hashing import canonical_json, hex_digest
 from quorate.crypto.pki import check_name, fingerprint
+from quorate.data.document import convert, load_yaml, raise_problems
 from quorate.errors import UserError
 from quorate.transport.carrier import check_address
 

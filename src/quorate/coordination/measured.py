@@ -6,9 +6,9 @@ from pathlib import Path
 
 import msgspec
 
-from quorate.coordination.document import convert, parse_json
 from quorate.coordination.roster import Roster
 from quorate.coordination.timeline import Links
+from quorate.data.document import convert, parse_json
 from quorate.engine.network import Network
 from quorate.errors import UserError
 from quorate.files import read_bytes, write_atomic

@@ -214,8 +214,7 @@ def raw_bounds(spec: Spec) -> dict[tuple[str, str], tuple[int, int]]:
     bounds = {}
     for item in spec.inputs:
         for column in item.columns:
-            raw = column.dtype.encode(np.array(column.bounds))
-            bounds[item.name, column.name] = (int(raw[0]), int(raw[1]))
+            bounds[item.name, column.name] = column.raw_bounds
     return bounds
 
 
@@ -273,8 +272,7 @@ def _made_up(job: Job, protocol: Protocol) -> dict[tuple[str, str], Share]:
         if item.stored is None or job.rehearsal is None or job.me >= protocol.parties:
             continue
         for column in item.columns:
-            low = int(column.dtype.encode(np.array(column.bounds))[0])
-            values = np.full(job.rehearsal[item.name], low, np.int64)
+            values = np.full(job.rehearsal[item.name], column.raw_bounds[0], np.int64)
             bits = column.dtype.kind == "bool"
             made = protocol.public_bits(values.astype(np.uint8)) if bits else protocol.public(values)
             stored[item.name, column.name] = made

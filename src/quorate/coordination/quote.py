@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from quorate.coordination.display import quote_html
 from quorate.coordination.footprint import peak_live
 from quorate.coordination.machine import TYPICAL, Machine
 from quorate.coordination.program import Job, needs, session_program
@@ -85,6 +86,9 @@ class Quote:
     def as_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
         return asdict(self)
+
+    def _repr_html_(self) -> str:
+        return quote_html(self)
 
 
 def assumed_rows(spec: Spec, given: Mapping[str, int]) -> dict[str, int]:

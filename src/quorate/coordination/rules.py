@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from quorate.coordination.document import one_of
+from quorate.data.document import one_of
 from quorate.engine.session import Session
 from quorate.errors import UserError
 from quorate.protocols.base import Protocol

@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 import msgspec
 
-from quorate.coordination.document import convert, load_yaml, parse_json, raise_problems
 from quorate.coordination.federation import Federation, Role
 from quorate.coordination.rules import (
     AUTO,
@@ -22,7 +21,9 @@ from quorate.coordination.rules import (
 )
 from quorate.crypto.hashing import canonical_json, hex_digest
 from quorate.crypto.pki import check_name
-from quorate.data.schema import Column
+from quorate.data.column import content_of
+from quorate.data.document import convert, load_yaml, parse_json, raise_problems
+from quorate.data.schema import Column, column_problems, row_problems
 from quorate.engine.network import LAN, Network, parse_bandwidth, parse_rtt
 from quorate.errors import UserError
 from quorate.protocols.registry import PROTOCOLS as BUILT_IN
@@ -50,7 +51,6 @@ PROTOCOLS = tuple(name for name in BUILT_IN if name != "clear")
 
 _DOMAIN = "quorate/spec/1"
 _LONGEST = 30 * 24 * 3600.0
-_MOST_ROWS = 2**40
 _ABSENT = "nothing"
 
 
@@ -174,6 +174,8 @@ class Spec(_Part, frozen=True, kw_only=True):
         network = Distance(rtt=apart.rtt, bandwidth=apart.rate)
         filled = msgspec.structs.replace(self, protocol=protocol, outputs=outputs, network=network)
         content: dict[str, Any] = msgspec.to_builtins(filled)
+        for item, agreed in zip(content["inputs"], self.inputs, strict=True):
+            item["columns"] = [content_of(column) for column in agreed.columns]
         content["protocol"].pop("choice")
         if security is None:
             content["protocol"].pop("security")
@@ -387,17 +389,8 @@ def _input_problems(path: str, item: Input) -> Iterator[tuple[str, str]]:
         yield path, "give either 'owner' (a member brings the data) or 'stored' (shares kept earlier), not both or none"
     if item.stored is not None:
         yield from _name_problem(f"{path}.stored", item.stored)
-    if not item.columns:
-        yield f"{path}.columns", "is empty; list at least one column"
-    yield from _duplicates(f"{path}.columns", ".name", [column.name for column in item.columns])
-    for index, column in enumerate(item.columns):
-        yield from ((f"{path}.columns[{index}].{key}", what) for key, what in column.problems())
-    if item.min_rows < 1:
-        yield f"{path}.min_rows", f"{item.min_rows} is too few; use at least 1"
-    if item.max_rows > _MOST_ROWS:
-        yield f"{path}.max_rows", f"is more than quorate can count; use at most {_MOST_ROWS}"
-    if item.max_rows < max(1, item.min_rows):
-        yield f"{path}.max_rows", f"{item.max_rows} is below min_rows ({item.min_rows}); raise it"
+    problems = [*column_problems(item.columns), *row_problems(item.min_rows, item.max_rows)]
+    yield from ((f"{path}.{key}", what) for key, what in problems)
 
 
 def _output_problems(spec: Spec) -> Iterator[tuple[str, str]]:

@@ -8,8 +8,8 @@ from typing import Literal
 
 import msgspec
 
-from quorate.coordination.document import convert, load_yaml, raise_problems
 from quorate.coordination.federation import Federation
+from quorate.data.document import convert, load_yaml, raise_problems
 from quorate.engine.names import Scope
 from quorate.engine.session import Session
 from quorate.errors import UserError

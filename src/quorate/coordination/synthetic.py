@@ -29,7 +29,7 @@ def synthetic(item: Input, rows: int) -> Prepared:
 
 
 def _column(column: Column, rows: int, stream: Stream, at: Scope) -> npt.NDArray[np.int64]:
-    low, high = (int(end) for end in column.dtype.encode(np.array(column.bounds)))
+    low, high = column.raw_bounds
     drawn = np.empty(rows, np.uint64)
     stream.fill(at.step(), drawn)
     result: npt.NDArray[np.int64] = (drawn % np.uint64(high - low + 1)).view(np.int64) + low
