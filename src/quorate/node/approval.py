@@ -9,18 +9,18 @@ from pathlib import Path
 import msgspec
 
 from quorate.coordination.agreement import software
-from quorate.coordination.document import load_yaml
 from quorate.coordination.federation import Federation
 from quorate.coordination.program import Stored, check_plan
 from quorate.coordination.roster import Roster
 from quorate.coordination.spec import Spec, decode_spec, differences, load_spec
 from quorate.coordination.synthetic import synthetic
+from quorate.data.document import load_yaml
 from quorate.data.prepare import Prepared, prepare
 from quorate.errors import AgreementError, DataError, EnvironmentFault, QuorateError, UserError
 from quorate.files import read_bytes
 from quorate.lang.plan import Plan
 from quorate.node.messages import Prepare
-from quorate.node.vault import Owner, Vault
+from quorate.node.vault import Kept, Owner, Vault
 from quorate.sharing.share import Share
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "compare",
     "find",
     "input_names",
+    "kept_inputs",
     "load",
     "made_up_inputs",
     "owner_of",
@@ -192,21 +193,33 @@ def made_up_inputs(spec: Spec, member: str, rows: Mapping[str, int]) -> dict[str
     return {item.name: synthetic(item, rows[item.name]) for item in spec.inputs if item.owner == member}
 
 
-def stored_inputs(spec: Spec, roster: Roster, me: int, vault: Vault) -> Stored:
-    """The kept shares that the stored inputs of `spec` name; none at who is no party.
+def kept_inputs(spec: Spec, roster: Roster, me: int, vault: Vault) -> dict[str, Kept]:
+    """What is kept for each stored input of `spec`; nothing at who is no party.
+
+    Raises:
+        UserError: nothing is kept under that name, or for other parties.
+        EnvironmentFault: see `Vault.load`.
+    """
+    if me >= roster.parties:
+        return {}
+    owner = owner_of(spec, me)
+    return {item.name: vault.load(item.stored, owner) for item in spec.inputs if item.stored is not None}
+
+
+def stored_inputs(spec: Spec, found: Mapping[str, Kept]) -> Stored:
+    """The shares of the stored inputs of `spec`, from what was found by `kept_inputs`.
 
     A kept vector is an input with one column, a kept matrix of shape (rows, k) one with k columns.
 
     Raises:
-        UserError: nothing is kept under that name, for other parties, or with other columns.
-        EnvironmentFault: see `Vault.load`.
+        UserError: something was kept with other columns.
     """
     shares: dict[tuple[str, str], Share] = {}
     origins: dict[str, str] = {}
     for item in spec.inputs:
-        if item.stored is None or me >= roster.parties:
+        if item.name not in found:
             continue
-        kept = vault.load(item.stored, owner_of(spec, me))
+        kept = found[item.name]
         width = 1 if len(kept.share.shape) == 1 else kept.share.shape[-1] if len(kept.share.shape) == 2 else 0
         if width != len(item.columns):
             raise UserError(

@@ -277,7 +277,23 @@ def _prepare(controls: dict[str, Control[Response]], request: Prepare | Produce,
     if problems:
         ready = [name for name, outcome in outcomes.items() if not isinstance(outcome, QuorateError)]
         _give_up(controls, ready, session)
-        raise _joined(problems)
+        raise _joined(_grouped({name: o for name, o in outcomes.items() if isinstance(o, QuorateError)}))
+
+
+def _grouped(problems: Mapping[str, QuorateError]) -> list[QuorateError]:
+    """The same, with one error where several nodes refuse for one reason."""
+    alike: dict[str, list[str]] = {}
+    for name, problem in problems.items():
+        alike.setdefault(str(problem).removeprefix(f"{name} refused: "), []).append(name)
+    found = []
+    for reason, names in alike.items():
+        one = problems[names[0]]
+        found.append(one if len(names) == 1 else type(one)(f"{names[0]} refused, as {_and(names[1:])} did: {reason}"))
+    return found
+
+
+def _and(names: Sequence[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 def _start(controls: dict[str, Control[Response]], session: str) -> None:

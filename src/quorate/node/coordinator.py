@@ -19,7 +19,7 @@ from quorate.node.identity import Identity
 from quorate.node.messages import Report
 from quorate.node.participant import Participant
 
-__all__ = ["Finished", "coordinate"]
+__all__ = ["Finished", "coordinate", "together"]
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def coordinate(
         if participant is None:
             reports = submission.wait(on_progress)
             return Finished(submission.session, {}, reports)
-        return _together(submission, participant, on_progress)
+        return together(submission, lambda: participant.take_part(submission.session), on_progress)
     except KeyboardInterrupt:
         submission.cancel(identity)
         raise
@@ -85,8 +85,10 @@ def _outside_part(
     return Participant.ready(identity, approved, data)
 
 
-def _together(submission: Submission, participant: Participant, on_progress: OnProgress | None) -> Finished:
-    """Take part in this thread while another one watches the nodes."""
+def together(
+    submission: Submission, part: Callable[[], tuple[Outcome, Report]], on_progress: OnProgress | None = None
+) -> Finished:
+    """Do our own part in this thread while another one watches the nodes; raises as `coordinate`."""
     watched: list[dict[str, Report] | QuorateError] = []
 
     def watch() -> None:
@@ -101,7 +103,7 @@ def _together(submission: Submission, participant: Participant, on_progress: OnP
     own: Report | None = None
     mine: QuorateError | None = None
     try:
-        outcome, own = participant.take_part(submission.session)
+        outcome, own = part()
     except QuorateError as problem:
         mine = problem
     watcher.join()

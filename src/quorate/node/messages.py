@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from quorate import errors
+from quorate.data.schema import Column
 from quorate.errors import InternalError, QuorateError, UserError
 
 __all__ = [
@@ -19,18 +20,25 @@ __all__ = [
     "Await",
     "Ballast",
     "Cancel",
+    "Card",
+    "Catalogue",
+    "DataSets",
     "Differs",
     "Event",
     "Failure",
     "Finished",
+    "Forget",
     "Found",
     "Hello",
+    "Interactive",
+    "Placing",
     "Prepare",
     "Probe",
     "Probed",
     "Produce",
     "Progress",
     "Refused",
+    "Remove",
     "Report",
     "Request",
     "Response",
@@ -142,6 +150,35 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     incarnation: int = 1
 
 
+class Card(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A data set that an owner has placed at a node.
+
+    Attributes:
+        name, owner: of the data set.
+        session: in which it was placed; its version.
+        placed: when, seconds since 1970.
+        rows: how many.
+        columns: as agreed with its owner.
+        shares: of each column, the name under which the node keeps its shares.
+        users: members that may compute on it, its owner apart.
+        commitment: the owner's, see `quorate.data.commitment`.
+        parties, protocol, threshold: who holds the other shares, and how the data is shared.
+    """
+
+    name: str
+    owner: str
+    session: str
+    placed: float
+    rows: int
+    columns: tuple[Column, ...]
+    shares: tuple[str, ...]
+    users: tuple[str, ...]
+    commitment: str
+    parties: tuple[str, ...]
+    protocol: str
+    threshold: int
+
+
 # ---- requests
 
 
@@ -151,10 +188,25 @@ class Hello(_Message, frozen=True):
     software: str
 
 
+class Placing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The session keeps its input as the data set `name`, for `users` to compute on."""
+
+    name: str
+    users: tuple[str, ...]
+
+
+class Interactive(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A session under a node's standing approval: the plan (canonical JSON) comes along."""
+
+    plan: bytes
+    data_set: Placing | None = None
+
+
 class Prepare(_Message, frozen=True):
     """Get ready for a session of this spec (canonical JSON); answered once everything is checked.
 
-    With `rehearsal`, the rows of every input, it is a rehearsal: no data is read and no result is kept.
+    With `rehearsal`, the rows of every input, it is a rehearsal: no data is read and no result is kept. With
+    `interactive` it is none of an approved spec, see `quorate.node.room`.
     """
 
     session: str
@@ -163,6 +215,7 @@ class Prepare(_Message, frozen=True):
     plan_digest: str
     software: str
     rehearsal: dict[str, int] | None = None
+    interactive: Interactive | None = None
 
 
 class Produce(_Message, frozen=True):
@@ -223,7 +276,23 @@ class Probe(_Message, frozen=True):
     member: str
 
 
-Request = Hello | Prepare | Produce | Start | Cancel | Watch | Await | Ballast | Probe
+class DataSets(_Message, frozen=True):
+    """Which data sets has the caller placed, or may it compute on? Answered with `Catalogue`."""
+
+
+class Forget(_Message, frozen=True):
+    """Delete these shares, which were kept in interactive sessions of the caller; others are passed over."""
+
+    names: tuple[str, ...]
+
+
+class Remove(_Message, frozen=True):
+    """Delete a data set of the caller, and all that was kept of what was computed on it."""
+
+    name: str
+
+
+Request = Hello | Prepare | Produce | Start | Cancel | Watch | Await | Ballast | Probe | DataSets | Forget | Remove
 
 
 # ---- responses
@@ -267,6 +336,12 @@ class Probed(_Message, frozen=True):
     bandwidth: int
 
 
+class Catalogue(_Message, frozen=True):
+    """Data sets, of each up to two versions."""
+
+    cards: tuple[Card, ...]
+
+
 class Progress(_Message, frozen=True):
     """Operations done, and in all."""
 
@@ -281,7 +356,7 @@ class Finished(_Message, frozen=True):
 
 
 Event = Progress | Finished | Failure
-Response = Welcome | Accepted | Refused | Found | Differs | Probed | Event
+Response = Welcome | Accepted | Refused | Found | Differs | Probed | Catalogue | Event
 
 
 def check_session(session: str) -> str:

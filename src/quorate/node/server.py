@@ -18,11 +18,13 @@ import msgspec
 
 from quorate.coordination.agreement import software
 from quorate.coordination.federation import Address, Federation
+from quorate.coordination.standing import load_standing
 from quorate.coordination.stocks import Stocks
 from quorate.errors import EnvironmentFault, IdentityError, PeerError, PeerTimeout, QuorateError, UserError
 from quorate.files import ensure_folder
 from quorate.node.admission import Admission
 from quorate.node.approval import input_names, spec_delivery
+from quorate.node.collection import Collection
 from quorate.node.control import Control
 from quorate.node.desk import Assignment, Making
 from quorate.node.identity import Identity
@@ -33,15 +35,19 @@ from quorate.node.messages import (
     Await,
     Ballast,
     Cancel,
+    Catalogue,
+    DataSets,
     Differs,
     Failure,
     Finished,
+    Forget,
     Found,
     Hello,
     Prepare,
     Probe,
     Produce,
     Refused,
+    Remove,
     Request,
     Response,
     Start,
@@ -120,6 +126,14 @@ def _check_data(data: Mapping[str, str], specs: Path) -> None:
         log.warning("--data names %s, an input of no spec in %s so far; check the spelling", sorted(strange), specs)
 
 
+def _check_standing(folder: Path, federation: Federation) -> None:
+    """Notice a malformed standing approval now and not in the first session."""
+    standing = load_standing(folder, federation)
+    if standing is not None:
+        who = ", ".join(standing.analysts) or "nobody"
+        log.info("interactive sessions are allowed for %s, openings: %s", who, standing.openings)
+
+
 def _check_fence(settings: Settings) -> None:
     """A backup of the data folder must not cover the fence."""
     fence = Path(settings.stocks.fence) if settings.stocks.fence else default_fence()
@@ -146,6 +160,7 @@ class Node:
         self.settings = settings
         _check_specs(settings.specs)
         _check_data(settings.data, settings.specs)
+        _check_standing(settings.specs, federation)
         _check_fence(settings)
         ensure_folder(settings.home)
         self._nursery = Nursery(work)
@@ -340,8 +355,10 @@ class Node:
         if isinstance(request, Produce):
             self._produce(request, caller)
             return Accepted()
-        if not (isinstance(request, (Start, Cancel)) and self._sessions.makes_tuples_for(request.session, caller)):
-            self._check_coordinator(caller)
+        if isinstance(request, (DataSets, Forget, Remove)):
+            return self._collection(caller, request)
+        if not (isinstance(request, (Start, Cancel)) and self._sessions.prepared_by(request.session, caller)):
+            self._check_may_ask(caller, request)
         if isinstance(request, Probe):
             return self._prober.probe(request.member)
         session = check_session(request.session)
@@ -351,6 +368,22 @@ class Node:
             self._sessions.start(session, caller)
         elif isinstance(request, Cancel):
             self._sessions.cancel(session, caller)
+        return Accepted()
+
+    def _check_may_ask(self, caller: str, request: Request) -> None:
+        """Owners place data sets without the role coordinator; all else that starts sessions takes it."""
+        placing = isinstance(request, Prepare) and request.interactive is not None and request.interactive.data_set
+        if not (placing and self.identity.federation.member(caller).has("owner")):
+            self._check_coordinator(caller)
+
+    def _collection(self, caller: str, request: DataSets | Forget | Remove) -> Response:
+        held = Collection(self.settings.home, self.identity.name)
+        if isinstance(request, DataSets):
+            return Catalogue(cards=held.cards_for(caller))
+        if isinstance(request, Forget):
+            held.forget(request.names, caller)
+        else:
+            held.remove(request.name, caller)
         return Accepted()
 
     def _check_coordinator(self, caller: str) -> None:

@@ -238,11 +238,11 @@ class Sessions:
     def _all_ended(self) -> bool:
         return all(entry.end is not None for entry in self._entries.values())
 
-    def makes_tuples_for(self, session: str, caller: str) -> bool:
-        """Whether this is a session that makes tuples and was prepared by `caller`."""
+    def prepared_by(self, session: str, caller: str) -> bool:
+        """Whether this is a session that was prepared by `caller`."""
         with self._changed:
             entry = self._entries.get(session)
-            return entry is not None and entry.makes_tuples and entry.coordinator == caller
+            return entry is not None and entry.coordinator == caller
 
     def _forget_old(self) -> None:
         ended = [name for name, entry in self._entries.items() if entry.end is not None]

@@ -14,14 +14,15 @@ import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from quorate.coordination.lineage import Facts, Region, Strand
 from quorate.crypto.entropy import SystemEntropy
 from quorate.crypto.sealed import MOST, key_file
 from quorate.errors import EnvironmentFault, UserError
-from quorate.files import ensure_folder, read_bytes, write_atomic
+from quorate.files import ensure_folder, file_error, read_bytes, write_atomic
 from quorate.sharing.share import Share
 from quorate.sharing.stored import Form, Part, Reader, content_of, form_of
 
-__all__ = ["Kept", "Owner", "Vault"]
+__all__ = ["Kept", "Note", "Owner", "Vault"]
 
 _MAGIC = b"quorate-share-1\n"
 _NONCE_BYTES = 12
@@ -37,6 +38,33 @@ class Owner(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     threshold: int
 
 
+class Note(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Of a share of an interactive session: what later sessions have to know before they use it.
+
+    Attributes:
+        maker: the member that had it made, and that alone may use it unless it is a column of a data set.
+        made: when, seconds since 1970.
+        bounds: smallest and largest raw value that it may have.
+        strands: how it rests on data sets.
+        chosen, ramps: where it differs as the maker chose, see `quorate.coordination.lineage.Facts`.
+        sure: whether the bounds hold whatever the maker uploaded.
+    """
+
+    maker: str
+    made: float
+    bounds: tuple[int, int]
+    strands: tuple[Strand, ...] = ()
+    chosen: tuple[Region, ...]
+    ramps: tuple[int, ...] = ()
+    sure: bool = False
+
+    def facts(self, reader: str) -> Facts:
+        """What `reader` may take it for. What others placed they did not choose to suit the reader."""
+        if reader != self.maker:
+            return Facts(frozenset(self.strands))
+        return Facts(frozenset(self.strands), frozenset(self.chosen), frozenset(self.ramps), sure=self.sure)
+
+
 class _Header(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     name: str
     session: str
@@ -46,6 +74,7 @@ class _Header(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     width: int
     dtype: str
     parts: tuple[Part, ...]
+    note: Note | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +84,7 @@ class Kept:
     share: Share = field(repr=False)
     dtype: str
     session: str
+    note: Note | None = None
 
 
 class Vault:
@@ -68,13 +98,15 @@ class Vault:
         """Where the share kept as `name` lies."""
         return self._folder / f"{name}.share"
 
-    def save(self, name: str, share: Share, dtype: str, session: str, owner: Owner) -> None:
-        """Encrypt and write a share, replacing an earlier one of this name.
+    def save(self, name: str, share: Share, dtype: str, session: str, owner: Owner, note: Note | None = None) -> None:
+        """Encrypt and write a share, replacing an earlier one of this name unless the new one has a note.
 
         Raises:
-            UserError: the share is larger than 2 GiB.
+            UserError: the share is larger than 2 GiB, or would replace one though it has a note.
             EnvironmentFault: the disk is full, or this machine refuses the write.
         """
+        if note is not None and self.path(name).exists():
+            raise UserError(f"something is kept as {name!r} already; what interactive sessions keep is never replaced")
         form = form_of(share)
         header = _Header(
             name=name,
@@ -85,6 +117,7 @@ class Vault:
             width=form.width,
             dtype=dtype,
             parts=form.parts,
+            note=note,
         )
         body = content_of(share.parts)
         if len(body) >= MOST:
@@ -115,7 +148,36 @@ class Vault:
         if header.name != name:
             raise EnvironmentFault(f"{path}: holds the share {header.name!r}; the file was renamed, name it as it was")
         _check_owner(header.owner, owner, name)
-        return Kept(_share(header, self._opened(data, start, path), path), header.dtype, header.session)
+        return Kept(_share(header, self._opened(data, start, path), path), header.dtype, header.session, header.note)
+
+    def names(self) -> list[str]:
+        """What is kept, in order of names."""
+        return sorted(path.stem for path in self._folder.glob("*.share"))
+
+    def glance(self, name: str) -> Note | None:
+        """The note of a share, without a look at whether the file is as it was written; None if there is none.
+
+        Raises:
+            EnvironmentFault: the file is damaged or cannot be read.
+        """
+        path = self.path(name)
+        if not path.exists():
+            return None
+        try:
+            with open(path, "rb") as file:
+                head = file.read(len(_MAGIC) + _PREFIX)
+                head += file.read(int.from_bytes(head[len(_MAGIC) :], "big"))
+        except OSError as error:
+            raise file_error(error, path, "read") from error
+        return _parse(head, path)[0].note
+
+    def remove(self, name: str) -> None:
+        """Delete a share, if it is there. Raises `EnvironmentFault` if this machine refuses."""
+        path = self.path(name)
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise file_error(error, path, "delete") from error
 
     def _opened(self, data: bytes, start: int, path: Path) -> bytes:
         nonce = data[start : start + _NONCE_BYTES]

@@ -13,7 +13,16 @@ from quorate.coordination.synthetic import check_rows
 from quorate.durable.fence import Fence
 from quorate.errors import InternalError, UserError
 from quorate.node import messages
-from quorate.node.approval import Approved, compare, find, made_up_inputs, prepare_inputs, spec_name, stored_inputs
+from quorate.node.approval import (
+    Approved,
+    compare,
+    find,
+    kept_inputs,
+    made_up_inputs,
+    prepare_inputs,
+    spec_name,
+    stored_inputs,
+)
 from quorate.node.channel import Channel
 from quorate.node.desk import Assignment, Desk, FromWorker, Go, Making, Pause, Ready, Suspended, ToWorker
 from quorate.node.identity import Identity
@@ -23,6 +32,7 @@ from quorate.node.mesh import Doorway
 from quorate.node.messages import Failure, Finished, Report
 from quorate.node.place import Place
 from quorate.node.results import keep_shares, results_path, write_openings, write_results
+from quorate.node.room import Room
 from quorate.node.routes import check_places, provision, remove_inbox
 from quorate.node.seat import Seat, throttled
 from quorate.node.tuples import Group, Shelf
@@ -72,6 +82,8 @@ class _Worker:
 
     def __init__(self, desk: Desk, task: Assignment, doorway: Doorway) -> None:
         self._desk, self._task, self._doorway = desk, task, doorway
+        asked = task.prepare.interactive
+        self._room = None if asked is None else Room(task, asked)
         self.session = self._session = task.session
         self._begun = False
 
@@ -87,7 +99,7 @@ class _Worker:
         if task.resumed and self._is_over():
             return
         identity = Identity(task.federation, task.member, Path(task.key))
-        approved = find(spec_name(task.prepare), Path(task.specs), task.federation)
+        approved = self._approved()
         compare(approved, task.prepare)
         seat = self._seat(identity, approved)
         check_places(approved.spec, task.federation, seat.who)
@@ -104,9 +116,18 @@ class _Worker:
         self._leave(seat, outcome, report)
         self._desk.send(Finished(report=report))
 
+    def _approved(self) -> Approved:
+        task = self._task
+        if self._room is not None:
+            return self._room.admit()
+        return find(spec_name(task.prepare), Path(task.specs), task.federation)
+
     def _leave(self, seat: Seat, outcome: Outcome, report: Report) -> None:
         """Write down what the member takes away; the same if it is done again."""
         approved, task = seat.approved, self._task
+        if self._room is not None:
+            self._room.leave(approved, seat.me, outcome)
+            return
         if not report.rehearsal:
             keep_shares(self._vault, approved, seat.me, self._session, outcome)
             write_results(self._results, approved.spec.name, self._session, outcome)
@@ -186,7 +207,11 @@ class _Worker:
         who = roster(approved.spec)
         seat.inputs = prepare_inputs(approved.spec, identity.name, self._task.data)
         seat.store = self._stock(approved, who.index(identity.name))
-        seat.stored = stored_inputs(approved.spec, who, who.index(identity.name), self._vault)
+        if self._room is not None:
+            seat.stored = self._room.stored(approved)
+            return seat
+        found = kept_inputs(approved.spec, who, who.index(identity.name), self._vault)
+        seat.stored = stored_inputs(approved.spec, found)
         return seat
 
     def _stock(self, approved: Approved, me: int) -> Shelf | None:

@@ -10,11 +10,11 @@ from typing import Any
 
 import yaml
 
-from quorate.coordination.document import load_yaml
 from quorate.coordination.federation import Federation, load_federation
 from quorate.coordination.roster import roster
 from quorate.coordination.spec import Spec, load_spec
 from quorate.crypto.pki import create_authority, issue
+from quorate.data.document import load_yaml
 from quorate.errors import UserError
 from quorate.testing.chaos.brokers import delivery_of
 from quorate.testing.servers.base import HOST
