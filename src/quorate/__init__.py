@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 from quorate._version import __version__
 
 if TYPE_CHECKING:
+    from quorate import analytics
+    from quorate.interactive import plots
+    from quorate.interactive.net import Net, connect, simulate
     from quorate.lang.array import SecretArray, Table
     from quorate.lang.computation import Computation, computation
     from quorate.lang.functions import (
@@ -188,28 +191,29 @@ if TYPE_CHECKING:
     from quorate.sharing.dtype import BOOL as bool_
 
 __all__ = [
-    "BOOL", "INT", "Compacted", "Computation", "DType", "GroupBy", "Plan", "SecretArray", "Table", "Unique",
-    "__version__", "abs", "absolute", "add", "align", "all", "amax", "amin", "any", "arange", "arctan", "arctan2",
-    "argmax", "argmin", "argsort", "atan", "atan2", "atleast_1d", "atleast_2d", "average", "bitwise_and",
+    "BOOL", "INT", "Compacted", "Computation", "DType", "GroupBy", "Net", "Plan", "SecretArray", "Table", "Unique",
+    "__version__", "abs", "absolute", "add", "align", "all", "amax", "amin", "analytics", "any", "arange", "arctan",
+    "arctan2", "argmax", "argmin", "argsort", "atan", "atan2", "atleast_1d", "atleast_2d", "average", "bitwise_and",
     "bitwise_count", "bitwise_invert", "bitwise_left_shift", "bitwise_not", "bitwise_or", "bitwise_right_shift",
     "bitwise_xor", "bool_", "broadcast_arrays", "broadcast_to", "ceil", "clip", "column_stack", "compact",
-    "computation", "concat", "concatenate", "copysign", "cos", "cosh", "count_nonzero", "cumsum", "cumulative_sum",
-    "diag", "diagonal", "diff", "digitize", "divide", "divmod", "dot", "einsum", "equal", "exp", "exp2",
-    "expand_dims", "expm1", "eye", "fixed", "flip", "fliplr", "flipud", "floor", "floor_divide", "full",
+    "computation", "concat", "concatenate", "connect", "copysign", "cos", "cosh", "count_nonzero", "cumsum",
+    "cumulative_sum", "diag", "diagonal", "diff", "digitize", "divide", "divmod", "dot", "einsum", "equal", "exp",
+    "exp2", "expand_dims", "expm1", "eye", "fixed", "flip", "fliplr", "flipud", "floor", "floor_divide", "full",
     "full_like", "greater", "greater_equal", "group_by", "histogram", "hstack", "hypot", "inner", "int8", "int16",
     "int32", "int64", "invert", "isfinite", "isin", "isinf", "isnan", "left_shift", "less", "less_equal", "lexsort",
     "linspace", "log", "log1p", "log2", "log10", "logaddexp", "logical_and", "logical_not", "logical_or",
     "logical_xor", "matmul", "matrix_transpose", "max", "maximum", "mean", "median", "merge", "min", "minimum",
     "mod", "moveaxis", "multiply", "negative", "not_equal", "one_hot", "ones", "ones_like", "outer", "percentile",
-    "permute_dims", "popcount", "positive", "pow", "power", "prod", "ptp", "put", "quantile", "ravel", "reciprocal",
-    "remainder", "repeat", "reshape", "right_shift", "rint", "roll", "round", "row_numbers", "rsqrt",
-    "searchsorted", "segmented_scan", "shuffle", "sigmoid", "sign", "signbit", "sin", "sinh", "sort", "sort_table",
-    "split", "sqrt", "square", "squeeze", "stack", "std", "subtract", "sum", "swapaxes", "take", "take_along_axis",
-    "tan", "tanh", "tensordot", "tile", "topk", "trace", "transpose", "tril", "triu", "true_divide", "trunc",
-    "unique", "unstack", "var", "vdot", "vecdot", "vstack", "where", "zeros", "zeros_like",
+    "permute_dims", "plots", "popcount", "positive", "pow", "power", "prod", "ptp", "put", "quantile", "ravel",
+    "reciprocal", "remainder", "repeat", "reshape", "right_shift", "rint", "roll", "round", "row_numbers", "rsqrt",
+    "searchsorted", "segmented_scan", "shuffle", "sigmoid", "sign", "signbit", "simulate", "sin", "sinh", "sort",
+    "sort_table", "split", "sqrt", "square", "squeeze", "stack", "std", "subtract", "sum", "swapaxes", "take",
+    "take_along_axis", "tan", "tanh", "tensordot", "tile", "topk", "trace", "transpose", "tril", "triu",
+    "true_divide", "trunc", "unique", "unstack", "var", "vdot", "vecdot", "vstack", "where", "zeros", "zeros_like",
 ]  # fmt: skip
 
 _HOMES = {
+    "quorate.interactive.net": ("Net", "connect", "simulate"),
     "quorate.lang.array": ("SecretArray", "Table"),
     "quorate.lang.computation": ("Computation", "computation"),
     "quorate.lang.plan": ("Plan",),
@@ -222,6 +226,15 @@ def __getattr__(name: str) -> Any:
     """Load what is asked for, when it is asked for: importing quorate stays fast."""
     if name not in __all__:
         raise AttributeError(f"module 'quorate' has no attribute {name!r}")
+    if name == "analytics":
+        return import_module("quorate.analytics")
+    if name == "plots":
+        return import_module("quorate.interactive.plots")
     if name == "bool_":
         return import_module("quorate.sharing.dtype").BOOL
     return getattr(import_module(_HOME.get(name, "quorate.lang.functions")), name)
+
+
+def __dir__() -> list[str]:
+    """The names that there are to load."""
+    return sorted(__all__)
