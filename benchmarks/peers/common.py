@@ -88,6 +88,45 @@ def _group_sums(keys: Numbers, values: Numbers) -> Numbers:
     return sums
 
 
+COLUMNS, CLUSTERS, ITERATIONS, TIMES = 8, 5, 10, 60
+"""Of the methods: features, centres and rounds of k-means, last time of survival data."""
+
+
+def _least_squares(features: Numbers, target: Numbers) -> Numbers:
+    """Intercept and coefficients, in units; operands in units."""
+    x = np.column_stack([np.ones(len(target)), features / 2.0**FRACTION])
+    return np.asarray(np.linalg.lstsq(x, target / 2.0**FRACTION, rcond=None)[0] * 2.0**FRACTION)
+
+
+def _k_means(features: Numbers, _: Numbers) -> Numbers:
+    """The centres after ITERATIONS steps of Lloyd's from the first rows, in units, row by row."""
+    x = features / 2.0**FRACTION
+    centres = x[:CLUSTERS]
+    for _ in range(ITERATIONS):
+        near = np.argmin(((centres**2).sum(1)[None, :] - 2 * x @ centres.T), axis=1)
+        centres = np.stack([x[near == k].mean(0) for k in range(CLUSTERS)])
+    return centres.ravel() * 2.0**FRACTION
+
+
+def _kaplan_meier(times: Numbers, events: Numbers) -> Numbers:
+    """The share that survives each of the TIMES; all in units."""
+    times, events = times / 2.0**FRACTION, events / 2.0**FRACTION
+    grid = np.arange(1, TIMES + 1)
+    at_risk = np.array([(times >= t).sum() for t in grid])
+    died = np.array([((times == t) & (events == 1)).sum() for t in grid])
+    return np.asarray(np.cumprod(1 - died / np.maximum(at_risk, 1)) * 2.0**FRACTION)
+
+
+METHODS = ("least_squares", "kmeans", "kaplan_meier")
+
+
+def _method_operand(name: str, n: int, which: int) -> Numbers:
+    if name == "kaplan_meier":
+        return np.abs(_spread(n, which, 30)) % TIMES + 1 if not which else np.abs(_spread(n, which, 30)) % 2
+    x = np.stack([_spread(n, k, FRACTION) for k in range(COLUMNS)], axis=1) / 2.0**FRACTION
+    return x if not which else np.round((x @ np.arange(1.0, COLUMNS + 1) + 5) * 2**FRACTION) / 2.0**FRACTION
+
+
 def _unit(function: Callable[[Numbers], Numbers]) -> Callable[[Numbers, Numbers], Numbers]:
     """A function of real numbers on units."""
     return lambda x, y: function(x / 2.0**FRACTION) * 2.0**FRACTION
@@ -107,6 +146,9 @@ WORKLOADS = {
     "sort": Workload(58, lambda x, y: np.sort(x), whole=True),
     "group_sum": Workload(31, _group_sums, whole=True),
     "logistic_regression": Workload(FRACTION, _trained, scaled=True, whole=True, slack=0.02 * 2**FRACTION),
+    "least_squares": Workload(FRACTION, _least_squares, scaled=True, whole=True, slack=0.02 * 2**FRACTION),
+    "kmeans": Workload(FRACTION, _k_means, scaled=True, whole=True, slack=0.02 * 2**FRACTION),
+    "kaplan_meier": Workload(7, _kaplan_meier, scaled=True, whole=True, slack=0.02 * 2**FRACTION),
 }
 
 
@@ -115,6 +157,8 @@ def operand(name: str, n: int, which: int) -> Numbers:
     workload = WORKLOADS[name]
     if name == "dependent_products":
         return np.full(1, -1, np.int64)  # of order 2, so that no power of it outgrows any type
+    if name in METHODS:
+        return _method_operand(name, n, which)
     if name == "logistic_regression":
         return _features(n) if not which else _labels(n)
     if name == "group_sum" and not which:

@@ -12,13 +12,17 @@ from typing import Any
 
 from common import (
     CHECKED,
+    CLUSTERS,
+    COLUMNS,
     DEPENDENT,
     EPOCHS,
     FEATURES,
     FRACTION,
+    ITERATIONS,
     PARTIES,
     PATIENCE,
     RATE,
+    TIMES,
     WORKLOADS,
     Measured,
     Peer,
@@ -43,6 +47,9 @@ SIZES = {
     "sort": 10**5,
     "group_sum": 10**5,
     "logistic_regression": 1000,
+    "least_squares": 10**5,
+    "kmeans": 10**5,
+    "kaplan_meier": 10**5,
 }
 
 
@@ -103,6 +110,9 @@ def _steps() -> dict[str, Callable[..., Any]]:
         "sort": lambda x, y: jnp.sort(x),
         "group_sum": _group_sum,
         "logistic_regression": _train,
+        "least_squares": _least_squares,
+        "kmeans": _k_means,
+        "kaplan_meier": _kaplan_meier,
     }
 
 
@@ -130,6 +140,41 @@ def _train(features: Any, labels: Any) -> Any:
             guess = jax.nn.sigmoid(x @ weights)
             weights = weights + x.T @ (y - guess) * (RATE / (last - first))
     return weights
+
+
+def _least_squares(features: Any, target: Any) -> Any:
+    """The normal equations by elimination."""
+    import jax.numpy as jnp
+
+    rows, unknowns = features.shape[0], COLUMNS + 1
+    x = jnp.concatenate([jnp.ones((rows, 1)), features], axis=1)
+    equations = jnp.concatenate([x.T @ x / rows, (x.T @ target / rows)[:, None]], axis=1)
+    for i in range(unknowns):
+        pivot = equations[i] / equations[i, i]
+        others = [equations[j] - equations[j, i] * pivot for j in range(unknowns)]
+        equations = jnp.stack([pivot if j == i else others[j] for j in range(unknowns)])
+    return equations[:, unknowns]
+
+
+def _k_means(features: Any, _: Any) -> Any:
+    import jax.numpy as jnp
+
+    centres = features[:CLUSTERS]
+    for _ in range(ITERATIONS):
+        distances = (centres * centres).sum(1)[None, :] - 2.0 * (features @ centres.T)
+        near = jnp.argmin(distances, axis=1)
+        chosen = jnp.equal(near[:, None], jnp.arange(CLUSTERS)[None, :]).astype(jnp.float64)
+        centres = (chosen.T @ features) / chosen.sum(0)[:, None]
+    return centres.reshape(-1)
+
+
+def _kaplan_meier(times: Any, events: Any) -> Any:
+    import jax.numpy as jnp
+
+    grid = jnp.arange(1, TIMES + 1)[None, :]
+    at_risk = (times[:, None] >= grid).sum(0)
+    died = ((times[:, None] == grid) & (events[:, None] == 1)).sum(0)
+    return jnp.cumprod(1.0 - died / jnp.maximum(at_risk, 1))
 
 
 def _link(rank: int, port: int) -> Any:

@@ -58,7 +58,7 @@ def test_tables_of_producers_become_an_input(here, place):
     np.testing.assert_allclose(kept(place), [row for producer in sorted(VISITS) for row in VISITS[producer]], atol=4e-8)
     audits = "".join(path.read_text() for path in (place / "state" / "audit").rglob("*.jsonl"))
     assert "share taken" in audits
-    assert "48.1" not in audits
+    assert "48.1371" not in audits
 
 
 @pytest.mark.slow

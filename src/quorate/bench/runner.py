@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple, TypeVar, get_args
 
 from quorate.bench.lasting import Site, conduct_lasting, is_lasting, site
 from quorate.bench.measure import Measured, measured, once, peak_mb
-from quorate.bench.workloads import ONLINE, WORKLOADS, Workload
+from quorate.bench.workloads import ANALYSIS, ONLINE, WORKLOADS, Workload
 from quorate.bench.workloads.tuples import PREFIX, Tuples, stock_up, supply_of
 from quorate.coordination.machine import Machine, load_machine
 from quorate.coordination.timeline import LOOPBACK, Links, Timeline, predict
@@ -156,7 +156,7 @@ def workload_named(name: str) -> Workload:
     """The workload of this name. Raises `UserError` if there is none."""
     if name.startswith(PREFIX):
         return Tuples(name.removeprefix(PREFIX))
-    every = {**WORKLOADS, **ONLINE}
+    every = {**WORKLOADS, **ONLINE, **ANALYSIS}
     if name not in every:
         raise UserError(f"there is no benchmark {name!r}; choose from {', '.join([*every, 'tuples', 'hospital_job'])}")
     return every[name]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["bench"]
 
-JOB, GROWING, TUPLES = "hospital_job", "growth", "tuples"
+JOB, GROWING, TUPLES, METHODS = "hospital_job", "growth", "tuples", "analytics"
 
 
 class _Task(NamedTuple):
@@ -47,7 +47,8 @@ def bench(
         list[str] | None,
         typer.Argument(
             help="What to measure; 'growth': how it grows with size; 'tuples': how fast correlated randomness of each "
-            "kind is made; product_online, comparison_online: with tuples made beforehand. All but these by default."
+            "kind is made; product_online, comparison_online: with tuples made beforehand; 'analytics': statistics and "
+            "models. All but these by default."
         ),
     ] = None,
     protocol: Annotated[list[str] | None, typer.Option(help="A protocol, such as rep3 or spdz2k; repeatable.")] = None,
@@ -133,13 +134,14 @@ def _tasks(names: list[str], options: _Options) -> Iterator[_Task]:
 def _chosen(names: list[str], options: _Options) -> Iterator[tuple[str, Setting | None, tuple[int, ...]]]:
     """(workload, setting, sizes) in the order of measuring; no setting for the whole job."""
     from quorate.bench.runner import setting_for, tuple_kinds, workload_named
-    from quorate.bench.workloads import GROWTH, ONLINE, WORKLOADS
+    from quorate.bench.workloads import ANALYSIS, GROWTH, ONLINE, WORKLOADS
     from quorate.bench.workloads.tuples import PREFIX
 
     settings = [(name, options.parties, options.threshold) for name in options.protocols or ("rep3",)]
-    wanted = [name for asked in names or [*WORKLOADS, JOB] for name in (GROWTH if asked == GROWING else [asked])]
-    if unknown := sorted(set(wanted) - {*WORKLOADS, *ONLINE, TUPLES, JOB}):
-        offered = [*WORKLOADS, *ONLINE, TUPLES, JOB, GROWING]
+    groups: dict[str, list[str]] = {GROWING: [*GROWTH], METHODS: [*ANALYSIS]}
+    wanted = [name for asked in names or [*WORKLOADS, JOB] for name in groups.get(asked, [asked])]
+    if unknown := sorted(set(wanted) - {*WORKLOADS, *ONLINE, *ANALYSIS, TUPLES, JOB}):
+        offered = [*WORKLOADS, *ONLINE, *ANALYSIS, TUPLES, JOB, *groups]
         raise UserError(f"there is no benchmark {', '.join(unknown)}; choose from {', '.join(offered)}")
     plan = [(name, setting) for setting in settings for name in wanted]
     if not names and options.protocols is None:

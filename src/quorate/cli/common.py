@@ -44,7 +44,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document inst
 AsMember = Annotated[str | None, typer.Option("--as", metavar="NAME", help="The member to act as.")]
 DataFiles = Annotated[
     list[str] | None,
-    typer.Option("--data", metavar="INPUT=PATH", help="File of an input that you own; repeatable."),
+    typer.Option("--data", metavar="INPUT=PATH", help="File of an input of yours, or a source document; repeatable."),
 ]
 SpecFile = Annotated[Path, typer.Argument(metavar="SPEC", help="The spec file, protocol_spec.yaml.")]
 FederationFile = Annotated[

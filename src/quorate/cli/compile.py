@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from quorate.coordination.choose import Choice
     from quorate.coordination.spec import Spec
     from quorate.lang.computation import Computation
+    from quorate.lang.known import Known
     from quorate.lang.passes import Applied, Facts
     from quorate.lang.plan import Plan
 
@@ -183,11 +184,22 @@ def trace(spec: Spec, file: Path) -> Plan:
     columns = {item.name: {column.name: column.dtype for column in item.columns} for item in spec.inputs}
     found = _computation(Path(path), name)
     try:
-        return found.trace(columns)
+        return found.trace(columns, known=_known(spec))
     except UserError as problem:
         raise type(problem)(f"{_place(problem, Path(path))}: {problem}") from problem
     except Exception as problem:
         raise UserError(f"{_place(problem, Path(path))}: {type(problem).__name__}: {problem}") from problem
+
+
+def _known(spec: Spec) -> Known:
+    """Declared ranges and row limits; for protocol "auto", what fits all of ours."""
+    from quorate.coordination.program import raw_bounds
+    from quorate.coordination.rules import AUTO
+    from quorate.lang.known import Known, reference
+
+    name = "shamir" if spec.protocol.name == AUTO else spec.protocol.name
+    rows = {item.name: item.max_rows for item in spec.inputs}
+    return Known(raw_bounds(spec), rows, reference(name, len(spec.parties), spec.protocol.threshold))
 
 
 def _computation(path: Path, name: str) -> Computation:

@@ -10,10 +10,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.tree import Tree
 
-from quorate.cli.quote import duration
+from quorate.coordination.captions import box_facts, box_title, cost_text, counted, duration
 from quorate.coordination.outline import Box, Outline
 
-__all__ = ["box_facts", "box_title", "cost_text", "counted", "show"]
+__all__ = ["show"]
 
 _DEPTH = 10
 """Below so many levels a branch goes on as a tree of its own."""
@@ -116,46 +116,6 @@ class _Trees:
         cost = f"  [bold]{cost_text(box)}[/bold]" if box.rounds else ""
         opens = f"\n[magenta]opens: {escape(row['opens'])}[/magenta]" if box.style == "opening" else ""
         return f"{title}  {shown}{cost}{opens}"
-
-
-def box_title(box: Box, row: Mapping[str, Any] | None = None) -> str:
-    """Number, kind and constants of a box: "%13 sqrt", "8 × eq", "%4 input st_mary.cost"."""
-    if row is not None and box.kind == "input":
-        name = f"input {row['attributes']['input']}.{row['attributes']['column']}"
-    else:
-        name = box.kind
-    constants = f" ({'; '.join(box.constants)})" if box.constants else ""
-    first = f"%{box.members[0]} {name}{constants}"
-    return first if len(box.members) == 1 else f"{first} and {len(box.members) - 1} alike"
-
-
-def box_facts(row: Mapping[str, Any]) -> list[str]:
-    """Type, range and worst error of an operation's result, as far as there are such."""
-    facts = (row["bound_type"].replace("secret ", ""), _range(row["range"]), _error(row["error"]))
-    return [fact for fact in facts if fact]
-
-
-def cost_text(box: Box) -> str:
-    """Rounds, bytes and time of a box; empty if it costs nothing."""
-    if not box.rounds:
-        return ""
-    return f"{counted(box.rounds, 'round')}, {box.bytes_sent:,} B, {duration(box.seconds)}"
-
-
-def counted(number: int, noun: str) -> str:
-    """ "1 round", "2 rounds"."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
-def _range(range_: list[Any]) -> str:
-    if not range_ or isinstance(range_[0], list):
-        return ""
-    low, high = (f"{end:.4g}" for end in range_)
-    return low if low == high else f"{low} .. {high}"
-
-
-def _error(error: float | None) -> str:
-    return "± open" if error is None else f"± {error:.2g}" if error else ""
 
 
 def _learns(document: Mapping[str, Any]) -> Tree:

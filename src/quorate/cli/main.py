@@ -27,8 +27,10 @@ COMMANDS = {
     "run": "Run a computation as its coordinator, on the nodes or, to try it out, in this process.",
     "status": "Say how a session stands whose participants are not online together.",
     "join": "Take part in a computation as an outside data owner or recipient.",
+    "place": "Share a table with the nodes, which keep it for analysts to compute on.",
     "submit": "Leave a table, split into shares, for parties that compute on it later.",
     "collect": "Take submitted shares as a party, and make an input of them.",
+    "check-data": "Tell an owner what is wrong with data, before anything is shared.",
     "dlq": "Show, put back and delete messages that nobody could use.",
     "node": "Run the node of one member of a federation.",
     "up": "Run all nodes of a federation as processes of this machine.",
@@ -45,7 +47,7 @@ COMMANDS = {
 }
 """Command -> what it does, in the order of the help.
 
-Its code is the function (or `Typer` of sub-commands) of that name in its module.
+Its code is the function (or `Typer` of sub-commands) of that name in its module, `_` standing for `-`.
 """
 
 INTERRUPTED = 128 + signal.SIGINT
@@ -75,7 +77,8 @@ def application(chosen: str | None) -> typer.Typer:
     app.callback()(_options)
     for name, summary in COMMANDS.items():
         if name == chosen:
-            command = getattr(import_module(f"quorate.cli.{name}"), name)
+            function = name.replace("-", "_")
+            command = getattr(import_module(f"quorate.cli.{function}"), function)
             if isinstance(command, typer.Typer):
                 app.add_typer(command, name=name)
             else:

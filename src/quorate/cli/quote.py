@@ -10,6 +10,7 @@ import typer
 from quorate.cli.approved import Rows, open_spec
 from quorate.cli.common import Home, Json, SpecFile, print_json
 from quorate.cli.conditions import Bandwidth, Measured, OneMachine, Rtt, conditions
+from quorate.coordination.captions import box_title, dealer_warning, duration
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from quorate.coordination.spec import Spec
     from quorate.lang.plan import Plan
 
-__all__ = ["duration", "quote"]
+__all__ = ["quote"]
 
 NOTE = (
     "Rounds, messages, bytes and correlated randomness are exact: the real program was run on arrays without content. "
@@ -69,17 +70,6 @@ def quote(
     for line in opened.remarks:
         print(line)
     _show(made, stock, _largest(opened.plan, operations, list(openings.values())))
-
-
-def duration(seconds: float) -> str:
-    """A time for people: "1.95 s", "37 ms", "2 h 5 min"."""
-    if seconds >= 3600:
-        return f"{seconds // 3600:.0f} h {seconds % 3600 // 60:.0f} min"
-    if seconds >= 120:
-        return f"{seconds // 60:.0f} min {seconds % 60:.0f} s"
-    if seconds >= 1:
-        return f"{seconds:.3g} s"
-    return f"{seconds * 1000:.3g} ms" if seconds >= 1e-3 else f"{seconds * 1e6:.0f} µs"
 
 
 def _show(made: Quote, stock: Mapping[str, Mapping[str, int]], largest: Table) -> None:
@@ -158,7 +148,6 @@ def _largest(plan: Plan, operations: Sequence[OperationCost], openings: Sequence
     from rich.markup import escape
     from rich.table import Table
 
-    from quorate.cli.explain_view import box_title
     from quorate.coordination.outline import outline
 
     table = Table(title="where the time goes: operations by themselves", title_justify="left", box=None, pad_edge=False)
@@ -178,12 +167,3 @@ def _largest(plan: Plan, operations: Sequence[OperationCost], openings: Sequence
     for title, where, rounds, size, seconds in sorted(rows, key=lambda row: -row[4])[:_MOST_SHOWN]:
         table.add_row(escape(title), escape(where), f"{rounds:,}", f"{size:,}", duration(seconds))
     return table
-
-
-def dealer_warning(dealer: str) -> str:
-    """What it means that a protocol has a trusted dealer."""
-    return (
-        f"{dealer} deals the correlated randomness and gets no shares, but knows all of it: together with the messages "
-        "that any ONE party sees it could work out all inputs. Choose a dealer that colludes with no party, or a "
-        "protocol that needs none (rep3, shamir)."
-    )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from quorate.cli.approved import parse_rows
 from quorate.cli.common import Meter, print_json
-from quorate.cli.quote import duration
+from quorate.coordination.captions import duration
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from quorate.bench.workloads.analysis import ANALYSIS
 from quorate.bench.workloads.base import Workload
 from quorate.bench.workloads.cipher import CIPHER
 from quorate.bench.workloads.learning import LEARNING
@@ -10,7 +11,7 @@ from quorate.bench.workloads.rows import ROWS
 from quorate.bench.workloads.steps import STEPS
 from quorate.bench.workloads.tuples import Online
 
-__all__ = ["GROWTH", "ONLINE", "WORKLOADS", "Workload"]
+__all__ = ["ANALYSIS", "GROWTH", "ONLINE", "WORKLOADS", "Workload"]
 
 WORKLOADS: dict[str, Workload] = {workload.name: workload for workload in (*STEPS, *NUMERIC, *ROWS, *LEARNING, *CIPHER)}
 
