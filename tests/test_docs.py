@@ -7,20 +7,28 @@ from pathlib import Path
 
 import pytest
 
-GUIDES = Path(__file__).parents[1] / "docs/how-to"
+DOCS = Path(__file__).parents[1] / "docs"
 CALLS = {
-    "chaos.md": "",
-    "new-circuit.md": "for configuration in CONFIGURATIONS: test_swap(configuration)",
-    "new-operation.md": "test_squared_distance()",
+    "how-to/chaos.md": "",
+    "how-to/new-circuit.md": "for configuration in CONFIGURATIONS: test_swap(configuration)",
+    "how-to/new-method.md": "",
+    "how-to/new-operation.md": "test_squared_distance()",
+    "how-to/results.md": "",
+    "tutorial/notebook.md": "",
+    "how-to/own-data.md": "",
+    **{f"reference/analytics/{page.name}": "" for page in sorted((DOCS / "reference/analytics").glob("*.md"))},
 }
 
 
 @pytest.mark.parametrize("page", CALLS)
 def test_examples_run(page, tmp_path):
-    blocks = re.findall(r"^```python\n(.*?)^```", (GUIDES / page).read_text(), re.MULTILINE | re.DOTALL)
+    text = (DOCS / page).read_text()
+    blocks = re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     script = tmp_path / "example.py"
     script.write_text("\n".join([*blocks, CALLS[page]]))
-    finished = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
+    finished = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False, cwd=tmp_path)
     assert finished.returncode == 0, finished.stderr
-    for printed in re.findall(r"^```text\n(.*?)^```", (GUIDES / page).read_text(), re.MULTILINE | re.DOTALL):
+    for printed in re.findall(r"^```text\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+        assert printed in finished.stdout
+    for printed in re.findall(r"^ *print\(.*\)  # (.*)$", "\n".join(blocks), re.MULTILINE):
         assert printed in finished.stdout

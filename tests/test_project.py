@@ -73,6 +73,8 @@ def broken_links(page: Path) -> Iterator[str]:
             continue
         file, _, anchor = target.partition("#")
         destination = (page.parent / file).resolve() if file else page
+        if destination.parent.name == "notebooks" and destination.with_suffix(".ipynb").exists():
+            continue  # the site makes a page of it
         if not destination.exists():
             yield f"{name(page)}: {target}: no such file"
         elif anchor and anchor not in anchors(destination):
