@@ -54,9 +54,13 @@ def changed(path, change):
     path.write_bytes(b"".join(change(lines)))
 
 
+def _other(digit):
+    return b"0" if digit == b"f" else b"f"
+
+
 CHANGES = {
     "a value": lambda lines: [*lines[:3], lines[3].replace(b"102", b"103"), *lines[4:]],
-    "the chain": lambda lines: [*lines[:3], lines[3][:-10] + b"f" + lines[3][-9:], *lines[4:]],
+    "the chain": lambda lines: [*lines[:3], lines[3][:-10] + _other(lines[3][-10:-9]) + lines[3][-9:], *lines[4:]],
     "removed": lambda lines: [*lines[:3], *lines[4:]],
     "inserted": lambda lines: [*lines[:3], lines[2], *lines[3:]],
     "exchanged": lambda lines: [*lines[:3], lines[4], lines[3], *lines[5:]],
