@@ -1,4 +1,4 @@
-"""What is known of the values while a computation is being recorded: how far they can reach.
+"""What is known of the values while a computation is being recorded: how far they can reach, what codes stand for.
 
 Whoever writes an algorithm for fixed-point numbers has to choose scales. They follow from the declared ranges of the
 columns and from the largest numbers of rows, which are public, and never from the data.
@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from quorate.engine.names import Scope
 from quorate.engine.session import Session
 from quorate.errors import UserError
+from quorate.lang.categories import Categories, traced
 from quorate.lang.dims import Size, bind_size
 from quorate.lang.operations.base import Bounds, Range
 from quorate.lang.plan import Operation, Plan, bound_operation
@@ -34,11 +35,13 @@ class Known:
         bounds: (input, column) -> smallest and largest raw value.
         rows: input -> most rows that it may have.
         protocol: what values have to fit.
+        categories: (input, column) -> the texts of codes 0, 1, 2, ..., for columns of categories.
     """
 
     bounds: dict[tuple[str, str], Range]
     rows: dict[str, int]
     protocol: Protocol
+    categories: dict[tuple[str, str], Categories] = field(default_factory=dict)
     _ranges: dict[int, Bounds] = field(default_factory=dict, repr=False)
     _bound: dict[int, Operation] = field(default_factory=dict, repr=False)
 
@@ -50,6 +53,10 @@ class Known:
     def size(self, size: Size) -> int:
         """A size, with the most rows that there may be in place of row counts."""
         return bind_size(size, self.rows)
+
+    def categories_of(self, operations: Sequence[Operation], position: int) -> Categories | None:
+        """The texts that the values of an operation stand for; None where they are no codes of one list."""
+        return traced(operations, position, self.categories) if self.categories else None
 
     def limits(self, operations: Sequence[Operation], position: int) -> Limits:
         """How far the values of an operation can reach.

@@ -9,6 +9,7 @@ from typing import Any, Self, cast
 import numpy as np
 
 from quorate.errors import UserError
+from quorate.lang.categories import codes_of
 from quorate.lang.dims import Dim
 from quorate.lang.indexing import Indexing
 from quorate.lang.operations.base import broadcast_shapes
@@ -273,6 +274,7 @@ class Operators(Indexing):
         return ~self.__lt__(other)
 
     def __eq__(self, other: Any) -> Self:  # type: ignore[override]
+        other = codes_of(self, other)
         return ~self.__xor__(other) if self._both_bool(other) else self._compared("eq", other)
 
     def __ne__(self, other: Any) -> Self:  # type: ignore[override]

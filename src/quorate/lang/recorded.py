@@ -15,6 +15,7 @@ from quorate.lang.plan import Type
 from quorate.sharing.dtype import DType
 
 if TYPE_CHECKING:
+    from quorate.lang.categories import Categories
     from quorate.lang.trace import Trace
 
 __all__ = ["Recorded", "axes_of", "axis_of"]
@@ -53,6 +54,11 @@ class Recorded:
     def size(self) -> Size:
         """Number of elements, perhaps a symbol."""
         return product_of(self.shape)
+
+    @property
+    def categories(self) -> Categories | None:
+        """The texts that codes 0, 1, 2, ... stand for: public; None for numbers."""
+        return self.trace.categories(self)
 
     def __len__(self) -> int:
         if not self.shape:

@@ -8,6 +8,7 @@ import numpy as np
 
 from quorate.errors import UserError
 from quorate.lang.array import SecretArray
+from quorate.lang.categories import codes_of
 from quorate.lang.dims import Size
 from quorate.lang.numpy_names import first, like_numpy, secrets_only
 from quorate.lang.public import Public, as_public
@@ -20,9 +21,13 @@ Array = SecretArray
 
 @like_numpy("isin", "in1d")
 def isin(x: Any, values: Any, *, invert: bool = False) -> Array:
-    """Whether each element equals one of `values`, public or secret: as many comparisons as there are pairs."""
+    """Whether each element equals one of `values`, public or secret: as many comparisons as there are pairs.
+
+    Public values may be texts, for a column of categories.
+    """
     like: Array = first(x, values)
-    array, wanted = like._other(x), like._other(values).reshape(-1)
+    array = like._other(x)
+    wanted = like._other(codes_of(array, values)).reshape(-1)
     found = (array[..., None] == wanted).any(-1)
     return ~found if invert else found
 

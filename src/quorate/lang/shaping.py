@@ -9,6 +9,7 @@ import numpy as np
 
 from quorate.errors import UserError
 from quorate.lang.array import SecretArray
+from quorate.lang.categories import check_same
 from quorate.lang.dims import Dim, Shape, Size
 from quorate.lang.indexing import sizes_of
 from quorate.lang.numpy_names import first, like_numpy, secrets_only
@@ -41,6 +42,8 @@ def concatenate(arrays: Sequence[Any], axis: int | None = 0) -> Array:
     parts = _of_one_type(arrays)
     if axis is None:
         parts, axis = [part.reshape(-1) for part in parts], 0
+    if parts[0].ndim == 1:
+        check_same(parts)
     return parts[0].trace.record("concat", parts, axis=axis_of(axis, parts[0].ndim))
 
 

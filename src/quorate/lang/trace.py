@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from quorate.errors import UserError
@@ -16,12 +18,15 @@ from quorate.sharing.dtype import INT, DType
 
 if TYPE_CHECKING:
     from quorate.lang.array import SecretArray
+    from quorate.lang.categories import Categories
     from quorate.lang.known import Known, Limits
     from quorate.lang.recorded import Recorded
 
 __all__ = ["PaddedRowsWarning", "Trace"]
 
-_HERE = __file__.rpartition("/")[0]
+_PACKAGE = str(Path(__file__).parents[1])
+_OURS = tuple(f"{_PACKAGE}{os.sep}{layer}{os.sep}" for layer in ("lang", "analytics", "interactive"))
+"""Where lines are ours and not the author's."""
 
 
 class PaddedRowsWarning(UserWarning):
@@ -97,6 +102,10 @@ class Trace:
             raise UserError("the ranges of the inputs are not known here; give bounds to Computation.trace")
         return self.known.limits(self.operations, array.position)
 
+    def categories(self, array: Recorded) -> Categories | None:
+        """The texts that the values of an array stand for; None where they are no codes, or nothing is known."""
+        return None if self.known is None else self.known.categories_of(self.operations, array.position)
+
     def reveal_all(self, arrays: Mapping[str, SecretArray]) -> dict[str, Any]:
         """Only interactive sessions open values on demand. Raises `UserError`."""
         raise UserError(
@@ -164,8 +173,15 @@ class Trace:
 
 
 def _author_line() -> str:
-    """File and line of the first frame outside this package, for messages."""
+    """File and line of the first frame outside this package, for messages; in a notebook the cell and its line."""
     frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_HERE):
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_OURS):
         frame = frame.f_back
-    return f"{frame.f_code.co_filename.rpartition('/')[2]}:{frame.f_lineno}"
+    return f"{_source(frame.f_code.co_filename)}:{frame.f_lineno}"
+
+
+def _source(filename: str) -> str:
+    """The name of a file without its folder; of a cell of a notebook, what IPython calls it: "In[3]"."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    cell = shell.compile.format_code_name(filename) if shell is not None else None
+    return str(cell[1]) if cell else os.path.basename(filename)
