@@ -100,7 +100,7 @@ def test_data_frames_are_tables(net):
         ([1.0, float("nan")], "row 1: the value is nan"),
         ([1.0, float("inf")], "row 1: the value is inf"),
         ([[1, 2], [3]], "ragged"),
-        (["a", "b"], "not numbers"),
+        (["a", "b"], "holds texts; for categories give"),
         ([1, None], "row 1: a value is missing"),
         (np.zeros((2, 2, 2)), "3 dimensions"),
         ([], "no rows"),

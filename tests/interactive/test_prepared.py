@@ -90,7 +90,7 @@ def test_what_does_not_fit_is_named(place):
     with q.simulate() as net:
         with pytest.raises(DataError, match=r"table: row 2, column 'diagnosis': 'hart' is not one of the categories"):
             net.secret(FRAME | {"diagnosis": ["trauma", "hart", "trauma"]}, schema=schema)
-        with pytest.raises(UserError, match="remove range and scale"):
+        with pytest.raises(UserError, match="are those of the schema; remove them"):
             net.secret(FRAME, schema=schema, range=(0, 1))
         with pytest.raises(UserError, match="an input is chosen of specs"):
             net.secret(FRAME, schema=schema, input="x")

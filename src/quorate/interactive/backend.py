@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from quorate.interactive.provenance import Described
+from quorate.lang.categories import Categories
 from quorate.lang.operations.base import Range
 from quorate.lang.plan import Plan
 from quorate.sharing.dtype import DType
@@ -35,11 +36,13 @@ class Uploaded:
         raw: int64, shape (rows,).
         dtype: what the raw integers mean.
         bounds: smallest and largest raw value that it may have; public.
+        categories: the texts of codes, for a column of categories; public.
     """
 
     raw: npt.NDArray[np.int64] = field(repr=False)
     dtype: DType
     bounds: Range
+    categories: Categories | None = None
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ class DataSet:
     name: str
     owner: str
     columns: Mapping[str, HeldColumn]
-    categories: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    categories: Mapping[str, Categories] = field(default_factory=dict)
     commitment: str = ""
 
 

@@ -20,6 +20,7 @@ from quorate.interactive.backend import Backend, HeldColumn, Key, Progress, Requ
 from quorate.interactive.meter import Bar
 from quorate.interactive.provenance import stamp
 from quorate.lang.array import SecretArray, Trace
+from quorate.lang.categories import Categories
 from quorate.lang.known import Known, reference
 from quorate.lang.operations.base import Range, concrete
 from quorate.lang.plan import Operation, Plan, Type
@@ -62,25 +63,29 @@ class Live(Trace):
     def upload(self, name: str, column: str, data: Uploaded) -> SecretArray:
         """A column that this program shares when it is first needed."""
         self._uploads[name, column] = data
-        return self._admit(name, column, data.dtype, len(data.raw), data.bounds)
+        return self._admit(name, column, data.dtype, len(data.raw), data.bounds, data.categories)
 
-    def hold(self, name: str, column: str, data: HeldColumn) -> SecretArray:
+    def hold(self, name: str, column: str, data: HeldColumn, categories: Categories | None = None) -> SecretArray:
         """A column that the parties hold already; a new version of it gets a name of its own."""
         for position, held in self._held.items():
             if held == data and self.operations[position].attributes.get("column") == column:
                 return self._array(position)
         names = [name, *(f"{name} {number}" for number in range(2, len(self._held) + 3))]
         free = next(one for one in names if (one, column) not in cast(Known, self.known).bounds)
-        made = self._admit(free, column, data.dtype, data.rows, data.bounds)
+        made = self._admit(free, column, data.dtype, data.rows, data.bounds, categories)
         self._held[made.position] = data
         return made
 
-    def _admit(self, name: str, column: str, dtype: DType, rows: int, bounds: Range) -> SecretArray:
+    def _admit(
+        self, name: str, column: str, dtype: DType, rows: int, bounds: Range, categories: Categories | None
+    ) -> SecretArray:
         known = cast(Known, self.known)
         if (name, column) in known.bounds:
             raise UserError(f"there is an input {name!r} with a column {column!r} already; choose another name")
         known.bounds[name, column] = bounds
         known.rows[name] = rows
+        if categories is not None:
+            known.categories[name, column] = categories
         made = self.input(name, column, dtype, rows)
         self._wanted[made.position] = frozenset([made.position])
         return made

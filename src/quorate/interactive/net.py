@@ -7,8 +7,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
-
 from quorate.analytics.base import Estimator
 from quorate.crypto.entropy import SystemEntropy
 from quorate.errors import UserError
@@ -17,8 +15,8 @@ from quorate.interactive.frames import Results
 from quorate.interactive.live import Live
 from quorate.interactive.meter import Bar
 from quorate.interactive.persist import keep, load
+from quorate.interactive.secrets import Limits, Said, Secrets
 from quorate.interactive.simulated import SimulatedParties
-from quorate.interactive.uploads import column, column_names, is_table
 from quorate.lang.array import SecretArray, Table
 from quorate.lang.result import Result
 
@@ -30,11 +28,6 @@ if TYPE_CHECKING:
     from quorate.lang.plan import Plan
 
 __all__ = ["Net", "connect", "simulate"]
-
-MOST_COLUMNS = 64
-"""A wider matrix is shared as one column of all its values, with one range."""
-
-Limits = tuple[float, float]
 
 
 class Net(Results):
@@ -53,7 +46,8 @@ class Net(Results):
         self.runs: list[Run] = []
         self._prefix = f"{SystemEntropy().bytes(8).hex()}."
         self._live = Live(backend, self._prefix, self.runs.append, Bar() if progress is None else progress)
-        self._inputs = 0
+        self._secrets = Secrets(self._live)
+        self._models = 0
 
     @property
     def last_run(self) -> Run | None:
@@ -68,6 +62,7 @@ class Net(Results):
         *,
         range: Limits | Sequence[Limits] | Mapping[str, Limits] | None = None,
         scale: int | None = None,
+        categories: Sequence[Any] | Mapping[str, Sequence[Any]] | None = None,
         name: str | None = None,
         schema: Any = None,
         input: str | None = None,
@@ -75,10 +70,12 @@ class Net(Results):
         """Data of this program as a secret: an array of one or two dimensions, or a table of columns by name.
 
         Args:
-            data: numbers or bools; a data frame, Arrow table or dictionary gives a `Table`.
+            data: numbers, bools or categories; a data frame, Arrow table or dictionary gives a `Table`.
             range: lowest and highest value allowed, public; for a matrix or table also one pair per column. By default
                 that of the data, rounded outwards to 3 leading bits: that much is shown to the parties.
             scale: fraction bits of floats; by default as many as give the largest magnitude 24 bits.
+            categories: texts of a column of categories, or of several by column, public: values become their places in
+                the list. pandas categoricals and Polars enums have a list of their own. All owners need the same.
             name: of the input in plans; by default made up.
             schema: a schema document, a spec, or what `load_schema` gives; then the data is checked and converted as
                 agreed, with ranges and scales from there, may be a file as well, and gives a `Table`.
@@ -86,66 +83,13 @@ class Net(Results):
 
         Raises:
             DataError: values that are no numbers, not finite, missing, or outside the range.
-            UserError: no rows, or a range that cannot be.
+            UserError: no rows, or ranges or categories that cannot be.
         """
-        self._inputs += 1
-        input_ = name or f"secret{self._inputs}"
-        if (input_, "value") in self._live._uploads or any(key[0] == input_ for key in self._live._uploads):
-            raise UserError(f"there is an input {input_!r} already; choose another name")
-        if schema is not None:
-            if range is not None or scale is not None:
-                raise UserError("ranges and scales are those of the schema; remove range and scale")
-            return self._prepared(input_, data, schema, input)
-        if isinstance(data, str | Path):
-            raise UserError(f"{str(data)!r} is a file: give a schema too ('quorate check-data --suggest' writes one)")
-        if is_table(data):
-            return self._table(input_, data, range, scale)
-        array = _array(data, input_)
-        if array.ndim == 1:
-            return self._column(input_, "value", array, _one(range), scale)
-        if array.ndim == 2:
-            return self._matrix(input_, array, range, scale)
-        raise UserError(f"an array of {array.ndim} dimensions; give one or two, and reshape the secret")
-
-    def _prepared(self, name: str, data: Any, schema: Any, given: str | None) -> Table:
-        from quorate.interactive.prepared import prepared_columns
-
-        columns = prepared_columns(data, schema, given)
-        made = {label: self._live.upload(name, label, found) for label, found in columns.items()}
-        return Table(name, made, next(iter(made.values())).shape[0])
-
-    def _column(self, name: str, label: str, values: Any, limits: Limits | None, scale: int | None) -> SecretArray:
-        what = f"{name}.{label}" if label != "value" else name
-        if not len(values):
-            raise UserError(f"{what} has no rows; leave out owners without data")
-        return self._live.upload(name, label, column(values, what, limits, scale))
-
-    def _table(self, name: str, data: Any, limits: Any, scale: int | None) -> Table:
-        labels = column_names(data)
-        if not labels:
-            raise UserError(f"{name} has no columns")
-        each = limits if isinstance(limits, Mapping) else dict.fromkeys(labels, _one(limits))
-        if unknown := sorted(set(each) - set(labels)):
-            raise UserError(f"range names the column {unknown[0]!r}; the columns are {', '.join(labels)}")
-        made = {label: self._column(name, label, _values(data[label]), each.get(label), scale) for label in labels}
-        if len({array.shape for array in made.values()}) > 1:
-            raise UserError(f"the columns of {name} differ in their number of rows")
-        return Table(name, made, made[labels[0]].shape[0])
-
-    def _matrix(self, name: str, array: Any, limits: Any, scale: int | None) -> SecretArray:
-        import quorate.lang.functions as q
-
-        rows, width = array.shape
-        if not rows or not width:
-            raise UserError(f"{name} has the shape {array.shape}; it needs rows and columns")
-        if width > MOST_COLUMNS:
-            return self._column(name, "value", array.reshape(-1), _one(limits), scale).reshape(rows, width)
-        each = _per_column(limits, width, name)
-        made = [self._column(name, f"column {j}", array[:, j], each[j], scale) for j in range_(width)]
-        if len({one.dtype for one in made}) == 1 or any(one.dtype.kind == "fixed" for one in made):
-            stacked: SecretArray = q.column_stack(made)
-            return stacked
-        raise UserError(f"{name} mixes types")
+        if schema is None:
+            return self._secrets.made(data, name, Said(range, scale, categories))
+        if not (range is None and scale is None and categories is None):
+            raise UserError("ranges, scales and categories are those of the schema; remove them")
+        return self._secrets.prepared(data, name, schema, input)
 
     # -- results ------------------------------------------------------------------------------------------------------
 
@@ -211,7 +155,10 @@ class Net(Results):
         if name not in found:
             raise UserError(f"there is no data set {name!r} for us; there are {', '.join(sorted(found)) or 'none'}")
         data = found[name]
-        made = {label: self._live.hold(name, label, column) for label, column in data.columns.items()}
+        made = {
+            label: self._live.hold(name, label, held, data.categories.get(label))
+            for label, held in data.columns.items()
+        }
         return Table(name, made, next(iter(data.columns.values())).rows)
 
     def keep(self, model: Estimator, file: str | Path) -> None:
@@ -231,8 +178,8 @@ class Net(Results):
         return load(self._live, self.backend, Path(file))
 
     def _kept(self) -> str:
-        self._inputs += 1
-        return f"kept.{self._prefix}{self._inputs}."
+        self._models += 1
+        return f"kept.{self._prefix}{self._models}."
 
     # -- the end ------------------------------------------------------------------------------------------------------
 
@@ -252,9 +199,6 @@ class Net(Results):
         return f"<{type(self).__name__} {self.backend.protocol} of {', '.join(self.backend.parties)}>"
 
 
-range_ = range
-
-
 def _parts(thing: Any) -> Mapping[str, SecretArray]:
     if isinstance(thing, Result):
         return thing.parts()
@@ -267,34 +211,6 @@ def _network(rtt: str | None, bandwidth: str | None) -> Network:
     from quorate.engine.network import LAN, Network
 
     return Network.parse(rtt or LAN.rtt, bandwidth or LAN.rate)
-
-
-def _array(data: Any, what: str) -> Any:
-    try:
-        return np.asarray(data)
-    except ValueError:
-        raise UserError(f"{what} is ragged: its rows differ in length; give one value per row and column") from None
-
-
-def _values(series: Any) -> Any:
-    return series.to_numpy() if hasattr(series, "to_numpy") else series
-
-
-def _one(limits: Any) -> Limits | None:
-    if limits is None:
-        return None
-    if isinstance(limits, Mapping) or np.ndim(limits) != 1:
-        raise UserError("range of one column is one pair (lowest, highest)")
-    low, high = limits
-    return float(low), float(high)
-
-
-def _per_column(limits: Any, width: int, name: str) -> list[Limits | None]:
-    if limits is None or np.ndim(limits) == 1:
-        return [_one(limits)] * width
-    if len(limits) != width:
-        raise UserError(f"{len(limits)} ranges for {width} columns of {name}; give one pair for each, or one for all")
-    return [_one(pair) for pair in limits]
 
 
 def connect(

@@ -8,7 +8,7 @@ from typing import Any
 
 from quorate.coordination.schemas import load_agreed
 from quorate.data.prepare import prepare
-from quorate.data.schema import InputSchema
+from quorate.data.schema import CategoryColumn, InputSchema
 from quorate.errors import UserError
 from quorate.interactive.backend import Uploaded
 
@@ -30,7 +30,13 @@ def prepared_columns(data: Any, schema: Any, given: str | None = None) -> dict[s
     agreed = _agreed(schema, given)
     found = prepare(_table(data), agreed)
     return {
-        column.name: Uploaded(found.columns[column.name], column.dtype, column.raw_bounds) for column in agreed.columns
+        column.name: Uploaded(
+            found.columns[column.name],
+            column.dtype,
+            column.raw_bounds,
+            column.categories if isinstance(column, CategoryColumn) else None,
+        )
+        for column in agreed.columns
     }
 
 

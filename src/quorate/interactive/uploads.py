@@ -12,9 +12,10 @@ import numpy.typing as npt
 
 from quorate.errors import DataError, UserError
 from quorate.interactive.backend import Uploaded
-from quorate.sharing.dtype import RAW_BITS, fixed, of_numpy
+from quorate.interactive.categories import coded, is_missing, suggestion
+from quorate.sharing.dtype import INT, RAW_BITS, fixed, of_numpy
 
-__all__ = ["BITS", "CoarseWarning", "column", "column_names", "is_table"]
+__all__ = ["BITS", "CoarseWarning", "categories_column", "column", "is_table", "named_columns"]
 
 BITS = 24
 """Bits of the largest magnitude of floats where no scale is given."""
@@ -36,12 +37,21 @@ def is_table(data: Any) -> bool:
     return isinstance(data, Mapping) or hasattr(data, "columns") or hasattr(data, "column_names")
 
 
-def column_names(data: Any) -> list[str]:
-    """The names of the columns of a table, as `is_table` tells them: Arrow, Polars, pandas, dictionaries."""
-    for attribute in ("column_names", "columns"):
-        if (found := getattr(data, attribute, None)) is not None and not isinstance(data, Mapping):
-            return [str(label) for label in found]
-    return [str(label) for label in data]
+def named_columns(data: Any) -> list[tuple[str, Any]]:
+    """Names and values of the columns of a table, as `is_table` tells them: Arrow, Polars, pandas, dictionaries."""
+    if isinstance(data, Mapping):
+        return [(str(label), values) for label, values in data.items()]
+    if hasattr(data, "column_names"):
+        return list(zip(data.column_names, data.columns, strict=True))
+    if hasattr(data, "iloc"):  # where labels are numbers, or several are the same
+        return [(str(label), data.iloc[:, place]) for place, label in enumerate(data.columns)]
+    return [(str(label), data[label]) for label in data.columns]
+
+
+def categories_column(values: Any, what: str, categories: Sequence[Any]) -> Uploaded:
+    """Texts of categories as codes; the range is that of the list. Raises as `coded`."""
+    codes, texts = coded(values, what, categories)
+    return Uploaded(codes, INT, (0, len(texts) - 1), texts)
 
 
 def column(values: Any, what: str, limits: Limits | None, scale: int | None) -> Uploaded:
@@ -86,15 +96,23 @@ def _warn_of_coarse(array: npt.NDArray[Any], what: str, unit: float) -> None:
 
 
 def _numbers(values: Any, what: str) -> npt.NDArray[Any]:
-    array = np.asarray(values)
+    try:
+        array = np.asarray(values)
+    except ValueError:
+        raise _ragged(what) from None
     if array.ndim != 1:
         raise DataError(f"{what} has the shape {array.shape}; a column has one value per row")
     if array.dtype.kind == "O":
         array = _from_objects(array, what)
-    if array.dtype.kind not in "biuf":
+    if array.dtype.kind in "Mm":
         raise DataError(
-            f"{what} holds {array.dtype}, not numbers; give texts and times a schema (see quorate check-data --suggest)"
+            f"{what} holds times ({array.dtype}); share numbers, such as days since a day that all agree on, or give a "
+            "schema with a column of type timestamp"
         )
+    if array.dtype.kind in "US":
+        raise DataError(f"{what} holds texts; {suggestion(array, what)}")
+    if array.dtype.kind not in "biuf":
+        raise DataError(f"{what} holds {array.dtype}, not numbers of at most 64 bits; convert it first")
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         row = int(np.argmin(np.isfinite(array)))
         raise DataError(
@@ -106,15 +124,23 @@ def _numbers(values: Any, what: str) -> npt.NDArray[Any]:
 
 def _from_objects(array: npt.NDArray[Any], what: str) -> npt.NDArray[Any]:
     for row, value in enumerate(array):
-        if value is None or isinstance(value, str):
+        if is_missing(value):
             raise DataError(
-                f"{what}, row {row}: {'a value is missing' if value is None else 'a text is no number'}; give a schema "
-                "with categories and a rule for missing values (see quorate check-data --suggest)"
+                f"{what}, row {row}: a value is missing; leave such rows out, fill them in, or give a schema with a "
+                "rule for missing values"
             )
+        if isinstance(value, str):
+            raise DataError(f"{what}, row {row}: {value[:40]!r} is a text, not a number; {suggestion(array, what)}")
+        if not isinstance(value, bool | int | float | np.bool_ | np.number | Sequence | np.ndarray):
+            raise DataError(f"{what}, row {row}: a {type(value).__name__} is no number; convert the column first")
     try:
         return np.array(array.tolist())
     except ValueError:
-        raise DataError(f"{what} is ragged: its rows differ in length; give one value per row") from None
+        raise _ragged(what) from None
+
+
+def _ragged(what: str) -> DataError:
+    return DataError(f"{what} is ragged: its rows differ in length; give one value per row")
 
 
 def _limits(array: npt.NDArray[Any], what: str, given: Limits | None) -> Limits:

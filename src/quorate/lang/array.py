@@ -17,6 +17,10 @@ from quorate.sharing.dtype import DEFAULT_SCALE
 __all__ = ["DEFAULT_SCALE", "SecretArray", "Table", "Trace"]
 
 
+MOST_LISTED = 12
+"""Categories that a display names."""
+
+
 def _refusal(what: str, instead: str) -> NoReturn:
     raise UserError(f"{what} would show a secret; {instead}")
 
@@ -119,8 +123,14 @@ class Table:
     def __getattr__(self, column: str) -> SecretArray:
         if column.startswith("_"):
             raise AttributeError(column)
-        found: SecretArray = self[column]
+        try:
+            found: SecretArray = self[column]
+        except UserError as problem:
+            raise _NoAttribute(str(problem)) from None
         return found
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *(name for name in self._columns if name.isidentifier())]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._columns)
@@ -137,7 +147,8 @@ class Table:
 
     def _repr_html_(self) -> str:
         rows = [[name, *_public_facts(array).values()] for name, array in self._columns.items()]
-        return panel(f"{self._name}: {self._rows} rows", table(["column", "type", "shape", "range"], rows))
+        headings = ["column", "type", "shape", "range or categories"]
+        return panel(f"{self._name}: {self._rows} rows", table(headings, rows))
 
     def keys(self) -> list[str]:
         """The names of the columns."""
@@ -153,10 +164,16 @@ def _public_facts(array: SecretArray) -> dict[str, str]:
     """Type, shape and declared range of an array; never anything of its values."""
     try:
         low, high = array.limits
-        reach = f"{low:g} to {high:g}"
+        reach = f"{low:g} to {high:g}" if array.categories is None else _listed(array.categories)
     except UserError as problem:
         reach = str(problem) if array.trace.known is not None else "as the inputs declare"
-    return {"type": str(array.dtype), "shape": str(array.shape), "range": reach}
+    return {"type": str(array.dtype), "shape": str(array.shape), "range or categories": reach}
+
+
+def _listed(texts: Sequence[str]) -> str:
+    """Categories, the first of many."""
+    more = [f"... ({len(texts)} in all)"] if len(texts) > MOST_LISTED else []
+    return ", ".join([*texts[:MOST_LISTED], *more])
 
 
 def _hint(name: str, known: Iterable[str]) -> str:
