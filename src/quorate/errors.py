@@ -43,6 +43,11 @@ class QuorateError(Exception):
     exit_code: ClassVar[int] = 1
     grpc_code: ClassVar[str] = "UNKNOWN"
 
+    @classmethod
+    def public_name(cls) -> str:
+        """The class of this module by which users and other members know it: its own, or the nearest above."""
+        return next(known.__name__ for known in cls.__mro__ if known.__name__ in __all__)
+
 
 class UserError(QuorateError):
     """What was asked for cannot be done as written; the message says where and what to change."""

@@ -9,7 +9,7 @@ import pytest
 from tests.durable.world import World, program_of
 
 from quorate.durable import parcel as form
-from quorate.durable.facts import Limits
+from quorate.durable.facts import Limits, Spent
 from quorate.durable.peer import Outgoing
 from quorate.engine.exchange import Step
 from quorate.engine.names import Scope
@@ -111,7 +111,7 @@ def test_an_old_journal_is_given_up_because_a_peer_has_more() -> None:
     for turn in range(30):
         world.now += 1.0
         world.turn(turn % 3)
-    assert isinstance(core.problem, EnvironmentFault)
+    assert isinstance(core.problem, Spent)
     assert "put back to an old state" in str(core.problem)
 
 
@@ -124,20 +124,56 @@ def test_another_message_at_the_same_place_is_kept_as_evidence() -> None:
     liar, victim = world.cores[0], world.cores[1]
     assert liar is not None
     assert victim is not None
-    peer = liar._peers[1]
-    entry = next(entry for entry in peer.made.values() if victim._peers[0].has(entry.seq))
+    peer = liar._state.peers[1]
+    entry = next(entry for entry in peer.made.values() if victim._state.peers[0].has(entry.seq))
     forged = entry._replace(digest=bytes(32))
     peer.unacked[entry.seq] = Outgoing(forged, [np.arange(entry.size, dtype=np.uint8)])
     assert peer.channel is not None
-    for parcel in peer.sealed(entry.seq, liar._keys, peer.channel, liar._session, 1):
+    for parcel in peer.sealed(entry.seq, liar._state.keys, peer.channel, liar._state.session, 1):
         victim.take(parcel.body, None, world.now)
     assert isinstance(victim.problem, IntegrityError)
     evidence = victim.evidence[0]
-    channel = victim._peers[0].channel
+    channel = victim._state.peers[0].channel
     assert channel is not None
     for signed in (evidence.first, evidence.second):
         assert channel.signed(signed.header, signed.digest, signed.signature)
     assert evidence.first != evidence.second
+
+
+def test_a_parcel_that_ends_the_session_goes_back_to_its_carrier_once() -> None:
+    world = World()
+    for me in range(3):
+        world.start(me)
+    for turn in range(6):
+        world.turn(turn % 3)
+    liar, victim = world.cores[0], world.cores[1]
+    assert liar is not None
+    assert victim is not None
+    liar.fail(PeerTimeout("somebody was silent"))
+    liar.commit()
+    last = [parcel.body for receiver, parcel in liar.outgoing() if receiver == 1][-1]
+    token = object()
+    victim.take(last, token, world.now)
+    assert "somebody was silent" in str(victim.problem)
+    victim.commit()
+    assert [held for held in victim.settled() if held is token] == [token]
+
+
+def test_a_session_whose_time_was_over_while_nobody_ran_fails_for_good() -> None:
+    world = World()
+    for me in range(3):
+        world.start(me)
+    for turn in range(6):
+        world.turn(turn % 3)
+    world.kill(0)
+    core = world.start(0, Limits(silence=30.0, deadline=world.now - 1.0))
+    assert isinstance(core.problem, PeerTimeout)
+    assert "did not end in its time" in str(core.problem)
+    core.commit()
+    assert [form.unpack(parcel.body).kind for _, parcel in core.outgoing()].count(form.DATA) == 0
+    world.kill(0)
+    again = world.start(0)
+    assert "did not end in its time" in str(again.problem)
 
 
 def test_what_does_not_come_from_a_peer_changes_nothing() -> None:

@@ -131,10 +131,10 @@ class TellsTwoThings(DurableCore):
                 yield receiver, self.another(receiver, header)
 
     def another(self, receiver, header):
-        peer, body = self._peers[receiver], bytes(header.size)
+        peer, body = self._state.peers[receiver], bytes(header.size)
         place = header.seq.to_bytes(8, "big") + header.piece.to_bytes(4, "big")
         sealed = peer.channel.seal(place, hashlib.sha256(body).digest(), pack(header), body)
-        signature = self._keys.sign(pack(header), sealed_digest([hashlib.sha256(sealed).digest()]))
+        signature = self._state.keys.sign(pack(header), sealed_digest([hashlib.sha256(sealed).digest()]))
         return Parcel("another", pack(header) + sealed + signature)
 
 

@@ -22,6 +22,7 @@ from quorate.coordination.stocks import Stocks, load_stocks
 from quorate.crypto.pki import create_authority, issue
 from quorate.durable import parcel
 from quorate.durable.core import Core
+from quorate.durable.execution import Execution
 from quorate.durable.journal import Journal
 from quorate.durable.peer import body_digest
 from quorate.lang.plan import Plan
@@ -426,15 +427,15 @@ def small_checkpoints(task: Task) -> None:
 
 def noting(task: Task) -> None:
     """Workers note the digest of every message that they make, under its receiver and name."""
-    made = Core._made
+    made = Execution._made
 
-    def noted(self: Core, message: Any) -> None:
+    def noted(self: Execution, message: Any) -> None:
         with open(Path(task.home) / f"{task.name}.made", "a") as file:
             digest = body_digest(message.buffers).hex()
-            file.write(json.dumps([self.seat.session, message.peer, [*message.name], digest]) + "\n")
+            file.write(json.dumps([self._state.seat.session, message.peer, [*message.name], digest]) + "\n")
         made(self, message)
 
-    Core._made = noted  # type: ignore[method-assign]
+    Execution._made = noted  # type: ignore[method-assign]
 
 
 def dies_with_its_result(task: Task) -> None:

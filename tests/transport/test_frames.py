@@ -6,9 +6,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from quorate.errors import AgreementError, DataError, InternalError, PeerError, PeerTimeout
+from quorate.errors import AgreementError, DataError, InternalError, PeerError, PeerTimeout, QuorateError
 from quorate.transport import frames
 from quorate.transport.frames import CONTROL_LIMIT, DATA, HEADER, HEADER_SIZE, decode_failure, encode_failure
+from quorate.transport.queue_layout import QueueGone
 
 
 def parsed(header: bytes, sequence: int = 0) -> tuple[int, tuple[int, int], int]:
@@ -88,6 +89,11 @@ def test_local_content_is_not_told(problem: Exception) -> None:
 
 def test_stopped_by_its_operator() -> None:
     assert "it was stopped" in decode_failure(encode_failure(KeyboardInterrupt()), "bob")
+
+
+@pytest.mark.parametrize(("problem", "known"), [(QueueGone("x"), "BrokerFault"), (PeerTimeout("x"), "PeerTimeout")])
+def test_classes_inside_the_package_are_told_as_those_that_users_know(problem: QuorateError, known: str) -> None:
+    assert decode_failure(encode_failure(problem), "bob").startswith(f"{known}: ")
 
 
 def test_unknown_error_class_is_not_repeated() -> None:

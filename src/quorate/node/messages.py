@@ -68,7 +68,7 @@ class Failure(_Message, frozen=True):
     def of(cls, problem: BaseException) -> Failure:
         """What is told of an error to the operator of this process."""
         known = as_quorate_error(problem)
-        return cls(code=type(known).__name__, message=str(known)[:_LONGEST])
+        return cls(code=known.public_name(), message=str(known)[:_LONGEST])
 
     @property
     def told(self) -> Failure:

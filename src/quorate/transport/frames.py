@@ -103,7 +103,7 @@ def check_hello(body: bytes, peer: str) -> None:
 
 def encode_failure(problem: BaseException) -> bytes:
     """The body of a FAIL frame. Only what concerns other parties is told: a local error may quote local data."""
-    code = type(problem).__name__ if isinstance(problem, QuorateError) else "InternalError"
+    code = problem.public_name() if isinstance(problem, QuorateError) else "InternalError"
     if isinstance(problem, KeyboardInterrupt):
         code, text = "EnvironmentFault", "it was stopped: by its operator, by a cancellation, or since its node ended"
     elif isinstance(problem, _TELLABLE):
