@@ -90,6 +90,9 @@ def test_matrix_product(size):
     equal(out, expected)
     equal(ring.matmul(a, b, out=c.copy(), accumulate=True), expected + exact(c))
     equal(ring.matmul(np.asfortranarray(a), np.asfortranarray(b)), expected)
+    xa, xb, ya, yb = some(4, m, k), some(5, m, k), some(6, k, n), some(7, k, n)
+    product = (exact(xa) + exact(xb)) @ (exact(ya) + exact(yb)) - exact(xb) @ exact(yb) if k else expected
+    equal(ring.replicated_matmul(xa, xb, ya, yb), product)
 
 
 def test_zero_dimensional_arrays_stay_arrays():

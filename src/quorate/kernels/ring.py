@@ -26,6 +26,7 @@ __all__ = [
     "mul",
     "neg",
     "replicated_dot",
+    "replicated_matmul",
     "replicated_product",
     "scale",
     "sub",
@@ -124,6 +125,18 @@ def matmul(a: Words, b: Words, out: Words | None = None, accumulate: bool = Fals
     product = _matmul_columns if shape[1] < 4 else _matmul_rows if shape[0] < _ROWS else _matmul_blocked
     product(flat, a.ravel(), (b.T if product is _matmul_columns else b).ravel(), shape[0], a.shape[1], shape[1])
     return out
+
+
+def replicated_matmul(xa: Words, xb: Words, ya: Words, yb: Words) -> Words:
+    """xa @ ya + xa @ yb + xb @ ya for (m, k) and (k, n) arrays: (m, n). The caller adds the masks.
+
+    Parts of the smaller operand are added first: the larger one may take most of the memory.
+    """
+    if xa.size < ya.size:
+        z = matmul(xa + xb, ya)
+        return matmul(xa, yb, out=z, accumulate=True)
+    z = matmul(xa, ya + yb)
+    return matmul(xb, ya, out=z, accumulate=True)
 
 
 def weighted_halves(part: Words, bit: Array, weights: Words, whole: bool) -> Words:

@@ -143,10 +143,8 @@ class Rep3(Rep3Parts):
 
     def matmul(self, at: Scope, x: Arithmetic, y: Arithmetic, shift: int = 0) -> Step[Arithmetic]:
         x.same_scheme(y)
-        (xa, xb), (ya, yb) = x.parts, y.parts
         self.session.multiplied(2 * x.size * y.shape[1])
-        z = ring.matmul(xa, ya + yb)
-        ring.matmul(xb, ya, out=z, accumulate=True)
+        z = ring.replicated_matmul(*x.parts, *y.parts)
         return (yield from self.reshare(at, z, shift))
 
     def and_(self, at: Scope, a: Boolean, b: Boolean) -> Step[Boolean]:

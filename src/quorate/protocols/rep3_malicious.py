@@ -154,10 +154,8 @@ class Rep3Malicious(Rep3Parts):
     def matmul(self, at: Scope, x: Arithmetic, y: Arithmetic, shift: int = 0) -> Step[Arithmetic]:
         x.same_scheme(y)
         yield from self.deferred.relieve(x.size + y.size)
-        (xa, xb), (ya, yb) = x.parts, y.parts
         self.session.multiplied(2 * x.size * y.shape[1])
-        z = ring.matmul(xa, ya + yb)
-        ring.matmul(xb, ya, out=z, accumulate=True)
+        z = ring.replicated_matmul(*x.parts, *y.parts)
         parts, name = yield from self._reshared(at, z)
         note: Note = Matrix(x.parts, y.parts, parts) if x.size else Zeros(parts)
         self.deferred.note(name, note, x.size + y.size + z.size if z.size else 0)

@@ -81,6 +81,31 @@ def _logistic_expected(values: Values) -> Values:
     return {"model.coef_": found.params[1:], "model.standard_errors_": found.bse[1:]}
 
 
+BATCH, EPOCHS, RATE, WIDE = 128, 10, 0.5, 50
+
+
+def _batches_data(rows: int) -> Values:
+    """50 features within [-1, 1], and on which side of a plane they are."""
+    X = np.stack([np.ldexp(spread(600 + k, 0, rows, 16).astype(np.float64), -16) for k in range(WIDE)], axis=1)
+    return _named(X, label=(X @ (np.arange(WIDE) % 7 - 3.0) > 0).astype(np.int64))
+
+
+def _batches(data: Table) -> dict[str, Any]:
+    model = analytics.LogisticRegression(
+        penalty=None, fit_intercept=False, solver="minibatch", batch_size=BATCH, epochs=EPOCHS, learning_rate=RATE
+    )
+    return {"model": model.fit(_columns(data), data["label"])}
+
+
+def _batches_expected(values: Values) -> Values:
+    X, y, slopes = _matrix(values), values["data.label"], np.zeros(WIDE)
+    for _ in range(EPOCHS):
+        for start in range(0, len(y), BATCH):
+            x, label = X[start : start + BATCH], y[start : start + BATCH]
+            slopes += x.T @ (label - 1 / (1 + np.exp(-x @ slopes))) * (RATE / len(label))
+    return {"model.coef_": slopes}
+
+
 # -- clusters and components -------------------------------------------------------------------------------------------
 
 CLUSTERS = 5
@@ -224,6 +249,8 @@ def _boosting_expected(values: Values) -> Values:
 
 PEOPLE = 1000
 COVARIATES = 4
+BLOCK = 5000
+"""Variants that are looked at together in clear."""
 
 
 def _genotypes(variants: int) -> npt.NDArray[np.int8]:
@@ -240,23 +267,25 @@ def _gwas_data(variants: int) -> Values:
     genotypes = _genotypes(variants)
     X = _features(PEOPLE, COVARIATES)
     ill = X[:, 0] / 2 + genotypes[0] - genotypes[-1] + _normal(402, PEOPLE) > 0
-    return _named(X, ill=ill.astype(np.int64)) | {"genomes.copies": genotypes.reshape(-1)}
+    return _named(X, ill=ill.astype(np.int64)) | {"genomes.copies": genotypes.T.reshape(-1)}
 
 
 def _gwas(data: Table, genomes: Table) -> dict[str, Any]:
-    variants = int(str(genomes["copies"].shape[0])) // PEOPLE
-    genotypes = genomes["copies"].reshape(variants, PEOPLE).T
+    genotypes = genomes["copies"].reshape(PEOPLE, -1)
     return {"tested": analytics.GWAS().fit(data["ill"], _columns(data)).test_variants(genotypes)}
 
 
 def _gwas_expected(values: Values) -> Values:
-    import statsmodels.api as sm
-
-    genotypes = values["genomes.copies"].reshape(-1, PEOPLE)
-    beside = sm.add_constant(_matrix(values))
-    models = (sm.OLS(values["data.ill"], np.column_stack([one, beside])).fit() for one in genotypes)
-    t = np.array([model.tvalues[0] for model in models])
-    return {"tested.share_": t**2 / (t**2 + PEOPLE - COVARIATES - 2)}
+    """Squared partial correlations, by projecting the covariates out of blocks of variants and of the trait."""
+    genotypes = values["genomes.copies"].reshape(PEOPLE, -1)
+    basis, _ = np.linalg.qr(np.column_stack([np.ones(PEOPLE), _matrix(values)]))
+    ill = values["data.ill"] - basis @ (basis.T @ values["data.ill"])
+    shares = []
+    for start in range(0, genotypes.shape[1], BLOCK):
+        block = genotypes[:, start : start + BLOCK].astype(np.float64)
+        block -= basis @ (basis.T @ block)
+        shares.append((ill @ block) ** 2 / ((block * block).sum(0) * (ill @ ill)))
+    return {"tested.share_": np.concatenate(shares)}
 
 
 ANALYSIS: dict[str, Method] = {
@@ -264,6 +293,15 @@ ANALYSIS: dict[str, Method] = {
     for method in (
         Method("least_squares", _linear_data, _linear, _linear_expected, (100_000,), tolerance=1e-3),
         Method("logistic", _logistic_data, _logistic, _logistic_expected, (100_000,), tolerance=1e-3),
+        Method(
+            "logistic_batches",
+            _batches_data,
+            _batches,
+            _batches_expected,
+            (1_000,),
+            tolerance=0.01,
+            ranges={f"data.f{k}": (-1, 1) for k in range(WIDE)},
+        ),
         Method("kmeans", _clusters_data, _clusters, _clusters_expected, (100_000,), tolerance=1e-3),
         Method("pca", _components_data, _components, _components_expected, (100_000,), tolerance=1e-3),
         Method("statistics", _statistics_data, _statistics, _statistics_expected, (100_000,), tolerance=1e-4),

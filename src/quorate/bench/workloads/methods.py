@@ -17,16 +17,17 @@ from quorate.bench.workloads.base import Workload, opened, require_close, shared
 from quorate.engine.exchange import Step
 from quorate.engine.names import Scope
 from quorate.engine.session import Session
-from quorate.interactive.backend import Uploaded
 from quorate.interactive.uploads import column
 from quorate.lang.computation import computation
 from quorate.lang.execute import KEEP, STORED, execute
 from quorate.lang.known import Known, reference
+from quorate.lang.operations.base import Range
 from quorate.lang.passes import Facts, optimise
 from quorate.lang.plan import Plan
 from quorate.lang.simulation import Simulation
 from quorate.protocols.base import Protocol
 from quorate.protocols.registry import make
+from quorate.sharing.dtype import DType
 from quorate.sharing.share import Share
 
 __all__ = ["Method", "Values"]
@@ -62,13 +63,11 @@ class Method(Workload):
     def operands(self, p: Protocol, at: Scope, size: int) -> Step[dict[tuple[str, str], Share]]:
         shares: dict[tuple[str, str], Share] = {}
         for index, (key, made) in enumerate(_columns(self, size).items()):
-            rows = len(made.raw)
-            take = _slices(made.raw)
-            shares[key] = yield from shared(p, at.child(".".join(key)), index % p.parties, (rows,), take)
+            shares[key] = yield from shared(p, at.child(".".join(key)), index % p.parties, (made.rows,), made.piece)
         return shares
 
     def blanks(self, p: Protocol, size: int) -> dict[tuple[str, str], Share]:
-        return {key: p.empty((len(made.raw),)) for key, made in _columns(self, size).items()}
+        return {key: p.empty((made.rows,)) for key, made in _columns(self, size).items()}
 
     def work(self, p: Protocol, at: Scope, size: int, operands: Any) -> Step[dict[str, Share]]:
         plan = _plan(self, size, p.name, p.parties, p.threshold)
@@ -107,8 +106,8 @@ class Method(Workload):
         made = _columns(self, size)
         simulation = Simulation(protocol)
         plan = _plan(self, size, protocol, simulation.count, simulation.threshold or 0)
-        raw, bounds = ({key: getattr(one, what) for key, one in made.items()} for what in ("raw", "bounds"))
-        found = simulation.run(plan, raw, bounds).values
+        raw = {key: one.piece(0, one.rows) for key, one in made.items()}
+        found = simulation.run(plan, raw, {key: one.bounds for key, one in made.items()}).values
         wanted = self.expect(self.data(size))
         return {
             name: float(np.abs(found[name] - values).max() / max(1e-300, np.abs(values).max()))
@@ -116,8 +115,26 @@ class Method(Workload):
         }
 
 
-def _slices(raw: npt.NDArray[np.int64]) -> Callable[[int, int], npt.NDArray[np.int64]]:
-    return lambda start, count: raw[start : start + count]
+@dataclass(frozen=True)
+class _Column:
+    """What one column holds, in clear; encoded a piece at a time, since it may be large."""
+
+    values: npt.NDArray[Any] = field(repr=False)
+    dtype: DType
+    bounds: Range
+
+    @property
+    def rows(self) -> int:
+        return len(self.values)
+
+    def piece(self, start: int, count: int) -> npt.NDArray[np.int64]:
+        return self.dtype.encode(self.values[start : start + count])
+
+
+def _column(values: npt.NDArray[Any], name: str, limits: tuple[float, float] | None) -> _Column:
+    """Where a range is declared, it says all; one row is looked at for the kind of number."""
+    made = column(values if limits is None else values[:1], name, limits, None)
+    return _Column(values, made.dtype, made.bounds)
 
 
 def _key(name: str) -> tuple[str, str]:
@@ -126,10 +143,8 @@ def _key(name: str) -> tuple[str, str]:
 
 
 @lru_cache(maxsize=2)
-def _columns(method: Method, size: int) -> dict[tuple[str, str], Uploaded]:
-    return {
-        _key(name): column(values, name, method.ranges.get(name), None) for name, values in method.data(size).items()
-    }
+def _columns(method: Method, size: int) -> dict[tuple[str, str], _Column]:
+    return {_key(name): _column(values, name, method.ranges.get(name)) for name, values in method.data(size).items()}
 
 
 @lru_cache(maxsize=4)
@@ -137,7 +152,7 @@ def _plan(method: Method, size: int, protocol: str, parties: int, threshold: int
     """The plan after all passes, as parties would run it."""
     made = _columns(method, size)
     bounds = {key: one.bounds for key, one in made.items()}
-    rows = {key[0]: len(one.raw) for key, one in made.items()}
+    rows = {key[0]: one.rows for key, one in made.items()}
     inputs: dict[str, Any] = {}
     for (name, label), one in made.items():
         if label == VALUE:
