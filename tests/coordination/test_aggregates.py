@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import time
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -13,7 +14,7 @@ from quorate.coordination.aggregates import check_openings, lineage
 from quorate.coordination.lineage import Facts, Region, Strand
 from quorate.coordination.lineage_moves import reshaped
 from quorate.errors import UserError
-from quorate.lang.plan import Plan
+from quorate.lang.plan import Operation, Plan, Type
 from quorate.sharing.dtype import INT, fixed
 
 ROWS, LEAST = 100, 10
@@ -403,9 +404,80 @@ def test_declared_ranges_of_uploads_prove_nothing():
     assert_all(judged(keys, own=["me"]), fine=False)
 
 
-def test_very_long_arrays_are_not_followed():
-    from quorate.lang.plan import Operation, Type
+def test_rows_that_are_taken_more_often_than_others_were_given_weights():
+    def repeated(d):
+        digits = [row for row in range(16) for _ in range(1 << row)]
+        return {"digits": d.x[digits].sum(), "one": d.x[[0] * 1000 + list(range(1, ROWS))].sum()}
 
+    found = judged(repeated)
+    assert_all(found, fine=False)
+    assert all("chose for each row" in why for why in found.values())
+    assert not any(judged(repeated, mixing=True).values())
+    assert_all(judged(lambda d: {"twice": d.x[list(range(ROWS)) * 2].sum(), "turned": d.x[::-1].sum()}), fine=True)
+
+
+def test_data_of_the_reader_decides_no_place_in_sorted_rows():
+    def places(d, mine):
+        ordered, place = q.sort_table({"x": d.x, "y": d.y}, by="x"), mine.c.sum()
+        flag = (q.row_numbers(d.x) == place).astype(q.int64)
+        return {"mask": (ordered["y"] * flag).sum(), "read": ordered["x"][q.clip(place, 0, ROWS - 1)]}
+
+    plan, whole = traced(places), Region(0, 0, ROWS)
+    for reader, refused in (("analyst", ["mask", "read"]), ("", [])):
+        own = rests(Strand("mine@1", "analyst", 1, whole, ROWS))
+        sources = {k: own if k[0] == "mine" else rests(Strand("d@1", "d", 1, whole, ROWS)) for k in plan.inputs}
+        assert refusals(plan, lineage(plan, sources, reader=reader)) == refused
+
+
+def test_categories_have_rows_on_average():
+    def totals(size):
+        return lambda d: {
+            "counts": q.one_hot(q.clip(d.c, 0, size - 1), size).astype(int).sum(axis=0),
+            "sums": q.one_hot(q.clip(d.c, 0, size - 1), size).astype(int).T @ d.c,
+        }
+
+    assert_all(judged(totals(ROWS // LEAST)), fine=True)
+    assert_all(judged(totals(ROWS // LEAST + 1)), fine=False)
+
+
+def test_the_largest_rows_together_are_many():
+    def largest(d):
+        def top(most):
+            return q.topk(d.x, most)[0]
+
+        return {
+            "sum": top(LEAST).sum(),
+            "few": top(LEAST - 1).sum(),
+            "one of them": top(LEAST)[-1],
+            "picked": (top(LEAST) * np.arange(LEAST) ** 2).sum(),
+            "which": q.topk(d.x, LEAST)[1].sum(),
+        }
+
+    found = judged(largest)
+    assert {name for name, why in found.items() if not why} == {"sum"}
+
+    def pooled(a, b, me):
+        both = q.concatenate([a.x, b.x])
+        return {
+            "both": q.topk(both, LEAST)[0].sum(),
+            "own, too": q.topk(q.concatenate([both, me.x[:5]]), LEAST + 4)[0].sum(),
+        }
+
+    assert {name for name, why in judged(pooled, own=["me"]).items() if not why} == {"both"}
+
+
+def test_many_pieces_take_no_time_by_the_square():
+    pieces = 20_000
+    read = Operation("input", (), {"input": "d", "column": "x", "dtype": "int"}, Type(INT, (ROWS,)))
+    blank = Operation("constant", (), {"values": [0], "shape": [1], "dtype": "int"}, Type(INT, (1,), secret=False))
+    operands = (1,) * pieces + (0,) * pieces
+    long = Operation("concat", operands, {"axis": 0}, Type(INT, (pieces * (ROWS + 1),)))
+    before = time.process_time()
+    lineage(Plan("p", (read, blank, long)), {("d", "x"): rests(Strand("d@1", "d", 1, Region(0, 0, ROWS), ROWS))})
+    assert time.process_time() - before < 10
+
+
+def test_very_long_arrays_are_not_followed():
     long = Operation("iota", (), {"size": 1 << 25}, Type(INT, (1 << 25,), secret=False))
     with pytest.raises(UserError, match="33554432 elements along an axis"):
         lineage(Plan("test", (long,), {}), {})

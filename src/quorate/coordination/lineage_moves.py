@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -40,50 +41,52 @@ def joined(pieces: Sequence[Facts], lengths: Sequence[int], axis: int) -> Facts:
     strands: list[Strand] = []
     regions: list[Region] = []
     ramps: set[int] = set()
-    start = 0
+    start, held = 0, Counter(source for facts in pieces for source in {strand.source for strand in facts.strands})
     for index, (facts, length) in enumerate(zip(pieces, lengths, strict=True)):
         strands += [s if s.place is None else s.at(_shifted(s.place, axis, start)) for s in facts.strands]
         regions += [_shifted(region, axis, start) for region in facts.chosen]
         regions += [Region(axis, start, start + length)] if axis in facts.ramps and len(pieces) > 1 else []
         ramps |= facts.ramps if len(pieces) == 1 else facts.ramps - {axis}
-        if index and _shows(pieces, lengths, axis, index):
+        if index and _shows(pieces, lengths, axis, index, held):
             regions.append(Region(axis, start - 1, start + 1))
         start += length
     return Facts(tidy(strands), bounded(regions), frozenset(ramps))
 
 
-def _shows(pieces: Sequence[Facts], lengths: Sequence[int], axis: int, index: int) -> bool:
-    """Whether it may matter that a piece and the one before it differ."""
+def _shows(pieces: Sequence[Facts], lengths: Sequence[int], axis: int, index: int, held: Mapping[str, int]) -> bool:
+    """Whether it may matter that a piece and the one before it differ; `held` counts the pieces with a data set."""
     edges = {0, len(pieces) - 1}
     sides = (index - 1, index)
     if not any(pieces[k].strands for k in sides):
         return True
-    return not all(_alone(pieces, k, axis) if pieces[k].strands else k in edges and lengths[k] < 2 for k in sides)
+    return not all(_alone(pieces[k], axis, held) if pieces[k].strands else k in edges and lengths[k] < 2 for k in sides)
 
 
-def _alone(pieces: Sequence[Facts], index: int, axis: int) -> bool:
+def _alone(piece: Facts, axis: int, held: Mapping[str, int]) -> bool:
     """Whether a piece holds rows of data sets that no other piece rests on, or rows that lie along another axis."""
-    strands = pieces[index].strands
-    if any(strand.place is None for strand in strands):
+    if any(strand.place is None for strand in piece.strands):
         return False
-    along = {strand.source for strand in strands if strand.place is not None and strand.place.axis == axis}
-    others = (strand.source for k, facts in enumerate(pieces) if k != index for strand in facts.strands)
-    return along.isdisjoint(others)
+    along = {strand.source for strand in piece.strands if strand.place is not None and strand.place.axis == axis}
+    return all(held[source] == 1 for source in along)
 
 
 def _shifted(region: Region, axis: int, start: int) -> Region:
     return region._replace(low=region.low + start, high=region.high + start) if region.axis == axis else region
 
 
-def indexed(facts: Facts, shape: Shape, index: Sequence[Any], wanted: Shape) -> Facts:
-    """After taking elements at canonical items, see `quorate.lang.operations.structure.indexed_shape`."""
+def indexed(facts: Facts, shape: Shape, index: Sequence[Any], wanted: Shape, *, mixing: bool = False) -> Facts:
+    """After taking elements at canonical items, see `quorate.lang.operations.structure.indexed_shape`.
+
+    Rows that are taken more often than others were given weights, unless `mixing` says that these do not matter.
+    """
     picks, targets = _picks(shape, index)
     strands: list[Strand] = []
     for strand in facts.strands:
         if strand.place is None:
             strands.append(strand)
         elif (left := _picked(strand, picks[strand.place.axis], targets[strand.place.axis])) is not None:
-            strands.append(left)
+            uneven = not mixing and _uneven(picks[strand.place.axis], strand.place)
+            strands.append(left.picked() if uneven else left)
     regions: list[Region] = []
     for region in facts.chosen:
         regions += _region_after(region, picks[region.axis], targets[region.axis])
@@ -133,6 +136,14 @@ def _picked(strand: Strand, picks: _Picks, target: int | None) -> Strand | None:
     missing = place.high - place.low - taken
     now = strand.at(Region(target, first, last), max(1, strand.count - missing))
     return now if _contiguous(picks) else msgspec.structs.replace(now, order=0)
+
+
+def _uneven(picks: _Picks, place: Region) -> bool:
+    """Whether some of the positions that are taken in a place are taken more often than others."""
+    if isinstance(picks, range):
+        return False
+    _, times = np.unique(picks[(picks >= place.low) & (picks < place.high)], return_counts=True)
+    return bool(times.size and times.min() != times.max())
 
 
 def _inside(picks: _Picks, place: Region) -> tuple[int, int, int]:

@@ -56,9 +56,15 @@ def _compacted(step: Step) -> Facts:
 
 
 def _topped(step: Step) -> Facts:
-    lost = tidy(strand.lost() for strand in step.operands[0].strands)
-    regions = everywhere((step.attributes["k"],))
-    return Facts(parts=(Facts(lost, regions), Facts(lost, regions)))
+    """The largest rest together on as many rows as they are, less what is no data; which they are tells of one row."""
+    facts, most = step.operands[0], step.attributes["k"]
+    rows = max(1, most - max(0, step.shapes(0)[0] - _rows_of_others(step, 0)))
+    largest = [
+        strand.lost() if strand.place is None or strand.place.axis else strand.lost().at(Region(0, 0, most), rows)
+        for strand in facts.strands
+    ]
+    regions = everywhere((most,))
+    return Facts(parts=(Facts(tidy(largest), regions), Facts(_singles(facts).strands, regions)))
 
 
 def _grouped(step: Step) -> Facts:
@@ -98,8 +104,10 @@ def _histogram(step: Step) -> Facts:
 
 
 def _one_hot(step: Step) -> Facts:
-    facts = step.together([0], step.shapes(0))
-    return replace(facts, chosen=facts.chosen | {Region(len(step.shape) - 1, 0, step.shape[-1])})
+    """A category has as many rows, on average, as there are, divided by the number of categories."""
+    facts, size = step.together([0], step.shapes(0)), step.shape[-1]
+    strands = tidy(msgspec.structs.replace(s, count=max(1, s.count // max(1, size))) for s in facts.strands)
+    return replace(facts, strands=strands, chosen=facts.chosen | {Region(len(step.shape) - 1, 0, size)})
 
 
 def _thresholds(step: Step) -> Facts:
@@ -110,7 +118,7 @@ def _thresholds(step: Step) -> Facts:
 def _quantile(step: Step) -> Facts:
     """An order statistic tells of as many rows of data sets as lie beyond it, even if all that is no data does too."""
     share = min(min(Fraction(*pair), 1 - Fraction(*pair)) for pair in step.attributes["q"])
-    padding = step.shapes(0)[0] - _rows_of_others(step)
+    padding = step.shapes(0)[0] - _rows_of_others(step, 2)
     least = math.floor(share * step.shapes(0)[0]) - padding
     strands = []
     for strand in step.operands[0].strands:
@@ -122,11 +130,12 @@ def _quantile(step: Step) -> Facts:
     return Facts(tidy(strands), everywhere(step.shape) if chosen else frozenset())
 
 
-def _rows_of_others(step: Step) -> int:
-    """How many elements of a sorted column are rows of data sets that the reader has not placed."""
+def _rows_of_others(step: Step, order: int) -> int:
+    """How many elements of a column, sorted at least so far, are rows of data sets that the reader has not placed."""
     counts: dict[str, int] = {}
     for strand in step.operands[0].strands:
-        if strand.order == 2 and strand.place is not None and strand.place.axis == 0 and strand.owner != step.reader:
+        along = strand.place is not None and strand.place.axis == 0
+        if along and strand.order >= order and strand.owner != step.reader:
             counts[strand.source] = min(strand.count, counts.get(strand.source, strand.count))
     return sum(counts.values())
 

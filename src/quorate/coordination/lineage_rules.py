@@ -162,7 +162,9 @@ RULES: dict[str, Callable[[Step], Facts]] = {
     "masked_mean": _masked,
     "transpose": _transposed,
     "reshape": lambda step: reshaped(step.operands[0], step.shapes(0), step.shape),
-    "index": lambda step: indexed(step.operands[0], step.shapes(0), step.attributes["index"], step.shape),
+    "index": lambda step: indexed(
+        step.operands[0], step.shapes(0), step.attributes["index"], step.shape, mixing=step.mixing
+    ),
     "concat": _concatenated,
     "read": _read,
     "write": _written,

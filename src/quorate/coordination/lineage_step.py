@@ -93,8 +93,11 @@ class Step:
         return Facts(tidy(strands), bounded(regions), frozenset(ramps))
 
     def decided(self, operand: int) -> bool:
-        """Whether data has a part in this operand: it rests on rows, and is not proven to be one and the same."""
-        if not self.operands[operand].strands:
+        """Whether data has a part in this operand: it rests on rows, and is not proven to be one and the same.
+
+        Data sets of the reader do not count: what lies in them is for the reader to choose.
+        """
+        if all(strand.owner == self.reader for strand in self.operands[operand].strands):
             return False
         bounds = None if self.ranges is None else self.ranges[operand]
         return not isinstance(bounds, tuple) or bool(bounds[0] != bounds[1])

@@ -14,8 +14,8 @@ import numpy as np
 
 import quorate.lang.functions as q
 from quorate.analytics.base import Estimator
-from quorate.analytics.columns import bits_of, fitting, known, times
-from quorate.analytics.decomposition.eigen import eigen, signed
+from quorate.analytics.columns import bits_of, fitting, known, most_rows, times
+from quorate.analytics.decomposition.eigen import eigen
 from quorate.analytics.decomposition.orthonormal import BASIS_SCALE, orthonormal
 from quorate.analytics.genetics.variants import Variants, variants_of
 from quorate.analytics.linear_algebra import normalised
@@ -55,7 +55,7 @@ class GenotypeComponents(Estimator):
         least: variants with fewer copies of either allele are left out; None stands for `small_groups.LEAST`.
 
     Results:
-        scores_: shape (people, n_components): orthogonal columns of length 1 whose largest element is positive; values
+        scores_: shape (people, n_components): orthogonal columns of length 1 whose cubes have no negative sum; values
             of single people, to be used as covariates and hardly to be opened.
         share_: of the variance within the subspace, shape (n_components,).
 
@@ -88,12 +88,12 @@ class GenotypeComponents(Estimator):
         if type(self.steps) is not int or not 1 <= self.steps <= 100:
             raise UserError(f"steps={self.steps!r}; give a whole number from 1 to 100")
         weight = _weights(variants, people, max(1, checked_least(self.least)))
-        y = _first(variants, people, self.n_components + MORE, self.random_state)
+        y = _gathered(variants, weight, _first(variants, self.n_components + MORE, self.random_state))
         for _ in range(self.steps):
-            y = _step(variants, weight, y)
+            y = _gathered(variants, weight, _along(variants, y))
         axes, share = _rotation(variants, weight, y, self.n_components)
         scores = precise_product(y, axes.T).astype(fixed(BASIS_SCALE)).clip(-1.0, 1.0)
-        return self._learn(scores_=signed(scores.T).T, share_=share)
+        return self._learn(scores_=scores * _sign(scores), share_=share)
 
 
 def _frequency(variants: Variants) -> SecretArray:
@@ -115,13 +115,16 @@ def _weights(variants: Variants, people: int, least: int) -> SecretArray:
     return (1.0 / spread).astype(fixed(WEIGHT_SCALE)) * shown.astype(INT)
 
 
-def _first(variants: Variants, people: int, width: int, seed: int) -> SecretArray:
-    """Public columns of random signs, less their means, each of length 1 or a little less."""
-    drawn = np.empty((people, width), np.uint8)
+def _first(variants: Variants, width: int, seed: int) -> SecretArray:
+    """Public random signs of about the size of `_along`, shape (width, variants).
+
+    Signs of variants and not of people: public weights of people could be there to pick one of them.
+    """
+    count = int(str(variants.genotypes.shape[1]))
+    drawn = np.empty((width, count), np.uint8)
     Stream(digest(int(seed).to_bytes(8, "big"), "quorate genotype components")[:KEY_BYTES]).fill((1, 1), drawn)
     signs = (drawn & 1).astype(float) * 2 - 1
-    centred = (signs - signs.mean(0)) / math.sqrt(people)
-    return variants.copies.constant(centred, fixed(BASIS_SCALE))
+    return variants.copies.constant(signs / (2 * math.sqrt(count)), fixed(INNER_SCALE))
 
 
 def _along(variants: Variants, y: SecretArray) -> SecretArray:
@@ -133,9 +136,8 @@ def _weighted(z: SecretArray, weight: SecretArray) -> SecretArray:
     return (z * weight[None, :]).astype(fixed(WEIGHT_SCALE))
 
 
-def _step(variants: Variants, weight: SecretArray, y: SecretArray) -> SecretArray:
-    """An orthonormal basis of the relationship matrix times columns."""
-    z = _along(variants, y)
+def _gathered(variants: Variants, weight: SecretArray, z: SecretArray) -> SecretArray:
+    """An orthonormal basis of standardised genotypes times columns over variants; of relationship, after `_along`."""
     weighted = _weighted(z, weight)
     wide = _back(variants, weighted)
     wide = wide - wide.mean(0)
@@ -159,6 +161,13 @@ def _coarse_products(z: SecretArray, weighted: SecretArray) -> SecretArray:
     """z @ weighted.T over all variants, with few fraction bits."""
     left = z.astype(fixed(COARSE_SCALE))
     return left @ fitting(weighted, bits_of(left) + int(str(z.shape[1])).bit_length()).T
+
+
+def _sign(scores: SecretArray) -> SecretArray:
+    """1 or -1 for each column, by the sum of its cubes: the largest element by itself would tell of one person."""
+    own = fitting(scores, bits_of(scores) + most_rows(scores).bit_length())
+    squares = (own * own).astype(own.dtype)
+    return (q.vecdot(squares, own, axis=0) >= 0).astype(INT) * 2 - 1
 
 
 def _powers(length: SecretArray, most: int, room: int) -> SecretArray:
