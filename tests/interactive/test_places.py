@@ -33,12 +33,12 @@ def test_of_what_does_not_fit(net):
 
 
 def test_of_cells(net, monkeypatch):
-    cells = {"/tmp/ipykernel_7/1234.py": 3}
+    cells = {"/cells/1234.py": 3}
     compiler = SimpleNamespace(format_code_name=lambda name: ("Cell", f"In[{cells[name]}]") if name in cells else None)
     shell = SimpleNamespace(get_ipython=lambda: SimpleNamespace(compile=compiler))
     monkeypatch.setitem(sys.modules, "IPython", shell)
     x = net.secret(np.arange(3))
-    exec(compile("\ny = x + 1", "/tmp/ipykernel_7/1234.py", "exec"), space := {"x": x})
+    exec(compile("\ny = x + 1", "/cells/1234.py", "exec"), space := {"x": x})
     places = [net._live.operations[array.position].where for array in (space["y"], x + 2)]
     assert places[0] == "In[3]:2"
     assert places[1].startswith("test_places.py:")

@@ -19,6 +19,7 @@ from quorate.sharing.dtype import BOOL, INT, fixed
 __all__ = [
     "Unit",
     "bits_of",
+    "category_names",
     "columns",
     "fitting",
     "in_real_units",
@@ -49,6 +50,14 @@ def most_rows(array: SecretArray) -> int:
 def names_of(X: Any) -> list[str] | None:
     """The names of the columns of a table; None for what has none."""
     return list(X) if isinstance(X, Table | Mapping) else None
+
+
+def category_names(column: Any, codes: Sequence[int] | None = None) -> list[str] | None:
+    """The names of categories, of all or of these codes; None for a column that has none, or not these."""
+    names = column.categories if isinstance(column, SecretArray) else None
+    if names is None or codes is None:
+        return None if names is None else list(names)
+    return [names[code] for code in codes] if all(0 <= code < len(names) for code in codes) else None
 
 
 def vector(x: Any, what: str = "y") -> SecretArray:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from quorate.errors import UserError
 from quorate.html import Markup, facts, folded, panel, table
 
-__all__ = ["Fitted", "needed"]
+__all__ = ["Fitted", "Listing", "needed"]
 
 PROVENANCE = "quorate"
 MOST_COLUMNS = 12
@@ -20,6 +20,29 @@ MOST_OPEN = 20
 
 LIMITS = "conf_int_"
 """Confidence limits of coefficients, shape (features, 2)."""
+
+CATEGORIES = "categories"
+"""Names of the bars of a histogram."""
+
+NAMES = (CATEGORIES, "feature_names_in_", "class_names_", "feature_categories_")
+"""Results that name others and stand in no table themselves."""
+
+BY_CLASS = ("class_", "log_likelihood_", "step_", "converged_", "separated_")
+"""How results with one number per class begin."""
+
+ROW_BY_CLASS = (
+    *("coef_", "standard_errors_", "independent_", "z_", "p_values_", "ratios_", "theta_", "var_", "unit_"),
+    *("feature_count_", "feature_log_prob_"),
+)
+"""How matrices with one row per class begin."""
+
+
+class Listing(NamedTuple):
+    """A table for people; the one without title has names and single numbers."""
+
+    title: str
+    headings: list[str]
+    rows: list[list[Any]]
 
 
 def needed(package: str) -> Any:
@@ -78,30 +101,56 @@ class Fitted(dict[str, Any]):
         made = pyarrow.table({key: pyarrow.array(values) for key, values in columns.items()})
         return made.replace_schema_metadata({PROVENANCE: json.dumps(self.provenance)})
 
+    def tables(self) -> list[Listing]:
+        """All results of two dimensions at most as tables for people: numbers, those of equal length, matrices."""
+        found = []
+        if numbers := self._numbers():
+            found.append(Listing("", ["", "value"], [[_label(key), _plain(value)] for key, value in numbers.items()]))
+        features = self._features()
+        for (length, names), group in sorted(self._groups().items(), key=lambda item: item[0][0] != len(features)):
+            columns = [np.asarray(values).tolist() for values in group.values()]
+            rows = [[str(k), *cells] for k, *cells in zip(names or range(length), *columns, strict=True)]
+            found.append(Listing(", ".join(group), ["", *group], rows))
+        found += [self._listed(key, np.asarray(value)) for key, value in self.items() if self._is_matrix(key, value)]
+        return found
+
+    def _listed(self, key: str, values: Any) -> Listing:
+        """A matrix; of a wide one the first columns."""
+        width = min(values.shape[1], MOST_COLUMNS)
+        more = ["…"] if width < values.shape[1] else []
+        rows = zip(self._row_names(key, values) or range(len(values)), values[:, :width].tolist(), strict=True)
+        headings = [_label(key), *self._column_names(values)[:width], *more]
+        return Listing(_label(key), headings, [[str(name), *row, *more] for name, row in rows])
+
     def _table(self, name: str | None) -> tuple[dict[str, Any], list[str] | None]:
         """Columns, and names of the rows where they have some."""
         if name is None:
             return self._main()
         if name not in self:
             raise UserError(f"there is no {name!r} among the opened results: {', '.join(self)}")
+        if _dimensions(self[name]) < 0:
+            raise UserError(f"{name!r} is a list of arrays that differ in their shape, and no table; use it as it is")
         values = np.asarray(self[name])
         if values.ndim > 2:
             raise UserError(f"{name!r} has {values.ndim} dimensions; a table has two")
-        features = self._features()
         if values.ndim == 2:
-            labels = features if values.shape[1] == len(features) else list(map(str, range(values.shape[1])))
-            return {label: values[:, k] for k, label in enumerate(labels)}, None
-        index = features if values.ndim and len(values) == len(features) else None
+            return {label: values[:, k] for k, label in enumerate(self._column_names(values))}, self._row_names(
+                name, values
+            )
+        index = self._names(name, len(values)) if values.ndim else None
         return {_label(name): values.reshape(-1)}, index
 
     def _main(self) -> tuple[dict[str, Any], list[str] | None]:
-        features = self._features()
         groups = self._groups()
-        if features and len(features) in groups:
-            return groups[len(features)], features
+        features = self._features()
+        if features and (key := (len(features), tuple(features))) in groups:
+            return groups[key], features
         if groups:
-            return max(groups.values(), key=len), None
+            (_, names), columns = max(groups.items(), key=lambda item: len(item[1]))
+            return columns, None if names is None else list(names)
         return {_label(key): [value] for key, value in self._numbers().items()}, None
+
+    # -- names of rows and columns ------------------------------------------------------------------------------------
 
     def _features(self) -> list[str]:
         names = self.get("feature_names_in_")
@@ -109,39 +158,62 @@ class Fitted(dict[str, Any]):
             return [str(name) for name in names]
         return [f"x{k}" for k in range(int(self.get("n_features_in_", 0)))]
 
-    def _groups(self) -> dict[int, dict[str, Any]]:
-        """Results of one dimension, by their length."""
-        found: dict[int, dict[str, Any]] = {}
+    def _names(self, key: str, length: int) -> list[str] | None:
+        """What the numbers of a result of one dimension stand for."""
+        classes = self.get("class_names_") if key.startswith(BY_CLASS) else None
+        for names in (self.get(CATEGORIES), classes, self._features()):
+            if names and len(names) == length:
+                return list(names)
+        return None
+
+    def _row_names(self, key: str, values: Any) -> list[str] | None:
+        """What the rows of a matrix stand for: of classes, if they have names."""
+        classes = self.get("class_names_") if key.startswith(ROW_BY_CLASS) else None
+        return list(classes) if classes and len(classes) == len(values) else None
+
+    def _is_matrix(self, key: str, value: Any) -> bool:
+        return key not in (LIMITS, *NAMES) and _dimensions(value) == 2
+
+    def _column_names(self, values: Any) -> list[str]:
+        """What the columns of a matrix stand for."""
+        features, width = self._features(), values.shape[1]
+        return features if width == len(features) else list(map(str, range(width)))
+
+    def _groups(self) -> dict[tuple[int, tuple[str, ...] | None], dict[str, Any]]:
+        """Results of one dimension, by their length and what they stand for."""
+        found: dict[tuple[int, tuple[str, ...] | None], dict[str, Any]] = {}
         for key, value in self.items():
-            if key != "feature_names_in_" and not key.startswith("intercept") and np.ndim(value) == 1:
-                found.setdefault(len(value), {})[_label(key)] = np.asarray(value)
-            elif key == LIMITS and np.shape(value)[1:] == (2,):
-                found.setdefault(len(value), {}).update(zip(("lower", "upper"), np.asarray(value).T, strict=True))
+            if key == LIMITS and np.shape(value)[1:] == (2,):
+                own = dict(zip(("lower", "upper"), np.asarray(value).T, strict=True))
+            elif key not in NAMES and not key.startswith("intercept") and _dimensions(value) == 1:
+                own = {_label(key): np.asarray(value)}
+            else:
+                continue
+            names = self._names(key, len(value))
+            found.setdefault((len(value), None if names is None else tuple(names)), {}).update(own)
         return found
 
     def _numbers(self) -> dict[str, Any]:
-        return {key: value for key, value in self.items() if value is not None and np.ndim(value) == 0}
+        return {key: value for key, value in self.items() if value is not None and _dimensions(value) == 0}
 
     def _repr_html_(self) -> str:
         parts: list[Markup] = []
-        if numbers := self._numbers():
-            parts.append(facts({_label(key): _plain(value) for key, value in numbers.items()}))
-        features = self._features()
-        for length, group in sorted(self._groups().items(), key=lambda item: item[0] != len(features)):
-            rows = features if length == len(features) else range(length)
-            columns = [np.asarray(values).tolist() for values in group.values()]
-            made = table(["", *group], [[str(rows[k]), *(one[k] for one in columns)] for k in range(length)])
-            parts.append(made if length <= MOST_OPEN else folded(f"{', '.join(group)} ({length} values)", made))
-        parts += [_matrix(key, value) for key, value in self.items() if np.ndim(value) == 2 and key != LIMITS]
+        for listing in self.tables():
+            if not listing.title:
+                parts.append(facts([(str(name), value) for name, value in listing.rows]))
+                continue
+            made = table(listing.headings, listing.rows)
+            long = len(listing.rows) > MOST_OPEN
+            parts.append(folded(f"{listing.title} ({len(listing.rows)} values)", made) if long else made)
         return panel("Opened results", *parts, note=_origin(self.provenance))
 
 
-def _matrix(name: str, values: Any) -> Markup:
-    array = np.asarray(values)
-    width = min(array.shape[1], MOST_COLUMNS)
-    headings: Sequence[object] = [_label(name), *range(width), *(["…"] if width < array.shape[1] else [])]
-    rows = [[str(k), *row[:width].tolist(), *(["…"] if width < array.shape[1] else [])] for k, row in enumerate(array)]
-    return table(headings, rows)
+def _dimensions(value: Any) -> int:
+    """How many a result has; -1 for lists that differ in length, which are no array."""
+    try:
+        return np.ndim(value)
+    except ValueError:
+        return -1
 
 
 def _plain(value: Any) -> Any:

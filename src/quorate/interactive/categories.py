@@ -20,7 +20,7 @@ MOST_SUGGESTED = 12
 
 def declared(series: Any) -> Categories | None:
     """The list that a pandas categorical or a Polars enum has of its own; None for other columns."""
-    found = getattr(getattr(series, "dtype", None), "categories", None)
+    found: Any = getattr(getattr(series, "dtype", None), "categories", None)
     return tuple(str(one) for one in found.to_list()) if hasattr(found, "to_list") else None
 
 

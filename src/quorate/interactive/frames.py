@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -45,7 +45,7 @@ class Results:
         Args:
             thing: a secret matrix, a table such as `group_by` gives, or a fitted method. Rows of a table that do not
                 count (`valid` is false) are left out; a column `missed` is there if groups had no room.
-            columns: names of the columns of a matrix.
+            columns: names of the columns of a matrix. Columns of categories hold their texts, in a pandas categorical.
             named: secret arrays of one dimension or single numbers, or results of methods that open to such, by the
                 names of their columns. Single numbers stand in every row.
 
@@ -56,7 +56,7 @@ class Results:
         pandas = needed("pandas")
         if isinstance(thing, Result) and not named:
             return _framed(self.reveal(thing), self._runs_of(thing))
-        opened, runs = self._opened(_columns(thing, columns, named))
+        opened, runs = self._opened(_columns(thing, columns, named), pandas.Categorical.from_codes)
         frame = pandas.DataFrame(opened)
         frame.attrs[KEY] = runs
         return frame
@@ -75,7 +75,7 @@ class Results:
             frame = _framed(opened, self._runs_of(thing))
             made = pyarrow.Table.from_pandas(frame, preserve_index=not isinstance(frame.index, _range_index()))
             return made.replace_schema_metadata({KEY: json.dumps(frame.attrs[KEY])})
-        values, runs = self._opened(_columns(thing, columns, named))
+        values, runs = self._opened(_columns(thing, columns, named), pyarrow.DictionaryArray.from_arrays)
         return pyarrow.table(values).replace_schema_metadata({KEY: json.dumps(runs)})
 
     def receipt(self) -> Receipt:
@@ -87,11 +87,14 @@ class Results:
         said = {"protocol": backend.protocol, "parties": list(backend.parties), "threshold": backend.threshold}
         return Receipt(said, runs=told(self.runs))
 
-    def _opened(self, wanted: Mapping[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-        """Columns of one length, and the runs that they come from."""
+    def _opened(
+        self, wanted: Mapping[str, Any], texts: Callable[[Any, Sequence[str]], Any]
+    ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        """Columns of one length, and the runs that they come from; `texts` makes a column of codes and categories."""
         opened = self.reveal(*wanted.values())
         values = dict(zip(wanted, (opened,) if len(wanted) == 1 else opened, strict=True))
-        return _counting(_aligned(values)), self._runs_of(*wanted.values())
+        found = {name: _with_texts(one, wanted[name], texts) for name, one in _counting(_aligned(values)).items()}
+        return found, self._runs_of(*wanted.values())
 
     def _runs_of(self, *things: Any) -> list[dict[str, Any]]:
         """The runs from which opened things come."""
@@ -112,6 +115,13 @@ class Results:
         rows = [[run.finished, run.session[:8], run.rounds, run.bytes_sent, round(run.seconds, 3)] for run in runs]
         parts = [table(["finished", "session", "rounds", "bytes", "seconds"], rows)] if rows else []
         return panel(f"Interactive session, {backend.protocol}", facts(said), *parts)
+
+
+def _with_texts(values: Any, secret: Any, texts: Callable[[Any, Sequence[str]], Any]) -> Any:
+    """Codes of categories with what they stand for; all other values as they are."""
+    names = secret.categories if isinstance(secret, SecretArray) else None
+    known = names is not None and np.all((values >= 0) & (values < len(names)))
+    return texts(values, list(names)) if names is not None and known else values
 
 
 class _Noted:

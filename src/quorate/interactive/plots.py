@@ -27,14 +27,17 @@ def histogram(counts: Any, edges: Any = None, *, ax: Any = None, label: str | No
     """Bars of an opened histogram.
 
     Args:
-        counts: opened counts or densities, shape (bins,), or an opened histogram with its edges. NaN stands for bins
-            that are not shown; they are hatched.
+        counts: opened counts or densities, shape (bins,), or an opened histogram with its edges or categories. NaN
+            stands for bins that are not shown; they are hatched.
         edges: the public edges, shape (bins + 1,).
 
     Raises:
         UserError: numbers that do not fit each other, or matplotlib is not installed.
     """
-    if edges is None:
+    names = counts.get("categories") if isinstance(counts, Mapping) else None
+    if names is not None:
+        counts, edges = counts["counts"], np.arange(len(names) + 1) - 0.5
+    elif edges is None:
         counts, edges = _pair(counts)
     heights, ends = _vector(counts, "counts"), _vector(edges, "edges")
     if len(ends) != len(heights) + 1:
@@ -50,6 +53,8 @@ def histogram(counts: Any, edges: Any = None, *, ax: Any = None, label: str | No
             hidden, top, widths[~shown], align="edge", facecolor="none", edgecolor=GREY, hatch="////", label="not shown"
         )
     ax.set_ylabel("count")
+    if names is not None:
+        ax.set_xticks(range(len(names)), names)
     if label or not shown.all():
         ax.legend(frameon=False)
     return _plain(ax)
@@ -60,7 +65,7 @@ def survival(curves: Any, labels: Sequence[str] | None = None, *, ax: Any = None
 
     Args:
         curves: opened `KaplanMeier`, of one group or several.
-        labels: names of the groups.
+        labels: names of the groups; by default their categories.
         at_risk: whether to write the numbers at risk.
 
     Raises:
@@ -71,6 +76,7 @@ def survival(curves: Any, labels: Sequence[str] | None = None, *, ax: Any = None
         np.atleast_2d(np.asarray(curves[name], np.float64)) for name in ("survival_", "lower_", "upper_", "at_risk_")
     ]
     groups = len(each[0])
+    labels = curves.get("groups_") if labels is None and isinstance(curves, Mapping) else labels
     if labels is not None and len(labels) != groups:
         raise UserError(f"{len(labels)} labels for {groups} groups")
     ax = _axes(ax)

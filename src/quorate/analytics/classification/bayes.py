@@ -13,6 +13,7 @@ import numpy as np
 
 import quorate.lang.functions as q
 from quorate.analytics.base import Estimator
+from quorate.analytics.columns import category_names
 from quorate.analytics.regression.logistic import labels
 from quorate.analytics.scoring import accuracy, counted
 from quorate.errors import UserError
@@ -37,6 +38,7 @@ class NaiveBayes(Estimator):
     n_features_in_: int
     class_count_: SecretArray
     class_log_prior_: SecretArray
+    class_names_: list[str] | None
 
     def __init__(self, classes: int = 2) -> None:
         self.classes = classes
@@ -50,6 +52,7 @@ class NaiveBayes(Estimator):
         if type(self.classes) is not int or not 2 <= self.classes <= 1024:
             raise UserError(f"classes {self.classes!r}; give a whole number from 2 to 1024")
         target = labels(y, self.classes)
+        self.class_names_ = category_names(target, range(self.classes))
         if found[0].shape[0] != target.shape[0]:
             raise UserError(f"X has {found[0].shape[0]} rows and y has {target.shape[0]}")
         flags: SecretArray = (target[:, None] == np.arange(self.classes)).astype(INT)

@@ -9,7 +9,7 @@ import numpy as np
 
 import quorate.lang.functions as q
 from quorate.analytics.classification.bayes import LOG_SCALE, NaiveBayes, log_shares
-from quorate.analytics.columns import columns, names_of, vector
+from quorate.analytics.columns import category_names, columns, names_of, vector
 from quorate.analytics.regression.design import bits_of, fitting, product
 from quorate.errors import UserError
 from quorate.lang.array import SecretArray
@@ -98,6 +98,7 @@ class CategoricalNB(_Discrete):
     def _numbers(self, found: list[SecretArray], fits: bool) -> SecretArray:
         if fits:
             self.categories_ = self._sizes(found)
+            self.feature_categories_ = [category_names(column) for column in found]
         one_hot = [
             (vector(column, "a category")[:, None] == np.arange(size)).astype(INT)
             for column, size in zip(found, self.categories_, strict=True)

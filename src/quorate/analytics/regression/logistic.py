@@ -10,7 +10,7 @@ import numpy as np
 
 import quorate.lang.functions as q
 from quorate.analytics.base import Estimator
-from quorate.analytics.columns import names_of, vector
+from quorate.analytics.columns import category_names, names_of, vector
 from quorate.analytics.dependent import warn_of_dependent
 from quorate.analytics.regression.design import Design, designed, linear_predictor
 from quorate.analytics.regression.digits import precise, shared
@@ -69,6 +69,7 @@ class LogisticRegression(Estimator):
 
     coef_: SecretArray
     intercept_: SecretArray
+    class_names_: list[str] | None
 
     def __init__(
         self,
@@ -107,6 +108,7 @@ class LogisticRegression(Estimator):
         """
         self._check()
         target = labels(y, self.classes)
+        self.class_names_ = category_names(target, range(self.classes))
         self.n_features_in_, self.feature_names_in_ = 0, names_of(X)
         design = designed(X, target, self.fit_intercept, sample_weight, where)
         self.n_features_in_ = design.features

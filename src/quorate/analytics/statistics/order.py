@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 import quorate.lang.functions as q
-from quorate.analytics.columns import known, vector
+from quorate.analytics.columns import category_names, known, vector
 from quorate.analytics.opened import Fitted, needed
 from quorate.analytics.small_groups import blanked, checked_least, kept, protect, shown_cells
 from quorate.analytics.statistics.answer import Answer
@@ -122,22 +122,27 @@ def _ordered(column: SecretArray, groups: Groups) -> SecretArray:
 
 
 def histogram(
-    x: Any, bins: Any = 10, range: tuple[float, float] | None = None, *, where: Any = None, least: int | None = None
+    x: Any, bins: Any = None, range: tuple[float, float] | None = None, *, where: Any = None, least: int | None = None
 ) -> Answer:
     """How many values lie in each bin, as `numpy.histogram`.
 
     Args:
         x: a secret column.
-        bins: their number, or public edges; the last bin holds its upper edge too.
+        bins: their number, or public edges; the last bin holds its upper edge too. By default 10, or one for each
+            category of a column of categories.
         range: from where to where, public; by default the declared range of the column.
         where: which rows count, a secret column of bools.
         least: bins of fewer rows are hidden; if the hidden ones together hold fewer, the smallest of the others too.
 
     Revealed: the counts that are shown, and which those are.
 
-    `reveal` gives counts (floats, NaN where hidden) and bin_edges. Exact.
+    `reveal` gives counts (floats, NaN where hidden) and bin_edges, or categories. Exact.
     """
     column = vector(x, "x")
+    names = category_names(column) if bins is None and range is None else None
+    bins = 10 if bins is None else bins
+    if names is not None:
+        bins = np.arange(len(names) + 1) - 0.5
     counted = mask(where, column)
     limits = column.limits if range is None and np.ndim(bins) == 0 else range
     if limits is not None and limits[0] == limits[1]:
@@ -147,6 +152,7 @@ def histogram(
     found, shown = protect(counts, counts, least)
 
     def finish(values: Mapping[str, Any]) -> Fitted:
-        return Fitted(counts=blanked(values["counts"], values["shown"]), bin_edges=np.asarray(edges, np.float64))
+        bars = {"categories": names} if names is not None else {"bin_edges": np.asarray(edges, np.float64)}
+        return Fitted(counts=blanked(values["counts"], values["shown"]), **bars)
 
     return Answer(finish, counts=found, shown=shown)

@@ -21,7 +21,8 @@ MOST_GROUPS = 64
 """Most groups of one column of categories."""
 
 Labels = int | Sequence[Any] | None
-"""A public number of groups, their names in the order of codes, or None: as many as the range of the column allows."""
+"""A public number of groups, their names in the order of codes, or None: the categories of the column, or as many
+groups as its range allows."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,8 @@ def grouped_by(by: Any, groups: Labels = None, where: SecretArray | None = None)
 
 
 def _labels(by: SecretArray, groups: Labels) -> list[Any]:
+    if groups is None and by.categories is not None:
+        groups = by.categories
     if groups is None:
         high = by.limits[1]
         if high >= MOST_GROUPS:

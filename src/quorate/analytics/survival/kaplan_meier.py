@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 import quorate.lang.functions as q
 from quorate.analytics.base import Estimator, Fitted
-from quorate.analytics.columns import known, vector
+from quorate.analytics.columns import category_names, known, vector
 from quorate.analytics.opened import needed
 from quorate.analytics.small_groups import blanked, checked_least, kept, shown_cells
 from quorate.analytics.survival.grid import Counts, cases, counted, plain, time_grid
@@ -61,6 +61,7 @@ class KaplanMeier(Estimator):
 
     Public:
         times_: the times of the grid.
+        groups_: names of the groups, where `by` is a column of categories.
 
     Nothing is revealed but the number of rows, until results are opened.
     """
@@ -96,6 +97,7 @@ class KaplanMeier(Estimator):
         found = {name: kept(values, shown) for name, values in parts.items()}
         found |= _median(parts["survival_"], shown, times) | {"shown_": shown}
         self.times_ = times.tolist()
+        self.groups_ = category_names(by)
         return self._learn(**{name: part[0] if by is None else part for name, part in found.items()})
 
     def finished(self, values: Mapping[str, Any]) -> SurvivalCurves:
@@ -173,7 +175,7 @@ class SurvivalCurves(Fitted):
         """A data frame of all steps that are shown; with groups, one after another.
 
         Args:
-            labels: names of the groups; by default 0, 1, ...
+            labels: names of the groups; by default their categories, or 0, 1, ...
 
         Raises:
             UserError: pandas is not installed, or labels are not as many as groups.
@@ -182,6 +184,7 @@ class SurvivalCurves(Fitted):
         names = ("at_risk_", "events_", "survival_", "variance_", "lower_", "upper_")
         columns = {name.rstrip("_"): np.atleast_2d(self[name]) for name in names}
         groups = len(columns["survival"])
+        labels = self.get("groups_") if labels is None else labels
         if labels is not None and len(labels) != groups:
             raise UserError(f"{len(labels)} labels for {groups} groups")
         shown = np.atleast_2d(self["shown_"]).astype(bool)

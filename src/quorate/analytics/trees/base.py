@@ -9,7 +9,7 @@ import numpy as np
 
 import quorate.lang.functions as q
 from quorate.analytics.base import Estimator
-from quorate.analytics.columns import columns, most_rows, names_of, vector
+from quorate.analytics.columns import category_names, columns, most_rows, names_of, vector
 from quorate.analytics.scoring import counted, enlarged
 from quorate.analytics.small_groups import LEAST
 from quorate.analytics.trees.bins import MOST_BINS, Edges, candidates, checked_edges, equal_bins, on_the_left
@@ -51,6 +51,7 @@ class Trees(Estimator):
     edges_: Edges
     n_features_in_: int
     feature_names_in_: list[str] | None
+    feature_categories_: list[list[str] | None]
 
     def _check(self) -> None:
         checked_between("max_depth", self.max_depth, 1, MOST_DEPTH, whole=True)
@@ -66,6 +67,7 @@ class Trees(Estimator):
         if most_rows(target) < self.min_samples_leaf:
             raise UserError(f"{most_rows(target)} rows, but min_samples_leaf={self.min_samples_leaf}; use more rows")
         self.n_features_in_, self.feature_names_in_ = len(found), names_of(X)
+        self.feature_categories_ = [category_names(column) for column in found]
         chosen = equal_bins(found, self.max_bins) if self.edges is None else self.edges
         self.edges_ = checked_edges(chosen, len(found))
         candidates(self.edges_)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 import quorate.lang.functions as q
-from quorate.analytics.columns import in_real_units, known, most_rows, unit
+from quorate.analytics.columns import category_names, in_real_units, known, most_rows, unit
 from quorate.analytics.scoring import accuracy, r_squared
 from quorate.analytics.trees.base import LEAST, Trees, checked_between, enough
 from quorate.analytics.trees.bins import on_the_left
@@ -163,6 +163,7 @@ class GradientBoostingClassifier(_Boosting):
     """
 
     classes_: list[int]
+    class_names_: list[str] | None
 
     def __init__(
         self,
@@ -201,6 +202,7 @@ class GradientBoostingClassifier(_Boosting):
         """
         found, target, counts = self._start(X, y, where)
         self.classes_ = labels_of(target, self.classes)
+        self.class_names_ = category_names(target, self.classes_)
         loss = LogLoss(indicators(target, self.classes_))
         forest, values, baseline = self._boost(on_the_left(found, self.edges_), loss, counts)
         learned: Self = self._learned(forest, values, baseline_=baseline)

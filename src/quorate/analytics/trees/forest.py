@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from quorate.analytics.columns import in_real_units, known, most_rows, unit
+from quorate.analytics.columns import category_names, in_real_units, known, most_rows, unit
 from quorate.analytics.trees.base import LEAST, Trees, checked_between, enough
 from quorate.analytics.trees.bins import candidates, on_the_left
 from quorate.analytics.trees.classes import indicators, labels_of
@@ -140,6 +140,7 @@ class RandomForestClassifier(_Forest, DecisionTreeClassifier):
         """Fit to secret rows and a secret column of labels; see `DecisionTreeClassifier.fit`."""
         found, target, counts = self._start(X, y, where)
         self.classes_ = labels_of(target, self.classes)
+        self.class_names_ = category_names(target, self.classes_)
         classes = indicators(target, self.classes_)
         usual = max(1, math.isqrt(len(found)))
         forest, values = self._forest(on_the_left(found, self.edges_), classes, counts, usual)

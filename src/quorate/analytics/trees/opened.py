@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Self
 
@@ -51,11 +52,11 @@ class OpenedTrees(Fitted):
         return found
 
     def predict(self, X: Any) -> npt.NDArray[Any]:
-        """Values, or labels of the likeliest classes, for rows in the clear; shape (rows,)."""
+        """Values, or labels or names of the likeliest classes, for rows in the clear; shape (rows,)."""
         if "classes_" not in self:
             values: Numbers = self.decision(X)[:, 0]
             return values
-        labels: npt.NDArray[Any] = np.asarray(self["classes_"])
+        labels: npt.NDArray[Any] = np.asarray(self.get("class_names_") or self["classes_"])
         best: npt.NDArray[Any] = labels[self.predict_proba(X).argmax(1)]
         return best
 
@@ -84,13 +85,27 @@ class OpenedTrees(Fitted):
             missing = [name for name in names if name not in X]
             if missing:
                 raise DataError(f"the data have no column {missing[0]!r}")
-            X = np.column_stack([np.asarray(X[name], np.float64) for name in names])
+            X = np.column_stack([self._codes(j, X[name]) for j, name in enumerate(names)])
         rows = np.asarray(X, np.float64)
         if rows.ndim != 2 or rows.shape[1] != self["n_features_in_"]:
             raise DataError(f"rows of shape {rows.shape}; the trees take {self['n_features_in_']} features")
         if np.isnan(rows).any():
             raise DataError("missing values; the trees were fitted to none")
         return rows
+
+    def _codes(self, feature: int, column: Any) -> Numbers:
+        """A column as numbers; texts of a feature of categories as its codes."""
+        names, values = self._categories(feature), np.asarray(column)
+        if names is None or values.dtype.kind not in "OUS":
+            return np.asarray(column, np.float64)
+        places = {name: float(code) for code, name in enumerate(names)}
+        if unknown := [value for value in values.tolist() if str(value) not in places]:
+            raise DataError(f"{unknown[0]!r} is none of the categories {', '.join(names)}")
+        return np.array([places[str(value)] for value in values.tolist()])
+
+    def _categories(self, feature: int) -> list[str] | None:
+        found: list[str] | None = (self.get("feature_categories_") or {feature: None})[feature]
+        return found
 
     # -- text and JSON ------------------------------------------------------------------------------------------------
 
@@ -107,11 +122,17 @@ class OpenedTrees(Fitted):
         if leaf is not None:
             yield f"{indent}value {', '.join(f'{value:.6g}' for value in leaf)}"
             return
-        feature, threshold = self["feature_"][tree][node], self["threshold_"][tree][node]
-        yield f"{indent}{labels[feature]} <= {threshold:.6g}"
-        yield from self._lines(tree, 2 * node + 1, indent + "  ", labels)
-        yield f"{indent}{labels[feature]} > {threshold:.6g}"
-        yield from self._lines(tree, 2 * node + 2, indent + "  ", labels)
+        sides = self._sides(int(self["feature_"][tree][node]), float(self["threshold_"][tree][node]))
+        for side, said in enumerate(sides):
+            yield f"{indent}{labels[self['feature_'][tree][node]]} {said}"
+            yield from self._lines(tree, 2 * node + 1 + side, indent + "  ", labels)
+
+    def _sides(self, feature: int, threshold: float) -> tuple[str, str]:
+        """What holds on the left of a threshold, and on the right."""
+        names, last = self._categories(feature), math.floor(threshold) + 1
+        if names is None:
+            return f"<= {threshold:.6g}", f"> {threshold:.6g}"
+        return f"in ({', '.join(names[:last])})", f"in ({', '.join(names[last:])})"
 
     def _leaf(self, tree: int, node: int) -> Numbers | None:
         """The value of a node under which nothing is split; rows in it all go left."""

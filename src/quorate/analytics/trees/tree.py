@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Self
 
-from quorate.analytics.columns import in_real_units, known, most_rows, unit
+from quorate.analytics.columns import category_names, in_real_units, known, most_rows, unit
 from quorate.analytics.scoring import accuracy, r_squared
 from quorate.analytics.trees.base import LEAST, Trees, enough
 from quorate.analytics.trees.bins import on_the_left
@@ -96,6 +96,7 @@ class DecisionTreeClassifier(_DecisionTree):
     """
 
     classes_: list[int]
+    class_names_: list[str] | None
 
     def __init__(
         self,
@@ -119,6 +120,7 @@ class DecisionTreeClassifier(_DecisionTree):
         """
         found, target, counts = self._start(X, y, where)
         self.classes_ = labels_of(target, self.classes)
+        self.class_names_ = category_names(target, self.classes_)
         classes = indicators(target, self.classes_)
         tree, values = self._grow(on_the_left(found, self.edges_), classes, counts, 1.0)
         learned: Self = self._learned([tree], values.clip(0.0, 1.0))

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 import quorate.lang.functions as q
-from quorate.analytics.columns import in_real_units, known, most_rows, unit, vector
+from quorate.analytics.columns import category_names, in_real_units, known, most_rows, unit, vector
 from quorate.analytics.linear_algebra import gram, gram_bits
+from quorate.analytics.opened import needed
 from quorate.analytics.scoring import accuracy, counted, r_squared
 from quorate.analytics.small_groups import blanked, protect
 from quorate.errors import UserError
@@ -87,15 +88,16 @@ def log_loss(y: Any, probabilities: SecretArray, where: Any = None) -> SecretArr
 class ConfusionMatrix(Result):
     """How many rows of each class (rows of the matrix) are taken for each class (columns).
 
-    `reveal` gives floats, NaN where a cell is hidden.
+    `reveal` gives floats, NaN where a cell is hidden; of classes with names a data frame.
 
     Attributes:
         counts_: secret, shape (classes, classes), 0 where a cell is hidden.
         shown_: which cells are shown.
+        class_names: public, where y is a column of categories.
     """
 
-    def __init__(self, counts_: SecretArray, shown_: SecretArray) -> None:
-        self.counts_, self.shown_ = counts_, shown_
+    def __init__(self, counts_: SecretArray, shown_: SecretArray, class_names: list[str] | None = None) -> None:
+        self.counts_, self.shown_, self.class_names = counts_, shown_, class_names
 
     def parts(self) -> Mapping[str, SecretArray]:
         """Counts, and which are shown."""
@@ -103,18 +105,19 @@ class ConfusionMatrix(Result):
 
     def finished(self, values: Mapping[str, Any]) -> Any:
         """The matrix as floats."""
-        return blanked(values["counts_"], values["shown_"])
+        found, names = blanked(values["counts_"], values["shown_"]), self.class_names
+        return found if names is None else needed("pandas").DataFrame(found, index=names, columns=names)
 
 
 def confusion_matrix(
-    y: Any, found: Any, classes: int = 2, where: Any = None, least: int | None = None
+    y: Any, found: Any, classes: int | None = None, where: Any = None, least: int | None = None
 ) -> ConfusionMatrix:
     """How many rows of each class are taken for each class, shape (classes, classes).
 
     Args:
         y: classes 0 ... classes - 1.
         found: predicted classes.
-        classes: how many.
+        classes: how many; by default as many as y has categories, or 2.
         where: secret bools: rows that count.
         least: cells of fewer rows are hidden inside the computation, and one more where a total would tell them; None
             stands for the usual least size, 0 shows all.
@@ -122,6 +125,7 @@ def confusion_matrix(
     Raises:
         UserError: no such number of classes, or columns that do not fit.
     """
+    classes = len(category_names(y) or "01") if classes is None else classes
     if type(classes) is not int or not 2 <= classes <= 1024:
         raise UserError(f"classes {classes!r}; give a whole number from 2")
     truth, taken = vector(y), vector(found, "the prediction")
@@ -129,4 +133,4 @@ def confusion_matrix(
         raise UserError(f"y has {truth.shape[0]} rows and the prediction {taken.shape[0]}")
     first, second = ((column[:, None] == np.arange(classes)).astype(INT) for column in (truth, taken))
     counts = (first * counted(where, truth)[:, None]).T @ second
-    return ConfusionMatrix(*protect(counts, counts, least))
+    return ConfusionMatrix(*protect(counts, counts, least), category_names(y, range(classes)))
