@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
@@ -22,14 +23,18 @@ from quorate.analytics.survival.partial_likelihood import (
     log_hazards,
 )
 from quorate.analytics.survival.risk_sets import RiskSets, risk_sets
-from quorate.analytics.survival.scaling import times, triangle, unlifted
+from quorate.analytics.survival.scaling import plus, times, triangle, unlifted
 from quorate.errors import UserError
 from quorate.lang.array import SecretArray
+from quorate.sharing.dtype import INT, fixed
 
 __all__ = ["CoxRegression"]
 
 FEATURE_BITS = 22
 """Fraction bits of features in their units."""
+
+PENALTY_BITS = 20
+"""Significant bits of the penalizer."""
 
 SLOPE_SCALE = 24
 MOST_SLOPE = 2.0**12
@@ -193,7 +198,7 @@ class _Fit:
 
 def _fit(x: SecretArray, sets: RiskSets, iterations: int, penalizer: float) -> _Fit:
     rows = most_rows(x)
-    level = levelled(sets.deaths.sum(), rows)
+    level = _level(sets, rows, penalizer)
     penalty = _penalty(x, sets, penalizer) if penalizer else None
     slopes = x[0] * 0
     while True:
@@ -201,8 +206,8 @@ def _fit(x: SecretArray, sets: RiskSets, iterations: int, penalizer: float) -> _
         found = derivatives(x, log_hazard, sets, rows)
         score, information = found.score, found.information
         if penalty is not None:
-            score = score - times(penalty, slopes, SLOPE_SCALE)
-            information = information + _on_diagonal(penalty)
+            score = plus(score, -times(penalty, slopes, SLOPE_SCALE))
+            information = plus(information, _on_diagonal(penalty))
         step = newton_step(score, information, level)
         slopes = (slopes + step.change).clip(-MOST_SLOPE, MOST_SLOPE)
         iterations -= 1
@@ -217,11 +222,24 @@ def _cut(log_hazard: SecretArray, sets: RiskSets, found: Derivatives) -> SecretA
     return outside if found.cut is None else outside | (found.cut > 0)
 
 
+def _level(sets: RiskSets, rows: int, penalizer: float) -> Level:
+    """Of the number of events, and of the rows times the penalizer, so that a penalty is not cut."""
+    events = sets.deaths.sum()
+    if not penalizer:
+        return levelled(events, rows)
+    more = times(sets.people[0], _constant(events, penalizer), 0).astype(fixed(0)).astype_raw(INT)
+    return levelled(events + more, rows + math.ceil(rows * penalizer) + 1)
+
+
 def _penalty(x: SecretArray, sets: RiskSets, penalizer: float) -> SecretArray:
     """The penalizer times the number of rows times the variance of each feature (with one row less, as lifelines)."""
-    counting, others = x * sets.at_risk[0][:, None], x.shape[0] - 1
-    squares = times(counting, x, FEATURE_BITS, most_rows(x)).sum(0)
-    return ((squares + squares / others if others != 0 else squares) * penalizer).clip(0.0, None)
+    squares = times(x * sets.at_risk[0][:, None], x, FEATURE_BITS, most_rows(x)).sum(0).clip(0.0, None)
+    one_less = 1.0 / (sets.people[0] - 1).clip(1, None) + 1.0
+    return times(times(squares, one_less, FEATURE_BITS), _constant(x, penalizer), FEATURE_BITS)
+
+
+def _constant(like: SecretArray, penalizer: float) -> SecretArray:
+    return like.constant(penalizer, fixed(min(48, PENALTY_BITS - math.frexp(penalizer)[1])))
 
 
 def _on_diagonal(values: SecretArray) -> SecretArray:

@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import quorate.lang.functions as q
-from quorate.analytics.columns import known
+from quorate.analytics.columns import known, most_rows
 from quorate.analytics.survival.risk_sets import RiskSets, Tied
 from quorate.analytics.survival.scaling import Lifted, lifted, sum_of_products, times, triangle
 from quorate.lang.array import SecretArray
@@ -33,7 +33,7 @@ WEIGHT_BITS = 12
 """exp(MOST_LOG_HAZARD) is below 2**WEIGHT_BITS."""
 
 WEIGHT_SCALE = 22
-MEAN_SCALE = 25
+MEAN_SCALE = 30
 RECIPROCAL_SCALE = 22
 """Fraction bits of reciprocals, and three more where the protocol has room."""
 
@@ -86,9 +86,10 @@ def derivatives(x: SecretArray, log_hazard: SecretArray, sets: RiskSets, rows: i
     """
     left, right, _ = triangle(int(str(x.shape[1])))
     weight = q.exp(log_hazard.clip(-MOST_LOG_HAZARD, MOST_LOG_HAZARD))
-    first = times(weight[:, None], x, WEIGHT_SCALE)
-    second = times(first[:, left], x[:, right], WEIGHT_SCALE)
-    moments = q.concatenate([weight[:, None], first, second], axis=1)
+    fine = _fine(x)
+    first = times(weight[:, None], x, fine)
+    second = times(first[:, left], x[:, right], fine)
+    moments = q.concatenate([weight[:, None], first, second], axis=1).astype(fixed(fine))
     at_risk = sets.at_risk @ moments
     sums = lifted(at_risk, WEIGHT_BITS + rows.bit_length(), -WEIGHT_BITS, REACH * REACH)
     finer = min(3, known(x).capacity - FIELD_CAPACITY)
@@ -104,9 +105,20 @@ def derivatives(x: SecretArray, log_hazard: SecretArray, sets: RiskSets, rows: i
         first_mean = first_mean + times(ties.score, y[:, None], MEAN_SCALE)
         more = times(ties.linear, y[:, None], MEAN_SCALE)
         spread = spread + more - times(ties.square, y_square[:, None], MEAN_SCALE)
-    deaths = sets.deaths[:, None]
-    score = sets.event @ x - (first_mean * deaths).sum(0)
-    return Derivatives(score, (spread * deaths).sum(0), sums, inverse, cut)
+    expected = _per_event(first_mean, REACH, sets)
+    score = sets.event @ x - expected
+    return Derivatives(score, _per_event(spread, 2 * REACH * REACH, sets), sums, inverse, cut)
+
+
+def _per_event(means: SecretArray, reach: float, sets: RiskSets) -> SecretArray:
+    """Means per time, which are within a reach, summed over all events."""
+    times_ = int(str(means.shape[0]))
+    return times(means.clip(-reach, reach), sets.deaths[:, None], MEAN_SCALE, times_).sum(0)
+
+
+def _fine(rows: SecretArray) -> int:
+    """Fraction bits of products of weights and two features that leave room to add up all rows."""
+    return min(MEAN_SCALE, known(rows).capacity - 6 - WEIGHT_BITS - most_rows(rows).bit_length())
 
 
 def _means(moments: SecretArray, inverse: SecretArray, x: SecretArray) -> _Means:
@@ -139,8 +151,9 @@ def _removed(sets: RiskSets, tied: Tied, share: SecretArray) -> tuple[SecretArra
     taken = times(tied.rank, share.astype(fixed(RECIPROCAL_SCALE)) @ sets.ended, RECIPROCAL_SCALE)
     low = taken > 1.0 - LEAST_LEFT
     rest = (1.0 - taken).clip(LEAST_LEFT, 1.0)
-    y = times(tied.rank, rest.record("reciprocal", scale=RECIPROCAL_SCALE), MEAN_SCALE)
-    sums = sets.ended @ q.stack([y, times(y, y, MEAN_SCALE)], axis=1)
+    fine = _fine(tied.rank)
+    y = times(tied.rank, rest.record("reciprocal", scale=RECIPROCAL_SCALE), fine)
+    sums = sets.ended @ q.stack([y, times(y, y, fine)], axis=1)
     linear, square = (
         times(tied.events.again(sums[:, k : k + 1], most)[:, 0], tied.inverse, MEAN_SCALE).clip(0.0, most)
         for k, most in enumerate((1 / LEAST_LEFT, LEAST_LEFT**-2))

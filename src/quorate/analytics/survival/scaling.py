@@ -12,7 +12,7 @@ from quorate.analytics.columns import known
 from quorate.lang.array import SecretArray
 from quorate.sharing.dtype import INT, fixed
 
-__all__ = ["WINDOW", "Lifted", "bits_of", "lifted", "sum_of_products", "times", "triangle", "unlifted"]
+__all__ = ["WINDOW", "Lifted", "bits_of", "lifted", "plus", "sum_of_products", "times", "triangle", "unlifted"]
 
 WINDOW = 6
 """Lifted numbers lie between 2**-WINDOW and 1."""
@@ -41,6 +41,13 @@ def sum_of_products(a: SecretArray, b: SecretArray, scale: int, terms: int) -> S
     """The matrix product a @ b of two dimensions, with at most so many fraction bits; `terms` is the length of sums."""
     left, right = _beside(a, b, terms)
     return left.record("matmul", right, **_cut(left, right, scale))
+
+
+def plus(a: SecretArray, b: SecretArray) -> SecretArray:
+    """a + b at the finer scale of both, or the finest for which there is room."""
+    whole = max(bits_of(one) - one.dtype.scale for one in (a, b))
+    scale = min(max(a.dtype.scale, b.dtype.scale), known(a).capacity - 3 - whole)
+    return a.astype(fixed(scale)) + b.astype(fixed(scale))
 
 
 def _beside(a: SecretArray, b: SecretArray, terms: int) -> tuple[SecretArray, SecretArray]:
