@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import quorate.lang.functions as q
 from quorate.analytics.columns import most_rows
+from quorate.analytics.scaling import lifted, times
 from quorate.analytics.survival.grid import Cases, Times
 from quorate.analytics.survival.risk_sets import RiskSets, risk_sets
-from quorate.analytics.survival.scaling import lifted, times
 from quorate.lang.array import SecretArray
 from quorate.sharing.dtype import fixed
 

@@ -11,6 +11,7 @@ import quorate.lang.functions as q
 from quorate.analytics.base import Estimator
 from quorate.analytics.columns import Unit, columns, in_real_units, most_rows, names_of, unit
 from quorate.analytics.dependent import warn_of_dependent
+from quorate.analytics.scaling import plus, times, triangle, unlifted
 from quorate.analytics.small_groups import checked_least, kept, shown_cells
 from quorate.analytics.survival.concordance import concordance
 from quorate.analytics.survival.cox_results import CoxResults, confidence_factor, warn_of_narrow
@@ -23,7 +24,6 @@ from quorate.analytics.survival.partial_likelihood import (
     log_hazards,
 )
 from quorate.analytics.survival.risk_sets import RiskSets, risk_sets
-from quorate.analytics.survival.scaling import plus, times, triangle, unlifted
 from quorate.errors import UserError
 from quorate.lang.array import SecretArray
 from quorate.sharing.dtype import INT, fixed

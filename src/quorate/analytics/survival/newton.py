@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from quorate.analytics.linear_algebra import Factor, Normalised, factorised, normalised
-from quorate.analytics.survival.scaling import sum_of_products, times, triangle
+from quorate.analytics.scaling import sum_of_products, times, triangle
 from quorate.lang.array import SecretArray
 from quorate.sharing.dtype import INT, fixed
 

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 
 import quorate.lang.functions as q
 from quorate.analytics.columns import known, most_rows
+from quorate.analytics.scaling import Lifted, lifted, sum_of_products, times, triangle
 from quorate.analytics.survival.risk_sets import RiskSets, Tied
-from quorate.analytics.survival.scaling import Lifted, lifted, sum_of_products, times, triangle
 from quorate.lang.array import SecretArray
 from quorate.sharing.dtype import INT, fixed
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import quorate.lang.functions as q
 from quorate.analytics.columns import most_rows
+from quorate.analytics.scaling import Lifted, lifted
 from quorate.analytics.survival.grid import Cases, Times, limits_of
-from quorate.analytics.survival.scaling import Lifted, lifted
 from quorate.lang.array import SecretArray
 from quorate.sharing.dtype import INT, fixed
 
