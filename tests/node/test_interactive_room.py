@@ -18,12 +18,13 @@ from quorate.coordination.federation import Federation, load_federation
 from quorate.coordination.lineage import Region, Strand
 from quorate.coordination.spec import Input, Output, Spec, Timeouts, encode_spec
 from quorate.data.schema import FixedColumn, IntColumn
-from quorate.errors import AgreementError, QuorateError, UserError
+from quorate.errors import AgreementError, EnvironmentFault, QuorateError, UserError
 from quorate.lang.plan import Operation, Plan, Type
 from quorate.node import room
 from quorate.node.asking import spec_of
 from quorate.node.collection import Collection
 from quorate.node.desk import Assignment
+from quorate.node.ledger import Ledger
 from quorate.node.logbook import Record
 from quorate.node.messages import Card, Interactive, Placing, Prepare
 from quorate.node.room import Room
@@ -125,6 +126,8 @@ def admit(tmp_path: Path, federation: Federation, collection: Collection) -> Cal
         caller: str = "anna",
         data_set: Placing | None = None,
         rehearsal: dict[str, int] | None = None,
+        *,
+        charge: bool = False,
     ) -> Any:
         content = plan if isinstance(plan, bytes) else (plan or total()).to_json()
         interactive = Interactive(plan=content, data_set=data_set)
@@ -147,7 +150,11 @@ def admit(tmp_path: Path, federation: Federation, collection: Collection) -> Cal
             prepare=prepare,
             coordinator=caller,
         )
-        return Room(task, interactive).admit()
+        made = Room(task, interactive)
+        approved = made.admit()
+        if charge:
+            made.charge()
+        return approved
 
     return ask
 
@@ -250,6 +257,7 @@ def test_sessions_are_counted_by_day_and_analyst(admit, tmp_path):
         ({"openings": "all"}, "openings"),
         ({"keep_days": 0}, "keep_days"),
         ({"most_sessions_per_day": -1}, "negative"),
+        ({"most_openings": -1}, "most_openings: is negative"),
         ({"analyst": ["anna"]}, "unknown key 'analyst'"),
         ({"interactive": 2}, "interactive"),
     ],
@@ -475,3 +483,73 @@ def test_plans_on_record_expire(admit, tmp_path):
     assert len(list(folder.iterdir())) == 2
     record.expire(-1.0)
     assert not list(folder.iterdir())
+
+
+# ---- how much is opened in all
+
+
+def test_openings_are_counted_by_analyst_and_data_set_and_refused_beyond_the_limit(admit, tmp_path, collection):
+    allow(tmp_path, analysts=["anna", "bert"], most_openings=3)
+    collection.add(card(users=("anna", "bert")))
+    for _ in range(3):
+        admit(spec(**stored()), charge=True)
+    with pytest.raises(UserError, match=r"most_openings: anna has opened 3 of 3 .*'stays'.*1 more.*operator of p1"):
+        admit(spec(**stored()))
+    admit(spec("bert", **stored()), caller="bert", charge=True)
+    admit(spec(), charge=True)  # of her own
+    admit(spec(**stored(), **keeps(f"{SESSION}-7")), charge=True)  # opens nothing
+    collection.add(card(session="t", placed=2.0))
+    with pytest.raises(UserError, match="opened 3 of 3"):  # the name counts, not the version
+        admit(spec(**stored()))
+    ledger = Ledger(collection.folder, "p1")
+    assert (ledger.counts("anna"), ledger.counts("bert")) == ({"olga/stays": 3}, {"olga/stays": 1})
+    allow(tmp_path, most_openings=4)
+    admit(spec(**stored()), charge=True)
+
+
+def test_every_number_of_what_is_opened_counts(admit, tmp_path, collection):
+    allow(tmp_path, openings="anything", most_openings=ROWS + 1)
+    admit(spec(**stored()), rows_of_x(), charge=True)
+    assert Ledger(collection.folder, "p1").counts("anna") == {"olga/stays": ROWS}
+    admit(spec(**stored()))
+    with pytest.raises(UserError, match=f"opened {ROWS} of {ROWS + 1} .* opens {ROWS} more"):
+        admit(spec(**stored()), rows_of_x())
+
+
+def test_what_was_kept_counts_when_it_is_opened(admit, tmp_path, collection):
+    allow(tmp_path, most_openings=1)
+    keep(collection, strands=(Strand("stays@s", "olga", ROWS),))
+    admit(spec(**stored("anna-0")), charge=True)
+    assert Ledger(collection.folder, "p1").counts("anna") == {"olga/stays": 1}
+
+
+def test_sessions_that_begin_at_once_do_not_pass_the_limit(tmp_path):
+    """Each of them was within it when it was prepared."""
+    ledger = Ledger(tmp_path, "p1")
+    done: list[bool] = []
+
+    def start() -> None:
+        try:
+            ledger.charge("anna", {"olga/stays": 1}, 5)
+            done.append(True)
+        except UserError:
+            done.append(False)
+
+    threads = [threading.Thread(target=start) for _ in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(done) == [False] * 7 + [True] * 5
+    assert ledger.counts("anna") == {"olga/stays": 5}
+
+
+def test_a_damaged_count_is_no_empty_one(tmp_path):
+    ledger = Ledger(tmp_path, "p1")
+    ledger.charge("anna", {"olga/stays": 1}, None)
+    (path,) = (tmp_path / "openings" / "p1").glob("*.json")
+    assert path.stat().st_mode & 0o077 == 0
+    path.write_text("")
+    for action in (lambda: ledger.counts("anna"), lambda: ledger.charge("anna", {"olga/stays": 1}, 9)):
+        with pytest.raises(EnvironmentFault, match="damaged"):
+            action()

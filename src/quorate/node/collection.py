@@ -7,7 +7,6 @@ other's shares. Nothing is overwritten: the names of shares begin with the sessi
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ import msgspec
 from quorate.crypto.pki import check_name
 from quorate.errors import EnvironmentFault, UserError
 from quorate.files import ensure_folder, file_error, read_bytes, write_atomic
+from quorate.node.locked import locked
 from quorate.node.messages import Card
 from quorate.node.vault import Vault
 
@@ -83,7 +83,7 @@ class Collection:
             UserError: as `check_free`.
             EnvironmentFault: the disk is full, or this machine refuses the write.
         """
-        with self._locked():
+        with locked(self._sets):
             self.check_free(card.name, card.owner)
             folder = self._sets / card.name
             ensure_folder(folder, 0o700)
@@ -92,26 +92,13 @@ class Collection:
             for old in versions[:-_VERSIONS]:
                 self._drop(old)
 
-    @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
-        """One at a time: workers are processes of their own."""
-        path = self._sets / ".lock"
-        ensure_folder(self._sets, 0o700)
-        try:
-            file = open(path, "a", encoding="utf-8")  # noqa: SIM115
-        except OSError as error:
-            raise file_error(error, path, "open") from error
-        with file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield
-
     def remove(self, name: str, caller: str) -> None:
         """Delete a data set of the caller, and every share that rests on it.
 
         Raises:
             UserError: there is none of that name, or it belongs to somebody else.
         """
-        with self._locked():
+        with locked(self._sets):
             versions = [card for card in self.cards() if card.name == name]
             if not versions:
                 raise UserError(f"there is no data set {name!r} at this node")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -60,12 +61,13 @@ class Record:
         except OSError as error:
             raise file_error(error, self._today, "read") from error
 
-    def enter(self, session: str, who: str, digest: str, most: int | None) -> bool:
-        """Note a session; False, and nothing is noted, if `who` has had `most` of them today."""
+    def enter(self, session: str, who: str, digest: str, most: int | None, opened: Mapping[str, int]) -> bool:
+        """Note a session and how much it would open; False, and nothing is noted, after `most` of `who` today."""
         now, path = datetime.now(UTC), self._today
         ensure_folder(path.parent, 0o700)
         counts = most is not None
         entry = {"time": now.isoformat(), "session": session, "member": who, "digest": digest, "counts": counts}
+        entry["opened"] = dict(opened)
         try:
             with open(path, "a+", encoding="utf-8") as file:
                 path.chmod(0o600)

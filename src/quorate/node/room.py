@@ -17,17 +17,19 @@ from quorate.coordination.aggregates import check_openings, lineage, proven
 from quorate.coordination.lineage import Facts, Region, Strand, everywhere
 from quorate.coordination.program import Job, Outcome, Stored, check_plan, raw_bounds
 from quorate.coordination.roster import roster
-from quorate.coordination.spec import Input, Spec, decode_spec
+from quorate.coordination.spec import Spec, decode_spec
 from quorate.coordination.standing import FILE, Standing, load_standing
-from quorate.errors import AgreementError, IdentityError, UserError
+from quorate.errors import IdentityError, UserError
 from quorate.lang.operations.base import Bounds
 from quorate.lang.plan import Operation, Plan
 from quorate.lang.ranges import plan_ranges
 from quorate.node.approval import Approved, kept_inputs, owner_of, stored_inputs
 from quorate.node.collection import Collection, source_of
 from quorate.node.desk import Assignment
+from quorate.node.ledger import Ledger, numbers_opened
 from quorate.node.logbook import Record
 from quorate.node.messages import Card, Interactive, Placing
+from quorate.node.terms import check_kept, check_terms
 from quorate.node.vault import Kept, Note
 from quorate.protocols.registry import make
 
@@ -35,8 +37,6 @@ __all__ = ["MOST_BYTES", "Room", "ranges_of"]
 
 MOST_BYTES = 5 << 20
 """Of a plan that comes with a request."""
-_LONGEST_SESSION = 24 * 3600.0
-_LONGEST_JOIN = 600.0
 _GUIDE = "docs/how-to/notebooks-on-nodes.md"
 
 
@@ -51,6 +51,7 @@ class Room:
     _known: Sequence[Facts] = field(default=(), repr=False)
     _sure: Sequence[bool] = field(default=(), repr=False)
     _ranges: Sequence[Bounds] = field(default=(), repr=False)
+    _opened: Mapping[str, int] = field(default_factory=dict, repr=False)
 
     @property
     def collection(self) -> Collection:
@@ -128,7 +129,7 @@ class Room:
         self.collection.check_usable([item.stored for item in spec.inputs if item.stored is not None], self.caller)
         self._found = kept_inputs(spec, who, who.index(self.task.member), self.collection.vault)
         for item in spec.inputs:
-            _check_kept(item, self._found.get(item.name))
+            check_kept(item, self._found.get(item.name))
         self._ranges = ranges_of(spec, bound)
         sources = {
             (item.name, column.name): kept.note.facts(self.caller)
@@ -138,12 +139,27 @@ class Room:
         }
         self._sure = proven(bound, sources)
         self._known = lineage(bound, sources, self._ranges, mixing=standing.mixing, reader=self.caller)
-        if standing.openings == "aggregates":
-            opened = [output.name for output in spec.outputs if output.keep is None]
-            try:
+        opened = [output.name for output in spec.outputs if output.keep is None]
+        self._opened = numbers_opened(bound, self._known, opened, self.caller)
+        try:
+            if standing.openings == "aggregates":
                 check_openings(bound, self._known, opened, self.caller, standing.least_rows)
-            except UserError as problem:
-                raise self._refusal(str(problem)) from None
+            self._ledger.check(self.caller, self._opened, standing.most_openings)
+        except UserError as problem:
+            raise self._refusal(str(problem)) from None
+
+    def charge(self) -> None:
+        """Count what the session opens, as it starts.
+
+        Raises:
+            UserError: other sessions have opened so much since `admit` that it is too much now.
+            EnvironmentFault: it cannot be counted.
+        """
+        most = None if self._standing is None else self._standing.most_openings
+        try:
+            self._ledger.charge(self.caller, self._opened, most)
+        except UserError as problem:
+            raise self._refusal(str(problem)) from None
 
     def _check_placing(self, placing: Placing, spec: Spec, plan: Plan, standing: Standing) -> None:
         item = spec.inputs[0]
@@ -167,7 +183,7 @@ class Room:
         """Note who runs what, with spec and plan; refuse more than a day's worth."""
         record, most, digest = self._record, self._most(standing), spec.digest(plan.digest)
         fresh = record.fresh
-        if not record.enter(self.task.session, self.caller, digest, most):
+        if not record.enter(self.task.session, self.caller, digest, most, self._opened):
             raise self._too_many(most)
         record.file(digest, self.task.prepare.spec.encode(), self.asked.plan)
         if fresh:  # once a day is often enough
@@ -177,6 +193,10 @@ class Room:
     @property
     def _record(self) -> Record:
         return Record(self.collection.folder, self.task.member)
+
+    @property
+    def _ledger(self) -> Ledger:
+        return Ledger(self.collection.folder, self.task.member)
 
     # ---- in the session and after it
 
@@ -256,46 +276,6 @@ def standing_of(task: Assignment) -> Standing:
             f"node's --specs folder, see {_GUIDE}"
         )
     return found
-
-
-def check_terms(spec: Spec, task: Assignment) -> None:
-    """Raises `UserError` for a spec that no interactive session may have, whatever the standing approval says."""
-    caller = task.coordinator
-    prefix = task.session + "-"
-    for item in spec.inputs:
-        if item.owner not in (None, caller):
-            raise UserError(f"input {item.name!r} belongs to {item.owner}, who takes no part; use a data set of theirs")
-        if item.min_rows != item.max_rows:
-            raise UserError(f"input {item.name!r} of an interactive session has to state how many rows it has")
-    for output in spec.outputs:
-        if output.keep is None and spec.recipients(output) != (caller,):
-            raise UserError(f"output {output.name!r} of an interactive session goes to {caller} alone")
-        if output.keep is not None and not output.keep.startswith(prefix):
-            raise UserError(f"what an interactive session keeps has a name that begins with {prefix!r}")
-    if caller in spec.parties or caller == spec.dealer:
-        raise UserError(
-            f"{caller} computes itself; whoever asks for an interactive session has to be an outside member"
-        )
-    if task.prepare.rehearsal is not None or spec.lasting or spec.abort.on_dropout != "abort":
-        raise UserError("interactive sessions are no rehearsals, run with 'delivery: direct', and lose nobody")
-    if spec.timeouts.session > _LONGEST_SESSION or spec.timeouts.join > _LONGEST_JOIN:
-        raise UserError(
-            "an interactive session takes a day at most, and waits ten minutes at most for its participants"
-        )
-
-
-def _check_kept(item: Input, kept: Kept | None) -> None:
-    """What is declared of a stored column must hold, or results could overflow."""
-    if item.stored is None:
-        return
-    if kept is None or kept.note is None or len(item.columns) != 1:
-        raise AgreementError(f"input {item.name!r}: {item.stored!r} is no column of an interactive session")
-    low, high = item.columns[0].dtype.encode(list(item.columns[0].bounds)).tolist()
-    if not low <= kept.note.bounds[0] <= kept.note.bounds[1] <= high:
-        raise AgreementError(
-            f"input {item.name!r} is declared to lie in {low} to {high}, but what is kept lies in "
-            f"{kept.note.bounds[0]} to {kept.note.bounds[1]} (raw); connect again"
-        )
 
 
 def ranges_of(spec: Spec, plan: Plan) -> list[Bounds]:

@@ -130,8 +130,7 @@ def _check_standing(folder: Path, federation: Federation) -> None:
     """Notice a malformed standing approval now and not in the first session."""
     standing = load_standing(folder, federation)
     if standing is not None:
-        who = ", ".join(standing.analysts) or "nobody"
-        log.info("interactive sessions are allowed for %s, openings: %s", who, standing.openings)
+        log.info("interactive sessions are allowed for %s", standing)
 
 
 def _check_fence(settings: Settings) -> None:

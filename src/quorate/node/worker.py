@@ -112,6 +112,8 @@ class _Worker:
         if lasting:
             self._last(seat)
             return
+        if self._room is not None:
+            self._room.charge()
         outcome, report = seat.take_part(self._doorway)
         self._leave(seat, outcome, report)
         self._desk.send(Finished(report=report))
