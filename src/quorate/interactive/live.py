@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from quorate.errors import UserError
 from quorate.interactive.backend import Backend, HeldColumn, Key, Progress, Request, Run, Uploaded
-from quorate.interactive.meter import Bar
+from quorate.interactive.meter import watched
 from quorate.interactive.provenance import stamp
 from quorate.lang.array import SecretArray, Trace
 from quorate.lang.categories import Categories
@@ -147,11 +147,8 @@ class Live(Trace):
     def _run(self, opened: Sequence[int], kept: Mapping[int, str]) -> None:
         request = self._request(opened, kept)
         before = [self._origin.get(held, ()) for held in sorted(self._needed([*opened, *kept]) & self._held.keys())]
-        try:
+        with watched(self.progress, len(request.plan.operations)):
             run = self.backend.run(request, self.progress)
-        finally:
-            if isinstance(self.progress, Bar):
-                self.progress.end()
         self._origin.update(dict.fromkeys([*opened, *kept], (*dict.fromkeys(chain(*before)), run)))
         for position in opened:
             shape = concrete(self.operations[position].type.shape)

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Self
 from quorate.analytics.base import Estimator
 from quorate.crypto.entropy import SystemEntropy
 from quorate.errors import UserError
-from quorate.interactive.backend import Backend, DataSet, Progress, Run
+from quorate.interactive.backend import Backend, DataSet, Progress, Request, Run
 from quorate.interactive.frames import Results
 from quorate.interactive.live import Live
-from quorate.interactive.meter import Bar
+from quorate.interactive.meter import Bar, watched
 from quorate.interactive.persist import keep, load
 from quorate.interactive.secrets import Limits, Said, Secrets
 from quorate.interactive.simulated import SimulatedParties
@@ -23,9 +23,7 @@ from quorate.lang.result import Result
 if TYPE_CHECKING:
     from quorate.coordination.describe import Explanation
     from quorate.coordination.quote import Quote
-    from quorate.coordination.spec import Spec
     from quorate.engine.network import Network
-    from quorate.lang.plan import Plan
 
 __all__ = ["Net", "connect", "simulate"]
 
@@ -119,8 +117,10 @@ class Net(Results):
         from quorate.coordination.quote import quote
         from quorate.coordination.timeline import Links
 
-        spec, plan, rows = self._described(things)
-        return quote(spec, plan, rows, Links(_network(rtt, bandwidth)), load_machine())
+        request = self._request(things)
+        with watched(self._live.progress, len(request.plan.operations)):
+            spec, plan, rows = self.backend.described(request)
+            return quote(spec, plan, rows, Links(_network(rtt, bandwidth)), load_machine())
 
     def explain(self, *things: Any, rtt: str | None = None, bandwidth: str | None = None) -> Explanation:
         """What revealing these would do: each operation with its cost and precision, and what is shown to whom.
@@ -129,14 +129,16 @@ class Net(Results):
         """
         from quorate.coordination.describe import explanation
 
-        spec, plan, rows = self._described(things)
-        return explanation(spec, plan, rows, _network(rtt, bandwidth))
+        request = self._request(things)
+        with watched(self._live.progress, len(request.plan.operations)):
+            spec, plan, rows = self.backend.described(request)
+            return explanation(spec, plan, rows, _network(rtt, bandwidth))
 
-    def _described(self, things: Sequence[Any]) -> tuple[Spec, Plan, dict[str, int]]:
+    def _request(self, things: Sequence[Any]) -> Request:
         arrays = [array for thing in things for array in _parts(thing).values()]
         if not arrays:
             raise UserError("nothing to price; give what you would reveal")
-        return self.backend.described(self._live.request(arrays))
+        return self._live.request(arrays)
 
     # -- data sets and models that the parties hold -------------------------------------------------------------------
 
