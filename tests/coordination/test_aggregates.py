@@ -461,9 +461,13 @@ def test_the_largest_rows_together_are_many():
         return {
             "both": q.topk(both, LEAST)[0].sum(),
             "own, too": q.topk(q.concatenate([both, me.x[:5]]), LEAST + 4)[0].sum(),
+            "end": q.sort(both)[-LEAST:].sum(),
+            "short end": q.sort(both)[1 - LEAST :].sum(),
+            "end, own, too": q.sort(q.concatenate([both, me.x[:5]]))[-LEAST - 4 :].sum(),
         }
 
-    assert {name for name, why in judged(pooled, own=["me"]).items() if not why} == {"both"}
+    found = judged(pooled, own=["me"])
+    assert {name for name, why in found.items() if not why} == {"both", "end"}
 
 
 def test_many_pieces_take_no_time_by_the_square():

@@ -493,7 +493,7 @@ def test_openings_are_counted_by_analyst_and_data_set_and_refused_beyond_the_lim
     collection.add(card(users=("anna", "bert")))
     for _ in range(3):
         admit(spec(**stored()), charge=True)
-    with pytest.raises(UserError, match=r"most_openings: anna has opened 3 of 3 .*'stays'.*1 more.*operator of p1"):
+    with pytest.raises(UserError, match=r"most_openings: anna has opened 3 of 3 .*'stays'.*1 more.*ask the operators"):
         admit(spec(**stored()))
     admit(spec("bert", **stored()), caller="bert", charge=True)
     admit(spec(), charge=True)  # of her own

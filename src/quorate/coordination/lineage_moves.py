@@ -74,17 +74,26 @@ def _shifted(region: Region, axis: int, start: int) -> Region:
     return region._replace(low=region.low + start, high=region.high + start) if region.axis == axis else region
 
 
-def indexed(facts: Facts, shape: Shape, index: Sequence[Any], wanted: Shape, *, mixing: bool = False) -> Facts:
+def indexed(
+    facts: Facts,
+    shape: Shape,
+    index: Sequence[Any],
+    wanted: Shape,
+    *,
+    padding: int | None = None,
+    mixing: bool = False,
+) -> Facts:
     """After taking elements at canonical items, see `quorate.lang.operations.structure.indexed_shape`.
 
-    Rows that are taken more often than others were given weights, unless `mixing` says that these do not matter.
+    Rows that are taken more often than others were given weights, unless `mixing` says that these do not matter. All
+    but `padding` elements of a sorted column are rows of data sets, so that what lies at its ends counts as so many.
     """
     picks, targets = _picks(shape, index)
     strands: list[Strand] = []
     for strand in facts.strands:
         if strand.place is None:
             strands.append(strand)
-        elif (left := _picked(strand, picks[strand.place.axis], targets[strand.place.axis])) is not None:
+        elif (left := _picked(strand, picks[strand.place.axis], targets[strand.place.axis], padding)) is not None:
             uneven = not mixing and _uneven(picks[strand.place.axis], strand.place)
             strands.append(left.picked() if uneven else left)
     regions: list[Region] = []
@@ -123,7 +132,7 @@ def _picks(shape: Shape, index: Sequence[Any]) -> tuple[list[_Picks], list[int |
     return picks, targets
 
 
-def _picked(strand: Strand, picks: _Picks, target: int | None) -> Strand | None:
+def _picked(strand: Strand, picks: _Picks, target: int | None, padding: int | None) -> Strand | None:
     """What is left of a strand; None if none of its positions is taken."""
     place = strand.place
     if place is None:
@@ -133,8 +142,10 @@ def _picked(strand: Strand, picks: _Picks, target: int | None) -> Strand | None:
         return None
     if target is None:
         return strand.lost()
-    missing = place.high - place.low - taken
-    now = strand.at(Region(target, first, last), max(1, strand.count - missing))
+    count = strand.count - (place.high - place.low - taken)
+    if strand.order == 2 and place.axis == 0 and padding is not None:
+        count = max(count, taken - padding)
+    now = strand.at(Region(target, first, last), max(1, count))
     return now if _contiguous(picks) else msgspec.structs.replace(now, order=0)
 
 

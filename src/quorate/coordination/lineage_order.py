@@ -13,7 +13,7 @@ from quorate.coordination.lineage import NOTHING, Facts, Region, Strand, everywh
 from quorate.coordination.lineage_step import Step, anywhere, hits
 from quorate.lang.operations.base import concrete
 
-__all__ = ["RULES"]
+__all__ = ["RULES", "rows_of_others"]
 
 
 def _sorted(step: Step) -> Facts:
@@ -58,7 +58,7 @@ def _compacted(step: Step) -> Facts:
 def _topped(step: Step) -> Facts:
     """The largest rest together on as many rows as they are, less what is no data; which they are tells of one row."""
     facts, most = step.operands[0], step.attributes["k"]
-    rows = max(1, most - max(0, step.shapes(0)[0] - _rows_of_others(step, 0)))
+    rows = max(1, most - max(0, step.shapes(0)[0] - rows_of_others(step, 0)))
     largest = [
         strand.lost() if strand.place is None or strand.place.axis else strand.lost().at(Region(0, 0, most), rows)
         for strand in facts.strands
@@ -118,7 +118,7 @@ def _thresholds(step: Step) -> Facts:
 def _quantile(step: Step) -> Facts:
     """An order statistic tells of as many rows of data sets as lie beyond it, even if all that is no data does too."""
     share = min(min(Fraction(*pair), 1 - Fraction(*pair)) for pair in step.attributes["q"])
-    padding = step.shapes(0)[0] - _rows_of_others(step, 2)
+    padding = step.shapes(0)[0] - rows_of_others(step, 2)
     least = math.floor(share * step.shapes(0)[0]) - padding
     strands = []
     for strand in step.operands[0].strands:
@@ -130,7 +130,7 @@ def _quantile(step: Step) -> Facts:
     return Facts(tidy(strands), everywhere(step.shape) if chosen else frozenset())
 
 
-def _rows_of_others(step: Step, order: int) -> int:
+def rows_of_others(step: Step, order: int) -> int:
     """How many elements of a column, sorted at least so far, are rows of data sets that the reader has not placed."""
     counts: dict[str, int] = {}
     for strand in step.operands[0].strands:

@@ -13,6 +13,7 @@ import numpy as np
 from quorate.coordination.lineage import NOTHING, Facts, Region, Strand, bounded, everywhere, tidy, union
 from quorate.coordination.lineage_moves import indexed, joined, reshaped, seen_as
 from quorate.coordination.lineage_order import RULES as ORDER
+from quorate.coordination.lineage_order import rows_of_others
 from quorate.coordination.lineage_step import Step
 from quorate.lang.operations.io import constant_values
 from quorate.lang.plan import Type
@@ -94,6 +95,12 @@ def _transposed(step: Step) -> Facts:
     return facts.moved(lambda region: region._replace(axis=axes.index(region.axis)), axes.index)
 
 
+def _indexed(step: Step) -> Facts:
+    shape = step.shapes(0)
+    padding = shape[0] - rows_of_others(step, 2) if shape else 0
+    return indexed(step.operands[0], shape, step.attributes["index"], step.shape, padding=padding, mixing=step.mixing)
+
+
 def _concatenated(step: Step) -> Facts:
     axis = step.attributes["axis"]
     return joined(step.operands, [step.shapes(k)[axis] for k in range(len(step.operands))], axis)
@@ -162,9 +169,7 @@ RULES: dict[str, Callable[[Step], Facts]] = {
     "masked_mean": _masked,
     "transpose": _transposed,
     "reshape": lambda step: reshaped(step.operands[0], step.shapes(0), step.shape),
-    "index": lambda step: indexed(
-        step.operands[0], step.shapes(0), step.attributes["index"], step.shape, mixing=step.mixing
-    ),
+    "index": _indexed,
     "concat": _concatenated,
     "read": _read,
     "write": _written,

@@ -81,8 +81,8 @@ class Ledger:
             if most is not None and had + more > most:
                 raise UserError(
                     f"most_openings: {who} has opened {had} of {most} numbers of the data set "
-                    f"{data_set.partition('/')[2]!r}, and this opens {more} more; open fewer, or ask the operator of "
-                    f"{self.member} to raise most_openings"
+                    f"{data_set.partition('/')[2]!r}, and this opens {more} more; open fewer, or ask the operators "
+                    "of the nodes to raise most_openings"
                 )
         return before | {data_set: before.get(data_set, 0) + more for data_set, more in opened.items()}
 

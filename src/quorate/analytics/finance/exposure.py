@@ -100,7 +100,8 @@ class Concentration(Estimator):
         shown_, large_shown_: whether there are enough to show them; 0 stands for what is not shown.
 
     Exposures of several institutions to the same counterparty are added up first. Nothing is revealed but the number of
-    rows, until results are opened.
+    rows, until results are opened. A counterparty may be of one row: nodes refuse to open `top_share_` where `top` is
+    less than their `least_rows`, since it tells of so few.
     """
 
     def __init__(self, threshold: float | None = None, top: int = 5, least: int | None = None) -> None:
@@ -122,7 +123,8 @@ class Concentration(Estimator):
         given = _tables(tables, 1)
         keys = q.concatenate([vector(table[by], by) for table in given])
         amounts = q.concatenate([_amounts(table, amount, where) for table in given])
-        sums = q.group_by({"key": keys, "amount": amounts}, by="key").agg(total=("amount", "sum"))
+        table = {"key": keys, "amount": amounts}
+        sums = q.group_by(table, by="key", size=_most_keys(keys)).agg(total=("amount", "sum"))
         total = kept(sums["total"], sums["valid"])
         shares, whole = _shares(total, amounts.sum())
         count = (total > 0).astype(INT).sum()
@@ -142,6 +144,12 @@ class Concentration(Estimator):
         told = {name: float(values[name]) if values["shown_"] else math.nan for name in names}
         large = float(values["large_"]) if values["large_shown_"] else math.nan
         return Fitted({**told, "large_": large if self.threshold is not None else None})
+
+
+def _most_keys(keys: SecretArray) -> Any:
+    """No more counterparties than rows, nor than there are keys."""
+    rows, (low, high) = keys.shape[0], keys.limits
+    return min(rows, int(high) - int(low) + 1) if isinstance(rows, int) else rows
 
 
 def _groups(groups: int | Sequence[str]) -> int:

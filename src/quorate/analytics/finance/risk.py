@@ -9,7 +9,6 @@ from statistics import NormalDist
 from typing import Any, Self
 
 import numpy as np
-import numpy.typing as npt
 
 import quorate.lang.functions as q
 from quorate.analytics.base import Estimator
@@ -27,7 +26,7 @@ _DEVIATION_BITS = 26
 
 
 WEIGHT = 16
-"""Fraction bits of the weights of single losses."""
+"""Fraction bits of the weight of the loss that belongs to a tail in part."""
 
 
 class _Risk(Estimator):
@@ -70,31 +69,44 @@ class HistoricalRisk(_Risk):
         expected_shortfall_: mean of the worst (1 - level) * scenarios losses, the last of these in part (Acerbi and
             Tasche, On the coherence of expected shortfall, 2002, definition 2.6).
 
-    Nothing is revealed but the number of scenarios and assets, until results are opened.
+    Nothing is revealed but the number of scenarios and assets, until results are opened. These rest on about
+    (1 - level) * scenarios losses: nodes refuse to open them where that is fewer than their `least_rows`, or where
+    public returns were weights of somebody's positions. Take a lower level, more scenarios, or losses.
     """
 
     def _found(self, losses: Losses, levels: list[float]) -> dict[str, SecretArray]:
         ordered = q.sort(losses.u)
-        places, count = q.row_numbers(ordered), losses.u.shape[0]
+        count = losses.u.shape[0]
         least = min(1 - level for level in levels)
         if isinstance(count, int) and count * least < 1:
             raise UserError(
                 f"{count} scenarios leave less than one loss beyond the level {1 - least:g}; take a lower level, or "
                 "more scenarios"
             )
-        quantiles = [_weighted(ordered, _between(places, count, level)) for level in levels]
-        tails = [_shortfall(_weighted(ordered, _tail(places, count, level)), count, level) for level in levels]
-        found = {"value_at_risk_": q.stack(quantiles), "expected_shortfall_": q.stack(tails)}
+        quantiles = ordered.record("quantile", q=[[*_ratio(level)] for level in levels], scale=SCALE, method="linear")
+        tails = [_shortfall(_tail(ordered, level), count, level) for level in levels]
+        found = {"value_at_risk_": quantiles, "expected_shortfall_": q.stack(tails)}
         return {name: in_real_units(part, losses.exponent) for name, part in found.items()}
 
 
-def _weighted(ordered: SecretArray, weights: Any) -> SecretArray:
-    """Sum of the losses times public weights between 0 and 1, which are rounded to `WEIGHT` bits."""
+def _tail(ordered: SecretArray, level: float) -> SecretArray:
+    """Sum of the losses beyond a level, the first of these in part; that part is rounded to `WEIGHT` bits."""
+    count = ordered.shape[0]
     room = known(ordered).capacity - 2 - WEIGHT - max(0, most_rows(ordered) - 1).bit_length()
     scale = min(SCALE, 48 - WEIGHT, room)
-    total = ordered.astype(fixed(scale)).astype_raw(INT) @ weights
+    raw = ordered.astype(fixed(scale)).astype_raw(INT)
+    if isinstance(count, int):
+        first = math.floor(count * level)
+        part = round((first + 1 - count * level) * 2**WEIGHT)
+        total = _sum(raw[first:]) * part + _sum(raw[first + 1 :]) * (2**WEIGHT - part)
+    else:
+        total = raw @ _weights(q.row_numbers(ordered), count, level)
     found: SecretArray = total.astype_raw(fixed(scale + WEIGHT)).astype(fixed(scale))
     return found
+
+
+def _sum(raw: SecretArray) -> Any:
+    return raw.sum() if raw.shape[0] else 0
 
 
 def _shortfall(total: SecretArray, count: Any, level: float) -> SecretArray:
@@ -103,35 +115,16 @@ def _shortfall(total: SecretArray, count: Any, level: float) -> SecretArray:
     return mean
 
 
-def _between(places: Any, count: Any, level: float) -> Any:
-    """Public weights of the two sorted losses around the quantile."""
-    if isinstance(count, int):
-        return _whole(1 - np.abs(np.arange(count) - (count - 1) * level))
+def _weights(places: Any, count: Any, level: float) -> Any:
+    """How much of each sorted loss belongs to the tail, as whole numbers of `WEIGHT` bits."""
     part, of = _ratio(level)
-    return _share(of - abs(places * of - (count - 1) * part), of)
-
-
-def _tail(places: Any, count: Any, level: float) -> Any:
-    """Public weights of the sorted losses: how much of each belongs to the tail."""
-    if isinstance(count, int):
-        return _whole(np.arange(count) + 1 - count * level)
-    part, of = _ratio(level)
-    return _share((places + 1) * of - count * part, of)
+    share = ((places + 1) * of - count * part).clip(0, of) / of
+    return share.astype(fixed(WEIGHT)).astype_raw(INT)
 
 
 def _ratio(level: float) -> tuple[int, int]:
     """A level as a ratio of whole numbers, by which a number of rows can be multiplied."""
     return Fraction(level).limit_denominator(1_000_000).as_integer_ratio()
-
-
-def _share(part: Any, of: int) -> Any:
-    """part / of between 0 and 1 as whole numbers of `WEIGHT` bits."""
-    return (part.clip(0, of) / of).astype(fixed(WEIGHT)).astype_raw(INT)
-
-
-def _whole(weights: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.int64]:
-    whole: npt.NDArray[np.int64] = np.rint(np.ldexp(np.clip(weights, 0, 1), WEIGHT)).astype(np.int64)
-    return whole
 
 
 class NormalRisk(_Risk):
