@@ -257,3 +257,44 @@ def test_an_owner_is_told_when_rounding_is_coarse(net):
     with pytest.warns(CoarseWarning, match=r"rounded to multiples of 128, but its values vary by 2.77"):
         net.secret(1.7e9 + 3.0 * np.random.default_rng(1).normal(size=200), range=(0, 2e9))
     net.secret(np.array([1.5, 2.5, 1000.25]))
+
+
+def test_closed_sessions_run_nothing_more_but_know_what_was_opened():
+    net = q.simulate(protocol="clear")
+    x = net.secret([1, 2, 3])
+    total = x.sum()
+    assert total.reveal() == 6
+    net.close()
+    net.close()
+    assert "closed" in repr(net)
+    assert total.reveal() == 6
+    with pytest.raises(UserError, match=r"this session is closed.*begin a new one"):
+        x.max().reveal()
+
+
+def test_what_belongs_to_another_session_is_named(net):
+    with q.simulate(protocol="clear") as other:
+        theirs = other.secret([1, 2])
+        with pytest.raises(UserError, match="an array of another session"):
+            net.reveal(theirs)
+        with pytest.raises(UserError, match="of another computation or session cannot be used here"):
+            net.secret([1, 2]) + theirs
+    with pytest.raises(UserError, match=r"list is nothing to reveal; .* one by one"):
+        net.reveal([theirs])
+
+
+def test_reprs_say_what_to_do(net):
+    x = net.secret(np.arange(20), range=(0, 2**10))
+    model = q.analytics.Ridge(alpha=2.0)
+    assert repr(model) == "Ridge(alpha=2.0)"
+    with pytest.raises(AttributeError, match="Ridge has no result 'coef_': it is not fitted yet; call fit first"):
+        model.coef_  # noqa: B018
+    assert "no results yet" in model._repr_html_()
+    model.fit(x, x)
+    with pytest.raises(AttributeError, match="has no result 'p_'; it has coef_"):
+        model.p_  # noqa: B018
+    assert repr(q.analytics.mean(x)) == "<Answer sum: fixed(0)[]; reveal() opens it>"
+    assert "groups by key" in repr(q.group_by(x))
+    for show in (float, "{:.2f}".format, np.asarray):
+        with pytest.raises(UserError, match=r"call reveal\(\) in a session, or return it"):
+            show(x.sum())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 from quorate.analytics.columns import columns, names_of
 from quorate.analytics.opened import Fitted
@@ -85,6 +85,20 @@ class Estimator(Result):
         if not self.parts():
             raise UserError(f"this {type(self).__name__} is not fitted yet; call fit first")
 
+    def __getattr__(self, name: str) -> NoReturn:
+        if not name.endswith("_") or name.startswith("_"):
+            raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+        found = ", ".join((*self.parts(), *self.public()))
+        what = f"this {type(self).__name__} has no result {name!r}"
+        raise AttributeError(f"{what}; it has {found}" if found else f"{what}: it is not fitted yet; call fit first")
+
     def __repr__(self) -> str:
-        given = ", ".join(f"{name}={value!r}" for name, value in self.get_params().items())
-        return f"{type(self).__name__}({given})"
+        """Parameters that are not the usual ones, as in scikit-learn."""
+        usual = inspect.signature(type(self).__init__).parameters
+        given = (
+            f"{name}={value!r}" for name, value in self.get_params().items() if repr(value) != repr(usual[name].default)
+        )
+        return f"{type(self).__name__}({', '.join(given)})"
+
+    def _title(self) -> str:
+        return repr(self)

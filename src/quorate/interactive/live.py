@@ -41,12 +41,14 @@ class Live(Trace):
         prefix: names of kept shares begin with it.
         ran: called with every run.
         progress: called with (operations done, operations in all).
+        closed: nothing runs any more; what was opened stays known.
     """
 
     backend: Backend
     prefix: str
     ran: Callable[[Run], None]
     progress: Progress | None = None
+    closed: bool = False
     _uploads: dict[Key, Uploaded] = field(default_factory=dict, repr=False)
     _held: dict[int, HeldColumn] = field(default_factory=dict, repr=False)
     _opened: dict[int, npt.NDArray[np.generic]] = field(default_factory=dict, repr=False)
@@ -104,9 +106,8 @@ class Live(Trace):
             UserError: an array of another session, or values may not fit the protocol.
             QuorateError: the run failed.
         """
-        for name, array in arrays.items():
-            if array.trace is not self:
-                raise UserError(f"{name!r} belongs to another session")
+        if any(array.trace is not self for array in arrays.values()):
+            raise UserError("an array of another session (or computation) cannot be opened here; use its own reveal()")
         positions = {name: array.position for name, array in arrays.items()}
         for name, array in arrays.items():
             if (known := array.known()) is not None:
@@ -145,6 +146,8 @@ class Live(Trace):
             targets |= wanted
 
     def _run(self, opened: Sequence[int], kept: Mapping[int, str]) -> None:
+        if self.closed:
+            raise UserError("this session is closed, and the parties have forgotten its shares; begin a new one")
         request = self._request(opened, kept)
         before = [self._origin.get(held, ()) for held in sorted(self._needed([*opened, *kept]) & self._held.keys())]
         with watched(self.progress, len(request.plan.operations)):

@@ -186,8 +186,10 @@ class Net(Results):
     # -- the end ------------------------------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Have the parties forget what they keep for this session."""
-        self.backend.close()
+        """Have the parties forget what they keep for this session; only what was opened stays known."""
+        if not self._live.closed:
+            self._live.closed = True
+            self.backend.close()
 
     def __enter__(self) -> Self:
         return self
@@ -198,7 +200,8 @@ class Net(Results):
         self.close()
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.backend.protocol} of {', '.join(self.backend.parties)}>"
+        end = ", closed" if self._live.closed else ""
+        return f"<{type(self).__name__} {self.backend.protocol} of {', '.join(self.backend.parties)}{end}>"
 
 
 def _parts(thing: Any) -> Mapping[str, SecretArray]:
@@ -206,7 +209,9 @@ def _parts(thing: Any) -> Mapping[str, SecretArray]:
         return thing.parts()
     if isinstance(thing, SecretArray):
         return {"value": thing}
-    raise UserError(f"a {type(thing).__name__} cannot be revealed; give secret arrays or fitted methods")
+    raise UserError(
+        f"{type(thing).__name__} is nothing to reveal; give secret arrays and results of methods, one by one"
+    )
 
 
 def _network(rtt: str | None, bandwidth: str | None) -> Network:

@@ -17,6 +17,8 @@ from quorate.sharing.dtype import DEFAULT_SCALE
 __all__ = ["DEFAULT_SCALE", "SecretArray", "Table", "Trace"]
 
 
+OPENED = "to open it, call reveal() in a session, or return it from the computation"
+
 MOST_LISTED = 12
 """Categories that a display names."""
 
@@ -66,28 +68,33 @@ class SecretArray(Ordering):
         )
 
     def __int__(self) -> NoReturn:
-        _refusal("int()", "return the value from the computation to open it; a loop needs a public number of steps")
+        _refusal("a plain number", f"{OPENED}; a loop needs a public number of steps")
 
     __float__ = __complex__ = __index__ = __int__
 
     def item(self, *_: Any) -> NoReturn:
         """Refused: it would show a value."""
-        _refusal("the value of an element", "return it from the computation to open it")
+        _refusal("the value of an element", OPENED)
 
     tolist = tobytes = item
 
+    def __format__(self, spec: str) -> str:
+        if spec:
+            _refusal("formatting", OPENED)
+        return str(self)
+
     def __array__(self, *_: Any, **__: Any) -> NoReturn:
-        _refusal("a NumPy array of it", "use the functions of quorate, such as quorate.sum and quorate.where")
+        _refusal("a NumPy array of it", f"use the functions of quorate, such as quorate.sum; {OPENED}")
 
     def __reduce__(self) -> NoReturn:
-        _refusal("pickling", "return the value from the computation instead")
+        _refusal("pickling", OPENED)
 
     def __getattr__(self, name: str) -> NoReturn:
         if name.startswith("__"):
             raise AttributeError(name)
         raise _NoAttribute(
-            f"a secret array has no attribute {name!r}{_hint(name, dir(type(self)))}; if it should be a column, the "
-            f"input needs columns: give a dictionary or a data frame to simulate, such as {{{name!r}: [...]}}"
+            f"a secret array has no attribute {name!r}{_hint(name, dir(type(self)))}; if it should be a column, give a "
+            f"dictionary or a data frame, such as {{{name!r}: [...]}}, which makes a table"
         )
 
     # -- NumPy's functions --------------------------------------------------------------------------------------------

@@ -28,6 +28,9 @@ class GroupBy:
         self._keys = keys
         self._size = size
 
+    def __repr__(self) -> str:
+        return f"<groups by {', '.join(self._keys)}; agg(...), sum(), mean(), count() make a table of them>"
+
     def agg(self, **aggregates: tuple[str, str] | str) -> Table:
         """Named aggregates: `total=("cost", "sum")`, or `cost="sum"` for a column that keeps its name.
 

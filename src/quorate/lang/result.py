@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from quorate.errors import UserError
+from quorate.html import panel, table
 from quorate.lang.array import SecretArray
 
 __all__ = ["Result"]
@@ -26,6 +27,18 @@ class Result(ABC):
     def finished(self, values: Mapping[str, Any]) -> Any:
         """What `reveal` gives, from the opened values of all parts; by default these."""
         return dict(values)
+
+    def __repr__(self) -> str:
+        parts = ", ".join(f"{name}: {array.dtype}{list(array.shape)}" for name, array in self.parts().items())
+        return f"<{type(self).__name__} {parts or 'without results'}; reveal() opens it>"
+
+    def _repr_html_(self) -> str:
+        rows = [[name, str(array.dtype), str(array.shape)] for name, array in self.parts().items()]
+        note = "its values stay secret until reveal()" if rows else "no results yet"
+        return panel(self._title(), *([table(["secret", "type", "shape"], rows)] if rows else []), note=note)
+
+    def _title(self) -> str:
+        return type(self).__name__
 
     def reveal(self) -> Any:
         """Open all parts: plan and run what they depend on. See `finished` for what comes back.

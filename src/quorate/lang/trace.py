@@ -55,7 +55,9 @@ class Trace:
         """
         for operand in operands:
             if operand.trace is not self:
-                raise UserError("a secret array of another computation cannot be used here")
+                raise UserError(
+                    "a secret array of another computation or session cannot be used here; share the data in this one"
+                )
         positions = tuple([operand.position for operand in operands])
         used = [self.operations[position] for position in positions]
         if used and all(operation.kind == "constant" for operation in used):
