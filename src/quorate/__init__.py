@@ -9,6 +9,7 @@ from quorate._version import __version__
 
 if TYPE_CHECKING:
     from quorate import analytics
+    from quorate.author.results import results
     from quorate.interactive import plots
     from quorate.interactive.net import Net, connect, simulate
     from quorate.lang.array import SecretArray, Table
@@ -205,14 +206,15 @@ __all__ = [
     "logical_xor", "matmul", "matrix_transpose", "max", "maximum", "mean", "median", "merge", "min", "minimum",
     "mod", "moveaxis", "multiply", "negative", "not_equal", "one_hot", "ones", "ones_like", "outer", "percentile",
     "permute_dims", "plots", "popcount", "positive", "pow", "power", "prod", "ptp", "put", "quantile", "ravel",
-    "reciprocal", "remainder", "repeat", "reshape", "right_shift", "rint", "roll", "round", "row_numbers", "rsqrt",
-    "searchsorted", "segmented_scan", "shuffle", "sigmoid", "sign", "signbit", "simulate", "sin", "sinh", "sort",
-    "sort_table", "split", "sqrt", "square", "squeeze", "stack", "std", "subtract", "sum", "swapaxes", "take",
+    "reciprocal", "remainder", "repeat", "reshape", "results", "right_shift", "rint", "roll", "round", "row_numbers",
+    "rsqrt", "searchsorted", "segmented_scan", "shuffle", "sigmoid", "sign", "signbit", "simulate", "sin", "sinh",
+    "sort", "sort_table", "split", "sqrt", "square", "squeeze", "stack", "std", "subtract", "sum", "swapaxes", "take",
     "take_along_axis", "tan", "tanh", "tensordot", "tile", "topk", "trace", "transpose", "tril", "triu",
     "true_divide", "trunc", "unique", "unstack", "var", "vdot", "vecdot", "vstack", "where", "zeros", "zeros_like",
 ]  # fmt: skip
 
 _HOMES = {
+    "quorate.author.results": ("results",),
     "quorate.interactive.net": ("Net", "connect", "simulate"),
     "quorate.lang.array": ("SecretArray", "Table"),
     "quorate.lang.computation": ("Computation", "computation"),

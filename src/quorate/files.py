@@ -13,7 +13,7 @@ from pathlib import Path
 
 from quorate.errors import EnvironmentFault, QuorateError, UserError
 
-__all__ = ["ensure_folder", "file_error", "read_bytes", "write_atomic"]
+__all__ = ["cache_folder", "ensure_folder", "file_error", "read_bytes", "write_atomic"]
 
 _HINTS = {
     errno.ENOSPC: "the disk is full; free some space and try again",
@@ -58,6 +58,12 @@ def read_bytes(path: Path, limit: int | None = None) -> bytes:
     if limit is not None and len(data) > limit:
         raise UserError(f"{path}: larger than {limit} bytes, which no file of this kind needs; check the path")
     return data
+
+
+def cache_folder() -> Path:
+    """The user's folder for what can be made again: below `XDG_CACHE_HOME`, or ~/.cache. It may not exist yet."""
+    cache = os.environ.get("XDG_CACHE_HOME")
+    return (Path(cache) if cache else Path.home() / ".cache") / "quorate"
 
 
 def ensure_folder(path: Path, mode: int = 0o755) -> None:

@@ -138,7 +138,7 @@ def test_columns_of_two_owners_and_rows_not_known_yet():
         return {"clusters": KMeans(3, init=THREE, least=2).fit({"x": left.x, "y": right.y})}
 
     found = joint.simulate(left={"x": BLOBS[:, 0]}, right={"y": BLOBS[:, 1]})
-    np.testing.assert_allclose(found["clusters.cluster_centers_"], plain(BLOBS, THREE).cluster_centers_, atol=1e-3)
+    np.testing.assert_allclose(found["clusters"]["cluster_centers_"], plain(BLOBS, THREE).cluster_centers_, atol=1e-3)
     assert "clusters.labels_" not in found
 
 

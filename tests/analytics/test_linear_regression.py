@@ -191,6 +191,17 @@ def test_scores_of_bad_models_are_negative():
     assert constant == 0
 
 
+def test_scores_with_weights_far_below_their_declared_range():
+    X, y = noisy()
+    weight = np.arange(len(y)) % 4
+    with q.simulate(protocol="rep3", seed=1) as net:
+        model = LinearRegression().fit(net.secret(X), net.secret(y))
+        weights = [net.secret(weight, range=(0, most)) for most in (100, 10**7)]
+        good, lost = net.reveal(*(model.score(net.secret(X), net.secret(y), sample_weight=one) for one in weights))
+    np.testing.assert_allclose(good, PlainRegression().fit(X, y).score(X, y, weight), atol=1e-3)
+    assert lost == -255
+
+
 def test_summary_is_that_of_statsmodels():
     X, y = noisy()
     plain = sm.OLS(y, sm.add_constant(X)).fit()
@@ -237,8 +248,8 @@ def test_a_compiled_computation_of_two_owners():
     split = [{"x": X[p, 0], "z": X[p, 2], "y": y[p], "keep": keep[p]} for p in (slice(0, 20), slice(20, 50))]
     found = joint.simulate(a=split[0], b=split[1])
     chosen = X[:, [0, 2]]
-    np.testing.assert_allclose(found["all.coef_"], PlainRegression().fit(chosen, y).coef_, atol=1e-2)
-    np.testing.assert_allclose(found["some.coef_"], PlainRidge(2.0).fit(chosen[keep], y[keep]).coef_, atol=1e-2)
+    np.testing.assert_allclose(found["all"]["coef_"], PlainRegression().fit(chosen, y).coef_, atol=1e-2)
+    np.testing.assert_allclose(found["some"]["coef_"], PlainRidge(2.0).fit(chosen[keep], y[keep]).coef_, atol=1e-2)
 
 
 def test_columns_of_two_owners_side_by_side():
@@ -249,7 +260,7 @@ def test_columns_of_two_owners_side_by_side():
 
     X, y = noisy(50, 9)
     found = joint.simulate(clinic={"x": X[:, 0], "y": y}, insurer={"z": X[:, 1]})
-    np.testing.assert_allclose(found["model.coef_"], PlainRegression().fit(X[:, :2], y).coef_, atol=1e-3)
+    np.testing.assert_allclose(found["model"]["coef_"], PlainRegression().fit(X[:, :2], y).coef_, atol=1e-3)
 
 
 def everything(data):
@@ -322,9 +333,12 @@ def test_a_target_much_narrower_than_its_declared_range(wide):
     with q.simulate(protocol="clear") as net:
         target = net.secret(y, range=(-16.0 * wide, 16.0 * wide), scale=16)
         model = LinearRegression().fit(net.secret(X), target)
+        own = LinearRegression().fit(net.secret(X), net.secret(y))
+        score = own.score(net.secret(X), target).reveal()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             found = model.reveal()
+    np.testing.assert_allclose(score, plain.rsquared, atol=1e-4)
     if found.resolved_:
         np.testing.assert_allclose(found.r2_, plain.rsquared, atol=1e-3)
         np.testing.assert_allclose(found.standard_errors_, plain.bse[1:], rtol=1e-2)

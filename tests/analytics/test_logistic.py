@@ -172,7 +172,7 @@ def test_rows_of_two_owners_and_numbers_of_rows_that_are_not_known_yet():
     expected = _logit(X, y)
     parts = [{"x": X[part, 0], "z": X[part, 1], "y": y[part] > 0} for part in (slice(70), slice(70, None))]
     found = joint.simulate(protocol="clear", a=parts[0], b=parts[1])
-    assert np.allclose(found["model.coef_"], expected.params[1:], rtol=2e-3)
+    assert np.allclose(found["model"]["coef_"], expected.params[1:], rtol=2e-3)
 
 
 def test_columns_of_two_owners():
@@ -184,7 +184,7 @@ def test_columns_of_two_owners():
     X, y = _simulated(120, features=2)
     expected = _logit(X, y)
     found = joint.simulate(protocol="clear", a={"x": X[:, 0], "y": y > 0}, b={"z": X[:, 1]})
-    assert np.allclose(found["model.coef_"], expected.params[1:], rtol=2e-3)
+    assert np.allclose(found["model"]["coef_"], expected.params[1:], rtol=2e-3)
 
 
 # -- data without an answer --------------------------------------------------------------------------------------------

@@ -115,7 +115,7 @@ def test_rows_of_two_owners():
     X = load_iris().data[:, :3]
     parts = [{name: X[p, k] for k, name in enumerate("xyz")} for p in (slice(0, 60), slice(60, 150))]
     found = joint.simulate(a=parts[0], b=parts[1])
-    np.testing.assert_allclose(found["pca.components_"], PlainPCA(2).fit(X).components_, atol=1e-3)
+    np.testing.assert_allclose(found["pca"]["components_"], PlainPCA(2).fit(X).components_, atol=1e-3)
 
 
 @pytest.mark.parametrize("protocol", ["rep3", "shamir"])

@@ -132,7 +132,7 @@ def test_rows_of_two_owners_and_numbers_of_rows_that_are_not_known_yet():
     assert "model.deviance_" in plan.outputs
     parts = [{"x": X[part, 0], "z": X[part, 1], "y": y[part]} for part in (slice(70), slice(70, None))]
     found = joint.simulate(protocol="clear", a=parts[0], b=parts[1])
-    assert np.allclose(found["model.coef_"], _glm(X, y).params[1:], rtol=1e-3)
+    assert np.allclose(found["model"]["coef_"], _glm(X, y).params[1:], rtol=1e-3)
 
 
 def _counts(rows, level, seed=1):

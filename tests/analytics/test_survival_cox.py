@@ -95,8 +95,8 @@ def test_compiled_with_columns_of_two_owners(small):
     found = recidivism.simulate(prison=prison, court=court, protocol="clear")
     fitter = lifelines.CoxPHFitter().fit(small, "week", "arrest")
     error = fitter.standard_errors_.to_numpy()
-    np.testing.assert_allclose(found["cox.coef_"] / error, fitter.params_.to_numpy() / error, atol=ERROR)
-    np.testing.assert_allclose(found["cox.standard_errors_"], error, rtol=ERROR)
+    np.testing.assert_allclose(found["cox"]["coef_"] / error, fitter.params_.to_numpy() / error, atol=ERROR)
+    np.testing.assert_allclose(found["cox"]["standard_errors_"], error, rtol=ERROR)
     np.testing.assert_allclose(found["hazards"], fitter.predict_partial_hazard(small), rtol=2e-4)
 
 

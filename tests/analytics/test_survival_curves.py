@@ -89,7 +89,7 @@ def test_compiled_with_columns_of_two_owners(rossi):
 
     found = curve.simulate(clinic={"weeks": weeks}, court={"arrest": arrests})
     expected = reference(weeks, arrests, np.arange(1.0, 53))
-    np.testing.assert_allclose(found["arrests.survival_"], expected["survival_"], atol=ERROR)
+    np.testing.assert_allclose(found["arrests"]["survival_"], expected["survival_"], atol=ERROR)
 
 
 def test_linked_rows_of_two_owners(rossi):
@@ -106,7 +106,7 @@ def test_linked_rows_of_two_owners(rossi):
     court = {"person": np.arange(79, 19, -1), "arrest": np.append(np.zeros(20, int), arrests[:19:-1])}
     found = curve.simulate(clinic=clinic, court=court)
     expected = reference(weeks[20:], arrests[20:], np.arange(1.0, 53))
-    np.testing.assert_allclose(found["arrests.survival_"], expected["survival_"], atol=ERROR)
+    np.testing.assert_allclose(found["arrests"]["survival_"], expected["survival_"], atol=ERROR)
 
 
 def test_fractions_and_a_coarse_grid_round_up():

@@ -71,7 +71,7 @@ def test_in_a_computation_of_two_owners():
     tables = {"a": X[:, use[0]], "b": X[:, use[1]]}, {"c": X[:, use[2]], "y": y}
     found = trained.simulate("rep3", clinic=tables[0], lab=tables[1])
     assert found["score"] > 0.9
-    assert found["model.splits_"].shape == (2, 3)
+    assert found["model"]["splits_"].shape == (2, 3)
 
 
 def test_rows_that_do_not_count():

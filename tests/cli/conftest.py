@@ -79,3 +79,9 @@ def edit() -> Callable[[Path, str, str], None]:
         path.write_text(text.replace(old, new))
 
     return replace
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What commands note for later goes into a folder of the test."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))

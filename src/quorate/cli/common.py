@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from quorate.coordination.federation import Federation
     from quorate.coordination.stocks import Stocks
+    from quorate.node.approval import Approved
     from quorate.node.messages import Report
 
 __all__ = [
@@ -111,24 +112,26 @@ def _builtin(value: Any) -> Any:
 
 
 def print_outcome(
-    spec_name: str,
+    approved: Approved,
     session: str,
     values: Mapping[str, npt.NDArray[np.generic]],
     reports: Mapping[str, Report],
     *,
     as_json: bool,
 ) -> None:
-    """Print results and what every participant measured."""
-    from quorate.node.results import as_json as plain
+    """Print results, finished where the source is at hand and was compiled here, and what participants measured."""
+    from quorate.cli.results import finished_or_raw
 
+    rows = next((report.rows for report in reports.values()), {})
+    shown = finished_or_raw(approved, session, values, rows)
     if as_json:
-        print_json({"spec": spec_name, "session": session, "results": plain(values), "participants": dict(reports)})
+        run = {"spec": approved.spec.name, "session": session, "rows": rows}
+        print_json({**run, **shown.as_dict(), "participants": dict(reports)})
         return
-    for name, value in plain(values).items():
-        print(f"{name} = {value}")
+    shown.show()
     if not values:
         where = "results that are opened to a node's member are in the folder 'results' of that node's --home"
-        print(f"{spec_name}: done; {where}")
+        print(f"{approved.spec.name}: done; {where}")
     width = max((len(name) for name in reports), default=0)
     for name, report in sorted(reports.items()):
         print(
@@ -140,14 +143,17 @@ def print_outcome(
 
 
 class Meter:
-    """Progress on the standard error stream: a line per change of phase, a bar on a terminal. Use it in a `with`."""
+    """Progress on the standard error stream: a line per change of phase, a bar on a terminal. Use it in a `with`.
 
-    def __init__(self, *, quiet: bool) -> None:
+    Bars appear after `wait` seconds: short work needs none.
+    """
+
+    def __init__(self, *, quiet: bool, wait: float = 0.5) -> None:
         self._quiet = quiet
         self._bar: Any = None
         self._tasks: dict[str, Any] = {}
         self._said = ""
-        self._due = time.monotonic() + 0.5  # short work needs no bar
+        self._due = time.monotonic() + wait
 
     def __enter__(self) -> Meter:
         return self

@@ -76,4 +76,4 @@ def join(
     if rehearse:
         print_part(report, as_json=json)
         return
-    print_outcome(approved.spec.name, report.session, outcome.values, {name: report}, as_json=json)
+    print_outcome(approved, report.session, outcome.values, {name: report}, as_json=json)

@@ -25,6 +25,7 @@ __all__ = ["COMMANDS", "application", "main"]
 COMMANDS = {
     "demo": "Three hospitals compute an average on this machine: see it work.",
     "run": "Run a computation as its coordinator, on the nodes or, to try it out, in this process.",
+    "results": "Show results with p-values, intervals and names, from what a session opened.",
     "status": "Say how a session stands whose participants are not online together.",
     "join": "Take part in a computation as an outside data owner or recipient.",
     "place": "Share a table with the nodes, which keep it for analysts to compute on.",

@@ -128,7 +128,7 @@ def _simulate(approved: Approved, files: Mapping[str, str], meter: Meter, *, as_
     from quorate.node.simulation import simulated
 
     simulation = simulated(approved, files, lambda done, total: meter.progress("simulation", done, total))
-    print_outcome(approved.spec.name, "simulation", simulation.values, simulation.reports, as_json=as_json)
+    print_outcome(approved, "simulation", simulation.values, simulation.reports, as_json=as_json)
 
 
 def _submit(
@@ -145,4 +145,4 @@ def _submit(
     from quorate.node.identity import Identity
 
     finished = coordinate(Identity(federation, name), approved, files, meter.progress, meter.say, home=home)
-    print_outcome(approved.spec.name, finished.session, finished.values, finished.reports, as_json=as_json)
+    print_outcome(approved, finished.session, finished.values, finished.reports, as_json=as_json)

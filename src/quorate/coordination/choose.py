@@ -14,15 +14,13 @@ from typing import Any
 import yaml
 
 from quorate.coordination.quote import quote
-from quorate.coordination.rules import adversary_problems, dropout_problems, plug_ins, protocol_problems
+from quorate.coordination.rewrite import Document, member
+from quorate.coordination.rules import AUTO, adversary_problems, dropout_problems, plug_ins, protocol_problems
 from quorate.coordination.spec import PROTOCOLS, Spec
-from quorate.errors import InternalError, UserError
-from quorate.files import read_bytes, write_atomic
+from quorate.errors import UserError
 from quorate.lang.plan import Plan
 
 __all__ = ["Candidate", "Choice", "choose", "write_choice"]
-
-_LIMIT = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -119,37 +117,16 @@ def write_choice(path: Path, protocol: str, *, write: bool = True) -> bool:
     Raises:
         UserError: the file cannot be read, or is no spec with protocol "auto".
     """
-    text = read_bytes(path, _LIMIT).decode()
-    asked = _member(yaml.compose(text), "protocol")
+    document = Document(path)
+    asked = member(document.root, "protocol")
     if not isinstance(asked, yaml.MappingNode):
         raise UserError(f"{path}: protocol: expected a mapping of keys to values")
-    name, choice = _member(asked, "name"), _member(asked, "choice")
-    if name is None or name.value != "auto":
+    name, choice = member(asked, "name"), member(asked, "choice")
+    if name is None or name.value != AUTO:
         raise UserError(f"{path}: protocol.name is not auto; nothing is to be chosen")
     if choice is not None and choice.value == protocol:
         return False
     if write:
-        write_atomic(path, _with_choice(text, asked, name, choice, protocol).encode(), path.stat().st_mode & 0o777)
+        document.put(asked, "choice", protocol, after="name")
+        document.save()
     return True
-
-
-def _with_choice(text: str, asked: yaml.MappingNode, name: yaml.Node, choice: yaml.Node | None, protocol: str) -> str:
-    if choice is not None:
-        return text[: choice.start_mark.index] + protocol + text[choice.end_mark.index :]
-    if asked.flow_style:
-        entry = f", choice: {protocol}"
-    else:
-        key = next((key for key, value in asked.value if value is name), None)
-        if key is None:
-            raise InternalError("the key of a value is not in its mapping; please report this")
-        line_end = text.find("\n", name.end_mark.index)
-        place = len(text) if line_end < 0 else line_end
-        return f"{text[:place]}\n{' ' * key.start_mark.column}choice: {protocol}{text[place:]}"
-    return text[: name.end_mark.index] + entry + text[name.end_mark.index :]
-
-
-def _member(node: yaml.Node | None, key: str) -> yaml.Node | None:
-    """The value of a key of a YAML mapping; None if there is none."""
-    if not isinstance(node, yaml.MappingNode):
-        return None
-    return next((value for name, value in node.value if name.value == key), None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import msgspec
 
 from quorate.engine.session import Effort
 from quorate.errors import EnvironmentFault, UserError
-from quorate.files import ensure_folder, read_bytes, write_atomic
+from quorate.files import cache_folder, ensure_folder, read_bytes, write_atomic
 
 __all__ = ["TYPICAL", "Machine", "calibration_path", "load_machine", "save_machine"]
 
@@ -113,8 +112,7 @@ TYPICAL = Machine(
 
 def calibration_path() -> Path:
     """Where the calibration of this machine is kept: in the user's cache folder."""
-    cache = os.environ.get("XDG_CACHE_HOME")
-    return (Path(cache) if cache else Path.home() / ".cache") / "quorate" / "machine.json"
+    return cache_folder() / "machine.json"
 
 
 def load_machine(cores: int | None = None) -> Machine:

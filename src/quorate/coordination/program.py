@@ -234,7 +234,9 @@ def check_plan(spec: Spec, plan: Plan) -> None:
             )
     named = {output.name for output in spec.outputs}
     if missing := sorted(named - set(plan.outputs)):
-        raise UserError(f"the plan does not compute the outputs {', '.join(missing)} that the spec names")
+        whole = any(name.startswith(f"{one}.") for one in missing for name in plan.outputs)
+        hint = "; run 'quorate compile', which finds the parts of whole results" if whole else ""
+        raise UserError(f"the plan does not compute the outputs {', '.join(missing)} that the spec names{hint}")
     if extra := sorted(set(plan.outputs) - named):
         raise UserError(f"the plan computes {', '.join(extra)}, which the spec opens to nobody; name them in 'outputs'")
     dealt = [output.name for output in spec.outputs if spec.dealer in spec.recipients(output)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import keyword
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -87,11 +87,23 @@ class Input(_Part, frozen=True, kw_only=True):
 
 
 class Output(_Part, frozen=True, kw_only=True):
-    """A result that is opened `to` members (or all parties), or that parties `keep` as shares under a name."""
+    """A result that is opened `to` members (or all parties), or that parties `keep` as shares under a name.
+
+    In a file, `name` may be that of a whole result, such as a model, and `parts` what 'quorate compile' found in it; a
+    spec as `load_spec` gives it has an output NAME.PART for each, unless asked otherwise.
+    """
 
     name: str
     to: tuple[str, ...] | Literal["all"] | None = None
     keep: str | None = None
+    parts: tuple[str, ...] | None = None
+
+    @property
+    def each(self) -> tuple[Output, ...]:
+        """The outputs that this entry stands for."""
+        if self.parts is None:
+            return (self,)
+        return tuple(Output(name=f"{self.name}.{part}", to=self.to, keep=self.keep) for part in self.parts)
 
 
 class Distance(_Part, frozen=True, kw_only=True):
@@ -138,8 +150,8 @@ class Spec(_Part, frozen=True, kw_only=True):
     protocol: Protocol
     parties: tuple[str, ...]
     inputs: tuple[Input, ...]
-    outputs: tuple[Output, ...]
     plan: str
+    outputs: tuple[Output, ...] = ()
     source: str | None = None
     dealer: str | None = None
     network: Distance = msgspec.field(default_factory=Distance)
@@ -176,6 +188,8 @@ class Spec(_Part, frozen=True, kw_only=True):
         content: dict[str, Any] = msgspec.to_builtins(filled)
         for item, agreed in zip(content["inputs"], self.inputs, strict=True):
             item["columns"] = [content_of(column) for column in agreed.columns]
+        for output in content["outputs"]:
+            output.pop("parts")
         content["protocol"].pop("choice")
         if security is None:
             content["protocol"].pop("security")
@@ -202,6 +216,11 @@ class Spec(_Part, frozen=True, kw_only=True):
             protocol = msgspec.structs.replace(protocol, threshold=None)
         return msgspec.structs.replace(self, protocol=protocol, dealer=self.dealer if cls.dealer_allowed else None)
 
+    @property
+    def spread(self) -> Spec:
+        """This spec with an output for each part of whole results."""
+        return msgspec.structs.replace(self, outputs=tuple(one for output in self.outputs for one in output.each))
+
     def check(self, where: str = "spec", protocols: Sequence[str] = PROTOCOLS) -> None:
         """Check everything that needs no federation; `UserError` lists all bad fields with their paths."""
         raise_problems(where, _problems(self, protocols))
@@ -211,10 +230,13 @@ class Spec(_Part, frozen=True, kw_only=True):
         raise_problems(where, [*_problems(self, PROTOCOLS), *_member_problems(self, federation)])
 
 
-def load_spec(path: str | Path, protocols: Sequence[str] = PROTOCOLS, *, settle: bool = True) -> Spec:
+def load_spec(
+    path: str | Path, protocols: Sequence[str] = PROTOCOLS, *, settle: bool = True, spread: bool = True
+) -> Spec:
     """Read and check `protocol_spec.yaml`; `plan` and `source` become paths relative to the working directory.
 
-    With `settle`, a spec with protocol "auto" comes with the choice that 'quorate compile' made for it.
+    With `settle`, a spec with protocol "auto" comes with the choice that 'quorate compile' made for it; with `spread`,
+    whole results with the parts that it found. Without `spread` there may be no outputs yet.
 
     Raises:
         UserError: no such file, malformed YAML (line and column), or bad fields, each with its path.
@@ -225,7 +247,9 @@ def load_spec(path: str | Path, protocols: Sequence[str] = PROTOCOLS, *, settle:
     raise_problems(str(file), _auto_problems(spec, settle=settle))
     if settle and spec.protocol.choice is not None:
         spec = spec.settled(spec.protocol.choice)
-    spec.check(str(file), protocols)
+    raise_problems(str(file), _problems(spec, protocols, complete=spread))
+    if spread:
+        spec = spec.spread
     source = None if spec.source is None else str(file.parent / spec.source)
     return msgspec.structs.replace(spec, plan=str(file.parent / spec.plan), source=source)
 
@@ -247,6 +271,8 @@ def decode_spec(data: bytes, where: str) -> Spec:
     spec = convert(value, Spec, where)
     if spec.protocol.name == AUTO or spec.protocol.choice is not None:
         raise UserError(f"{where}: protocol: what is agreed names the protocol that was chosen, not {AUTO!r}")
+    if any(output.parts is not None for output in spec.outputs):
+        raise UserError(f"{where}: outputs: what is agreed names every part by itself; remove 'parts'")
     spec.check(where)
     return msgspec.structs.replace(spec, plan="", source=None)
 
@@ -301,7 +327,7 @@ def _shown(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else ascii(value).strip("'")
 
 
-def _problems(spec: Spec, protocols: Sequence[str]) -> Iterator[tuple[str, str]]:
+def _problems(spec: Spec, protocols: Sequence[str], *, complete: bool = True) -> Iterator[tuple[str, str]]:
     yield from _name_problem("name", spec.name)
     if not spec.plan.strip():
         yield "plan", "is empty; give the path of the plan file"
@@ -311,6 +337,8 @@ def _problems(spec: Spec, protocols: Sequence[str]) -> Iterator[tuple[str, str]]
     yield from _duplicates("inputs", ".name", [item.name for item in spec.inputs])
     for index, item in enumerate(spec.inputs):
         yield from _input_problems(f"inputs[{index}]", item)
+    if complete and not spec.outputs:
+        yield "outputs", "is empty; list at least one output ('quorate compile' says which names there are)"
     yield from _output_problems(spec)
     if spec.protocol.name != AUTO:
         yield from dropout_problems(spec.protocol.name, spec.abort.on_dropout, lasting=spec.lasting)
@@ -394,8 +422,6 @@ def _input_problems(path: str, item: Input) -> Iterator[tuple[str, str]]:
 
 
 def _output_problems(spec: Spec) -> Iterator[tuple[str, str]]:
-    if not spec.outputs:
-        yield "outputs", "is empty; list at least one output"
     yield from _duplicates("outputs", ".name", [output.name for output in spec.outputs])
     kept: set[str] = set()
     for index, output in enumerate(spec.outputs):
@@ -404,6 +430,8 @@ def _output_problems(spec: Spec) -> Iterator[tuple[str, str]]:
             yield f"{path}.name", f"{output.name!r} cannot name an output; use printable characters"
         if (output.to is None) == (output.keep is None):
             yield path, "give either 'to' (who learns it) or 'keep' (a name for its shares), not both or none"
+        if output.parts is not None:
+            yield from _part_problems(path, output, {other.name for other in spec.outputs})
         if output.to == ():
             yield f"{path}.to", "is empty; name at least one recipient, or use keep"
         if isinstance(output.to, tuple):
@@ -415,6 +443,18 @@ def _output_problems(spec: Spec) -> Iterator[tuple[str, str]]:
             kept.add(output.keep)
 
 
+def _part_problems(path: str, output: Output, listed: Collection[str]) -> Iterator[tuple[str, str]]:
+    if output.keep is not None:
+        yield path, "keeps parts of a result under one name; list each part that is to be kept as NAME.PART"
+    if not output.parts or not all(part.strip() and part.isprintable() for part in output.parts):
+        yield f"{path}.parts", "is written by 'quorate compile'; remove it and run that again"
+        return
+    yield from _duplicates(f"{path}.parts", "", output.parts)
+    for position, one in enumerate(output.each):
+        if one.name in listed:
+            yield f"{path}.parts[{position}]", f"{one.name!r} is listed by itself too; run 'quorate compile' again"
+
+
 def _member_problems(spec: Spec, federation: Federation) -> Iterator[tuple[str, str]]:
     for index, name in enumerate(spec.parties):
         yield from _needs(federation, f"parties[{index}]", name, ("compute",))
@@ -423,8 +463,11 @@ def _member_problems(spec: Spec, federation: Federation) -> Iterator[tuple[str, 
     for index, item in enumerate(spec.inputs):
         if item.owner is not None:
             yield from _needs(federation, f"inputs[{index}].owner", item.owner, ("owner",))
+    told: set[tuple[str, object]] = set()
     for index, output in enumerate(spec.outputs):
-        if isinstance(output.to, tuple):
+        entry = output.name.rpartition(".")[0] or output.name, output.to
+        if isinstance(output.to, tuple) and entry not in told:  # parts of one result have the same recipients
+            told.add(entry)
             for position, name in enumerate(output.to):
                 yield from _needs(
                     federation, f"outputs[{index}].to[{position}]", name, ("recipient", "owner", "compute")

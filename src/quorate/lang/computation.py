@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass
 from functools import update_wrapper
 from typing import Any
 
@@ -19,11 +21,44 @@ from quorate.lang.result import Result
 from quorate.lang.simulation import Simulation
 from quorate.sharing.dtype import DType, of_numpy
 
-__all__ = ["Computation", "computation"]
+__all__ = ["Computation", "Traced", "computation"]
 
 Columns = Mapping[str, DType]
 VALUE = "value"
 """Column name of an input that is a single array."""
+
+
+@dataclass(frozen=True)
+class Traced:
+    """A plan, and what the function returned that it was recorded from."""
+
+    plan: Plan
+    _results: Mapping[str, Any]
+
+    def finished(self, values: Mapping[str, Any], rows: Mapping[str, int]) -> dict[str, Any]:
+        """What the results give, as in an interactive session, for the opened outputs of a run.
+
+        Args:
+            values: output -> value. Results without any are left out, and those of which some parts were opened to
+                somebody else come as they are, by part.
+            rows: input -> rows of the run.
+
+        Raises:
+            UserError: a library that a result needs is missing.
+        """
+        return dict(self._finished(values, rows))
+
+    def _finished(self, values: Mapping[str, Any], rows: Mapping[str, int]) -> Iterator[tuple[str, Any]]:
+        for name, value in self._results.items():
+            if not isinstance(value, Result):
+                if name in values:
+                    yield name, values[name]
+                continue
+            opened = {key.removeprefix(f"{name}."): one for key, one in values.items() if key.startswith(f"{name}.")}
+            if opened.keys() >= value.parts().keys():
+                yield name, _bound(value, rows).finished(opened)
+            elif opened:
+                yield name, opened
 
 
 class Computation:
@@ -54,6 +89,15 @@ class Computation:
             UserError: parameters and inputs differ, the result is no dictionary of values, or an operation is not
                 possible on secrets.
         """
+        return self.traced(inputs, rows, known).plan
+
+    def traced(
+        self,
+        inputs: Mapping[str, Columns | DType],
+        rows: Mapping[str, int] | None = None,
+        known: Known | None = None,
+    ) -> Traced:
+        """The plan, and what the function returned; arguments and errors of `trace`."""
         if sorted(self._inputs) != sorted(inputs):
             raise UserError(f"{self.name} takes the inputs {', '.join(self._inputs)}, but got {', '.join(inputs)}")
         trace = Trace(self.name, known)
@@ -61,15 +105,16 @@ class Computation:
         results = self._function(**arguments)
         if not isinstance(results, Mapping) or not results:
             raise UserError(f"{self.name} must return a dictionary of named results, not {type(results).__name__}")
-        return trace.plan({name: _result(trace, name, value) for name, value in _flat(results)})
+        plan = trace.plan({name: _result(trace, name, value) for name, value in _flat(results)})
+        return Traced(plan, {str(name): value for name, value in results.items()})
 
     def simulate(
         self, protocol: str = "rep3", parties: int | None = None, seed: int | None = None, **inputs: Any
-    ) -> dict[str, npt.NDArray[np.generic]]:
+    ) -> dict[str, Any]:
         """Run all parties in this process on the given arrays (or dictionaries or DataFrames of columns).
 
         For trying things out: one process sees all data. Ranges are taken from the data. Every input belongs to one
-        of the parties and all of them learn the results.
+        of the parties and all of them learn the results: NumPy values, and of methods what `reveal` gives.
         """
         columns = {name: _columns_of(value) for name, value in inputs.items()}
         if empty := [name for name, table in columns.items() if not table]:
@@ -77,7 +122,7 @@ class Computation:
         rows = {name: next(iter(table.values()))[1].shape[0] for name, table in columns.items()}
         raw = {(name, c): values for name, table in columns.items() for c, (_, values) in table.items()}
         bounds = {(name, c): _bounds(v, dtype) for name, table in columns.items() for c, (dtype, v) in table.items()}
-        plan = self.trace(
+        made = self.traced(
             {
                 name: next(iter(table.values()))[0] if list(table) == [VALUE] else {c: d for c, (d, _) in table.items()}
                 for name, table in columns.items()
@@ -85,7 +130,8 @@ class Computation:
             rows,
             Known(bounds, rows, reference(protocol, parties)),
         )
-        return Simulation(protocol, parties, seed=seed).run(plan.bind(rows), raw, bounds).values
+        run = Simulation(protocol, parties, seed=seed).run(made.plan.bind(rows), raw, bounds)
+        return made.finished(run.values, rows)
 
 
 def computation(function: Callable[..., Any]) -> Computation:
@@ -97,6 +143,13 @@ def _argument(trace: Trace, name: str, columns: Columns | DType, rows: int | Non
     if isinstance(columns, DType):
         return trace.input(name, VALUE, columns, rows)
     return Table(name, {column: trace.input(name, column, dtype, rows) for column, dtype in columns.items()})
+
+
+def _bound(result: Result, rows: Mapping[str, int]) -> Result:
+    """A result whose public facts hold numbers in place of row counts."""
+    made = copy(result)
+    vars(made).update({name: one.bind(rows) for name, one in vars(result).items() if isinstance(one, Dim)})
+    return made
 
 
 def _flat(results: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

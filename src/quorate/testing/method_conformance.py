@@ -17,7 +17,8 @@ import numpy.typing as npt
 from quorate.analytics.base import Estimator
 from quorate.errors import UserError
 from quorate.lang.array import Table
-from quorate.lang.computation import computation
+from quorate.lang.computation import Traced, computation
+from quorate.lang.dims import Dim
 from quorate.lang.known import Known, reference
 from quorate.lang.plan import Plan
 from quorate.lang.simulation import Simulated, Simulation
@@ -60,6 +61,10 @@ class Case:
 
     def plan(self, protocol: str, rows: Mapping[str, int] | None = None) -> Plan:
         """The method as an approved computation would run it; with symbolic rows unless they are given."""
+        return self.traced(protocol, rows).plan
+
+    def traced(self, protocol: str, rows: Mapping[str, int] | None = None) -> Traced:
+        """The same, with what its results are made of."""
         dtypes = self.dtypes()
         most = len(next(iter(self.data(0).values())))
         known = Known(self.bounds(), {"data": most}, reference(protocol))
@@ -68,7 +73,7 @@ class Case:
             model = self.fit(self.make(), data)
             return {"model": model, "used": self.use(model, data)} if self.use else {"model": model}
 
-        return computation(fitted).trace({"data": dtypes}, rows, known)
+        return computation(fitted).traced({"data": dtypes}, rows, known)
 
     def bounds(self) -> dict[tuple[str, str], tuple[int, int]]:
         """Declared ranges as raw integers."""
@@ -93,6 +98,7 @@ def check_all(case: Case, protocols: Sequence[str] = PROTOCOLS) -> None:
     check_compiles(case)
     check_restored(case)
     check_oblivious(case)
+    check_finished(case)
     check_protocols(case, protocols)
 
 
@@ -155,6 +161,15 @@ def check_oblivious(case: Case) -> None:
     first, second = case.run("rep3", 1), case.run("rep3", 2)
     _require(first.rounds == second.rounds, f"rounds depend on the data: {first.rounds}, {second.rounds}")
     _require(first.bytes_sent == second.bytes_sent, "bytes depend on the data")
+
+
+def check_finished(case: Case) -> None:
+    """What is made of opened parts knows the rows of the run, although they were not known while recording."""
+    rows = {"data": len(next(iter(case.data(1).values())))}
+    made = case.traced("clear").finished(case.run("clear", 1).values, rows)["model"]
+    told = made.items() if isinstance(made, Mapping) else [("the result", made)]
+    for name, value in told:
+        _require(not isinstance(value, Dim), f"{name} is {value} when opened, not a number")
 
 
 def check_protocols(case: Case, protocols: Sequence[str]) -> None:
