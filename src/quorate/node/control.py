@@ -11,19 +11,44 @@ from typing import Generic, TypeVar
 
 import msgspec
 
+from quorate.coordination.agreement import software
 from quorate.coordination.federation import Member
-from quorate.errors import EnvironmentFault, PeerError, PeerTimeout
+from quorate.errors import AgreementError, EnvironmentFault, PeerError, PeerTimeout, QuorateError
 from quorate.node.identity import Identity, tls_error
 from quorate.node.messages import Refused, Request, Response
 from quorate.transport.listener import CONTROL_HOST
 
-__all__ = ["LIMIT", "Control", "call", "dial"]
+__all__ = ["LIMIT", "Control", "Unreadable", "call", "dial"]
 
 T = TypeVar("T")
 LIMIT = 8 << 20
 """Bytes in one message, at most."""
 _PREFIX = 4
+_OTHER = "cannot read a message of"
 _SEND_SECONDS = 60.0
+
+
+class Unreadable(AgreementError):
+    """A message that this release cannot read; names the releases, as far as they are known."""
+
+
+class _Named(msgspec.Struct):
+    """What messages of every release may have."""
+
+    software: str
+
+
+def _unreadable(peer: str, body: bytes, problem: Exception) -> QuorateError:
+    """What is wrong with a message that we cannot read."""
+    try:
+        theirs = msgspec.json.decode(body, type=_Named).software[:40]
+    except msgspec.MsgspecError:
+        rest = f"{peer} ({problem}); if it runs another release, install the same on both"
+    else:
+        if theirs == software():
+            return PeerError(f"{peer} sent a malformed control message ({problem})")
+        rest = f"{peer}, which runs {theirs!r}; install the same release on both"
+    return Unreadable(f"this is {software()} and {_OTHER} {rest}")
 
 
 class Control(Generic[T]):
@@ -56,8 +81,10 @@ class Control(Generic[T]):
         Raises:
             PeerTimeout: the message was not here within `timeout` seconds, however slowly it drips in.
             PeerError: malformed or too long.
+            Unreadable: of a kind, or with fields, that this release does not know.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
+        body: bytes | None = None
         try:
             with self._in_use:
                 body = self._body(deadline)
@@ -67,7 +94,7 @@ class Control(Generic[T]):
         except OSError as problem:
             raise tls_error(problem, self.peer) from None
         except msgspec.MsgspecError as problem:
-            raise PeerError(f"{self.peer} sent a malformed control message ({problem}); compare releases") from None
+            raise _unreadable(self.peer, body or b"", problem) from None
 
     def _body(self, deadline: float | None) -> bytes | None:
         head = self._exactly(_PREFIX, deadline, may_end=True)
@@ -134,7 +161,10 @@ def call(control: Control[Response], request: Request, timeout: float | None = N
     if answer is None:
         raise PeerError(f"the node of {control.peer} closed the connection without an answer; see its log")
     if isinstance(answer, Refused):
-        raise answer.failure.from_peer(f"{control.peer} refused")
+        problem = answer.failure.from_peer(f"{control.peer} refused")
+        if isinstance(problem, AgreementError) and _OTHER in str(problem):
+            problem = AgreementError(f"{problem} (here it is {software()})")
+        raise problem
     return answer
 
 

@@ -25,7 +25,7 @@ from quorate.files import ensure_folder
 from quorate.node.admission import Admission
 from quorate.node.approval import input_names, spec_delivery
 from quorate.node.collection import Collection
-from quorate.node.control import Control
+from quorate.node.control import Control, Unreadable
 from quorate.node.desk import Assignment, Making
 from quorate.node.identity import Identity
 from quorate.node.invitation import Invitation
@@ -328,8 +328,12 @@ class Node:
                 self._admission.recognised(ticket, None)
 
     def _converse(self, control: Control[Request], caller: str) -> None:
-        while (request := control.receive(_IDLE_SECONDS)) is not None:
-            self._answer(control, caller, request)
+        try:
+            while (request := control.receive(_IDLE_SECONDS)) is not None:
+                self._answer(control, caller, request)
+        except Unreadable as problem:
+            control.send(Refused(failure=Failure.of(problem)))
+            raise PeerError(str(problem)) from None
 
     def _answer(self, control: Control[Request], caller: str, request: Request) -> None:
         try:
