@@ -1,5 +1,7 @@
 """Moments and covariances against NumPy, pandas, SciPy and statsmodels."""
 
+import warnings
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -8,6 +10,7 @@ from statsmodels.stats.weightstats import DescrStatsW
 
 import quorate as q
 import quorate.analytics as a
+from quorate.analytics.dependent import NarrowColumnsWarning
 from quorate.errors import UserError
 
 rng = np.random.default_rng(7)
@@ -56,6 +59,21 @@ def test_weights(protocol):
         )
     assert (mean, variance) == pytest.approx((expected.mean, expected.var), rel=1e-5)
     np.testing.assert_allclose(cov, matrix, atol=1e-5 * matrix.max())
+
+
+@pytest.mark.parametrize("wide", [1000, 10**6, 2**40])
+def test_weights_much_smaller_than_their_declared_range(wide):
+    weights = rng.integers(0, 5, len(PROGRESS))
+    expected = DescrStatsW(PROGRESS, weights, ddof=1)
+    with q.simulate(protocol="rep3", seed=2) as net, warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        y, w = net.secret(PROGRESS), net.secret(weights, range=(0, wide))
+        found = net.reveal(a.mean(y, sample_weight=w), a.var(y, sample_weight=w))
+    if wide == 1000:
+        assert found == pytest.approx((expected.mean, expected.var), rel=1e-4)
+    else:
+        assert np.isnan(found).all()
+    assert any(one.category is NarrowColumnsWarning for one in caught) == (wide > 1000)
 
 
 def test_weights_that_are_not_whole():
@@ -153,11 +171,13 @@ def test_nothing_is_opened_of_few_rows():
 def test_one_row_and_no_weight():
     with q.simulate(protocol="clear") as net:
         one, zero = net.secret(np.array([4.5])), net.secret(np.array([0.0]), range=(0, 1))
-        mean, variance, weighted = net.reveal(a.mean(one), a.var(one), a.var(one, sample_weight=zero))
+        mean, variance = net.reveal(a.mean(one), a.var(one))
+        with pytest.warns(NarrowColumnsWarning, match="sample_weight is 0"):
+            weighted = [net.reveal(method(one, sample_weight=zero)) for method in (a.mean, a.var)]
         interval = a.confidence_interval(one).reveal()
     assert mean == 4.5
     assert np.isnan(variance)
-    assert np.isnan(weighted)
+    assert np.isnan(weighted).all()
     assert np.isnan(interval.low)
     assert interval.mean == 4.5
 

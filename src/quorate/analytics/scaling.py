@@ -12,13 +12,30 @@ from quorate.analytics.columns import known
 from quorate.lang.array import SecretArray
 from quorate.sharing.dtype import INT, fixed
 
-__all__ = ["WINDOW", "Lifted", "bits_of", "lifted", "plus", "sum_of_products", "times", "triangle", "unlifted"]
+__all__ = [
+    "RECIPROCAL_SCALE",
+    "WINDOW",
+    "Lifted",
+    "bits_of",
+    "lifted",
+    "plus",
+    "sum_of_products",
+    "times",
+    "triangle",
+    "unlifted",
+]
 
 WINDOW = 6
 """Lifted numbers lie between 2**-WINDOW and 1."""
 
 LIFTED_SCALE = 28
 MOST_SCALE = 48
+
+RECIPROCAL_SCALE = 22
+"""Fraction bits of reciprocals under the protocol with the least room."""
+
+FIELD_CAPACITY = 59
+"""Its bits."""
 
 
 def bits_of(array: SecretArray) -> int:
@@ -90,8 +107,9 @@ class Lifted:
         """Other rows, at most `ratio` times as large as the first numbers, divided by the same powers of two."""
         return _divided(rows, self.flags, self.exponents, self.ratio if ratio is None else ratio)
 
-    def inverse(self, scale: int) -> SecretArray:
-        """1 / the first number, of what is left of it; shape (rows,), at most 2**WINDOW."""
+    def inverse(self) -> SecretArray:
+        """1 / what is left of the first number, with 22 to 25 fraction bits, at most 2**WINDOW; shape (rows,)."""
+        scale = RECIPROCAL_SCALE + min(3, known(self.values).capacity - FIELD_CAPACITY)
         return self.values[:, 0].clip(2.0**-WINDOW, 1.0).record("reciprocal", scale=scale)
 
 

@@ -13,7 +13,7 @@ from quorate.lang.array import SecretArray
 from quorate.lang.dims import Size
 from quorate.sharing.dtype import BOOL, INT, fixed
 
-__all__ = ["SMALLEST", "Weights", "total_square", "weights_of"]
+__all__ = ["SMALLEST", "Weights", "weights_of"]
 
 SMALLEST = 3 / 16
 """A normalised total below this one is none: all weights are 0, or next to it."""
@@ -106,8 +106,3 @@ def _divided(array: SecretArray, exponent: int, scale: int) -> SecretArray:
     if own > scale:
         array, own = array.astype(fixed(scale - exponent)), scale
     return array.astype_raw(fixed(own))
-
-
-def total_square(column: SecretArray, weights: Weights) -> SecretArray:
-    """The weighted sum of squares, shape (1, 1)."""
-    return weights.gram(column[:, None])

@@ -8,20 +8,18 @@ from typing import Any, Self
 from quorate.analytics.base import Estimator
 from quorate.analytics.columns import columns, fitting, in_real_units, known, most_rows, names_of, unit, vector
 from quorate.analytics.dependent import warn_of_dependent
-from quorate.analytics.linear_algebra import gram_bits, normalised
+from quorate.analytics.linear_algebra import gram_bits
 from quorate.analytics.refinement import precise_product
-from quorate.analytics.regression.least_squares import LEAST_SQUARE, results, solve
+from quorate.analytics.regression.least_squares import results, solve
 from quorate.analytics.regression.summary import CoefficientTable, shown
-from quorate.analytics.weights import Weights, total_square, weights_of
+from quorate.analytics.scoring import r_squared
+from quorate.analytics.weights import Weights, weights_of
 from quorate.errors import UserError
 from quorate.lang.array import SecretArray
 from quorate.lang.dims import Dim, Size
-from quorate.sharing.dtype import INT, fixed
+from quorate.sharing.dtype import fixed
 
 __all__ = ["LinearRegression", "Ridge"]
-
-WORST_SCORE = 4096.0
-"""Scores are not told from each other below -WORST_SCORE."""
 
 
 class LinearRegression(Estimator):
@@ -95,21 +93,8 @@ class LinearRegression(Estimator):
         return product.astype(common) + self.intercept_.astype(common)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None, where: Any = None) -> SecretArray:
-        """R squared of the predictions for secret rows, a secret number, precise to about 2**-15.
-
-        0 if y is constant. Predictions are cut where they are further from the middle of y's declared range (or from 0)
-        than 3 times its reach, and scores below -4096 are -4096.
-        """
-        target = vector(y)
-        bits = gram_bits(most_rows(target), known(target).capacity, 2)
-        aim = unit([target], bits)
-        weights = weights_of(target, where, sample_weight, bits)
-        exponent = int(aim.exponent[0])
-        scale = bits - exponent
-        away = (self._expected(X) - float(aim.centre[0])).clip(-3.0 * 2.0**exponent, 3.0 * 2.0**exponent)
-        rest = (aim.u[:, 0] - away.astype(fixed(scale)).astype_raw(fixed(bits))).clip(-4.0, 4.0)
-        spread = aim.u[:, 0] - weights.means(aim.u)[0]
-        return _one_minus(total_square(rest, weights)[0, 0], total_square(spread, weights))
+        """R squared of the predictions for secret rows, a secret number; see `scoring.r_squared`."""
+        return r_squared(y, self._expected(X), where, sample_weight)
 
     def finished(self, values: Mapping[str, Any]) -> Any:
         """The opened results; a `DependentColumnsWarning` names columns without a coefficient.
@@ -157,26 +142,6 @@ class Ridge(LinearRegression):
         if not 0 <= self.alpha < 2.0**40:
             raise UserError(f"alpha {self.alpha!r} is no penalty; give a number from 0")
         return float(self.alpha)
-
-
-def _one_minus(part: SecretArray, whole: SecretArray) -> SecretArray:
-    """1 - part / whole, of sums of squares at one scale; 0 where there is next to no whole."""
-    normal = normalised(whole)
-    most = min(WORST_SCORE * 2.0**normal.exponent, part.limits[1])
-    enlarged = _same_units(part.clip(0.0, most), normal.exponent) * (normal.root[0] * normal.root[0])
-    whole = normal.matrix[0, 0].astype(fixed(20)).clip(LEAST_SQUARE, 1.0)
-    share = enlarged.clip(0.0, WORST_SCORE).astype(fixed(20)) / whole
-    score = 1.0 - share.clip(0.0, WORST_SCORE)
-    return score * (normal.matrix[0, 0] > LEAST_SQUARE).astype(INT)
-
-
-def _same_units(part: SecretArray, exponent: int) -> SecretArray:
-    """part / 2**exponent, with as many digits as `normalised` can enlarge."""
-    wide = known(part).capacity - 31
-    own = part.dtype.scale + exponent
-    if own > wide:
-        part, own = part.astype(fixed(wide - exponent)), wide
-    return part.astype_raw(fixed(own))
 
 
 def _array(like: SecretArray, size: Size | SecretArray) -> int | SecretArray:

@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from quorate.analytics.columns import vector
 from quorate.analytics.opened import needed
 from quorate.analytics.statistics.answer import Answer
 from quorate.analytics.statistics.floating import Floating, floating
-from quorate.analytics.statistics.moments import Columns, levels, total_weight
+from quorate.analytics.statistics.moments import Columns, levels, total_weight, weighed
 from quorate.analytics.statistics.samples import Choice, choice
 from quorate.analytics.statistics.scatter import Scatter, scatter
 from quorate.errors import UserError
@@ -87,8 +86,7 @@ def _asked(x: Any, where: Any, sample_weight: Any, least: int | None) -> tuple[C
     asked = Columns.of(x)
     if len(asked.found) > MOST:
         raise UserError(f"{len(asked.found)} columns; {MOST} is the most for a matrix of covariances")
-    weights = None if sample_weight is None else vector(sample_weight, "sample_weight")
-    return asked, choice(asked.found[0], where, least), weights
+    return asked, *weighed(choice(asked.found[0], where, least), sample_weight)
 
 
 def _elements(matrix: SecretArray) -> SecretArray:

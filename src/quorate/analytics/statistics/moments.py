@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,12 +13,12 @@ from quorate.analytics.columns import columns, known, most_rows, names_of, vecto
 from quorate.analytics.statistics.answer import Answer, labelled
 from quorate.analytics.statistics.floating import Floating, floating
 from quorate.analytics.statistics.samples import Choice, choice
-from quorate.analytics.statistics.scatter import bits_for, scatter, shares, squares, weighted_mean
+from quorate.analytics.statistics.scatter import bits_for, enough, scatter, shares, squares, weighted_mean
 from quorate.analytics.statistics.spread import STEP, Centred, Piece, centred, summable
 from quorate.lang.array import SecretArray
 from quorate.sharing.dtype import INT
 
-__all__ = ["Columns", "Mean", "levels", "mean", "std", "sums_of_squares", "total_weight", "var"]
+__all__ = ["Columns", "Mean", "levels", "mean", "std", "sums_of_squares", "total_weight", "var", "weighed"]
 
 
 @dataclass(frozen=True)
@@ -52,15 +52,14 @@ def mean(x: Any, *, where: Any = None, sample_weight: Any = None, least: int | N
         sample_weight: a secret column of weights from 0.
         least: with `where`, nothing of fewer rows is shown; None stands for `small_groups.LEAST`.
 
-    Revealed: the mean; with `where` also how many rows count.
+    Revealed: the mean; with `where` also how many rows count, with weights whether they have enough digits.
 
     `reveal` gives a float for one column, an array for a matrix, a pandas series for a table: NaN where too few rows
-    count, 0 where all weights are. Precision: as exact as the values are encoded; with weights to 2**-20 of the width
-    of the data.
+    count, or weights are 0 or next to 0 against their declared range. Precision: as exact as the values are encoded;
+    with weights to 2**-20 of the width of the data.
     """
     asked = Columns.of(x)
-    chosen = choice(asked.found[0], where, least)
-    weights = None if sample_weight is None else vector(sample_weight, "sample_weight")
+    chosen, weights = weighed(choice(asked.found[0], where, least), sample_weight)
     means = [Mean.of(column, chosen, weights) for column in asked.found]
     parts = {asked.part(one.name, j): one.part for j, one in enumerate(means)}
 
@@ -101,13 +100,8 @@ class Mean:
 
 
 def _weighted(column: SecretArray, chosen: Choice, weights: SecretArray) -> SecretArray:
-    rows = most_rows(column)
-    bits = bits_for(rows, known(column).capacity)
-    found = centred([Piece(column, chosen.counted)], bits)
-    share, _ = shares(weights, bits)
-    if chosen.counted is not None:
-        share = share * chosen.counted.astype(INT)
-    away = weighted_mean(found.u[0][:, None], share, rows)[0]
+    found = centred([Piece(column, chosen.counted)], bits_for(most_rows(column), known(column).capacity))
+    away = weighted_mean(found.u[0][:, None], shares(weights, chosen.counted)[0])[0]
     return found.middle + found.in_real_units(away)
 
 
@@ -136,8 +130,7 @@ def std(x: Any, *, ddof: int = 1, where: Any = None, sample_weight: Any = None, 
 
 def _spread(x: Any, where: Any, sample_weight: Any, least: int | None, ddof: int, power: float) -> Answer:
     asked = Columns.of(x)
-    chosen = choice(asked.found[0], where, least)
-    weights = None if sample_weight is None else vector(sample_weight, "sample_weight")
+    chosen, weights = weighed(choice(asked.found[0], where, least), sample_weight)
     found = sums_of_squares(asked.found, chosen, weights)
     parts = found.parts("squares") | chosen.parts()
     if weights is not None:
@@ -173,6 +166,14 @@ def levels(each: Sequence[Centred], half: bool = False) -> SecretArray | None:
     like = next(one.level for one in each if one.level is not None)
     made: SecretArray = q.stack([like * 0 if one.level is None else one.level for one in each])
     return made * (STEP // 2 if half else STEP)
+
+
+def weighed(chosen: Choice, sample_weight: Any) -> tuple[Choice, SecretArray | None]:
+    """The rows that count, and the column of weights, if there are any."""
+    if sample_weight is None:
+        return chosen, None
+    weights = vector(sample_weight, "sample_weight")
+    return replace(chosen, weighed=enough(shares(weights, chosen.counted)[0])), weights
 
 
 def total_weight(weights: SecretArray, chosen: Choice) -> SecretArray:

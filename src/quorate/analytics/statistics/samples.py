@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 
 import quorate.lang.functions as q
+from quorate.analytics.dependent import NarrowColumnsWarning
 from quorate.analytics.small_groups import checked_least, kept
 from quorate.errors import UserError
 from quorate.lang.array import SecretArray
@@ -97,12 +99,14 @@ class Choice:
         size: how many count, secret or public.
         shown: whether so many count that results may be opened; None for all rows.
         trace: the computation that they belong to.
+        weighed: whether weights have enough digits; None without.
     """
 
     counted: SecretArray | None
     size: Any
     shown: SecretArray | None
     trace: Trace
+    weighed: SecretArray | None = None
 
     def hide(self, values: SecretArray) -> SecretArray:
         """0 in place of results of too few rows."""
@@ -110,14 +114,25 @@ class Choice:
 
     def parts(self) -> dict[str, SecretArray]:
         """The number of rows, where it is not known yet; 0 if it is secret and too small to be shown."""
+        weighed = {} if self.weighed is None else {"weighed": self.hide(self.weighed)}
         if self.shown is None:
-            return {} if isinstance(self.size, int) else {"n": self.trace.rows(self.size)}
-        return {"n": self.hide(self.size)}
+            return weighed if isinstance(self.size, int) else weighed | {"n": self.trace.rows(self.size)}
+        return weighed | {"n": self.hide(self.size)}
 
     def opened(self, values: Mapping[str, Any]) -> float:
-        """How many rows count; NaN if those are too few to be shown."""
+        """How many rows count; NaN if those are too few to be shown, or their weights too small."""
         found = float(values["n"] if "n" in values else self.size)  # noqa: SIM401 - a row count is no number
-        return found if found or self.shown is None else float("nan")
+        if not found and self.shown is not None:
+            return float("nan")
+        if values.get("weighed", True):
+            return found
+        warnings.warn(
+            "sample_weight is 0, or so small against its declared range that few digits are left: the result is NaN; "
+            "declare a narrower range for the weights",
+            NarrowColumnsWarning,
+            stacklevel=6,
+        )
+        return float("nan")
 
 
 def choice(like: SecretArray, where: Any, least: int | None, smallest: int = 1) -> Choice:

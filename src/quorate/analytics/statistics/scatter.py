@@ -14,15 +14,19 @@ from typing import Any
 import quorate.lang.functions as q
 from quorate.analytics.columns import known, most_rows
 from quorate.analytics.linear_algebra import gram, gram_bits
+from quorate.analytics.scaling import lifted, times
 from quorate.analytics.statistics.spread import Centred, Piece, as_fixed, centred
 from quorate.errors import UserError
 from quorate.lang.array import SecretArray
 from quorate.sharing.dtype import INT, fixed
 
-__all__ = ["Scatter", "bits_for", "scatter", "shares", "squares", "weighted_mean", "within"]
+__all__ = ["Scatter", "bits_for", "enough", "scatter", "shares", "squares", "weighted_mean", "within"]
 
 FINER = 22
 """Fraction bits of errors of means, which are counted in units of the values."""
+
+DIGITS = 17
+"""Binary digits that weighted sums keep in spite of their roundings, about."""
 
 NOTHING = 8
 """A sum of squares of up to so many units comes from rounding means."""
@@ -134,10 +138,8 @@ def scatter(
         total = total - _whole(left[:, None] * _over(left, size)[None, :])
         exponent = 0
     else:
-        share, exponent = shares(weights, bits)
-        if counted is not None:
-            share = share * counted.astype(INT)
-        rest = u - weighted_mean(u, share, rows)
+        share, exponent = shares(weights, counted)
+        rest = u - weighted_mean(u, share)
         total = gram((share[:, None] * rest).astype(fixed(bits)), rest).astype_raw(INT)
     exact = weights is None and all(column.exact for column in columns)
     there = (total.diagonal() > (NOTHING if exact else 2 * rows)).astype(INT)
@@ -145,21 +147,40 @@ def scatter(
     return Scatter(total.astype_raw(fixed(2 * bits)), columns, exponent)
 
 
-def shares(weights: SecretArray, bits: int) -> tuple[SecretArray, int]:
-    """Weights from 0 to 1, and the exponent of their unit. Raises `UserError` if they may be negative."""
+def shares(weights: SecretArray, counted: SecretArray | None = None) -> tuple[SecretArray, int]:
+    """Weights from 0 to 1 of the rows that count, and the exponent of their unit.
+
+    Raises:
+        UserError: weights may be negative.
+    """
     low, high = weights.limits
     if low < 0:
         raise UserError("weights may be negative; declare a range that starts at 0, such as range=(0, 10)")
+    bits = bits_for(most_rows(weights), known(weights).capacity)
     exponent = math.ceil(math.log2(high)) if high > 0 else 0
-    scale = as_fixed(weights).dtype.scale + exponent
-    if scale > bits:
-        return as_fixed(weights).astype(fixed(bits - exponent)).astype_raw(fixed(bits)).clip(0.0, 1.0), exponent
-    return as_fixed(weights).astype_raw(fixed(scale)).astype(fixed(bits)), exponent
+    fine = as_fixed(weights)
+    if fine.dtype.scale + exponent > bits:
+        share = fine.astype(fixed(bits - exponent)).astype_raw(fixed(bits)).clip(0.0, 1.0)
+    else:
+        share = fine.astype_raw(fixed(fine.dtype.scale + exponent)).astype(fixed(bits))
+    return share if counted is None else share * counted.astype(INT), exponent
 
 
-def weighted_mean(u: SecretArray, share: SecretArray, rows: int) -> SecretArray:
-    """Of columns within [-1, 1]; 0 if there is no weight."""
-    scale = 28 - rows.bit_length()
-    total = share @ u
-    mean = total.astype(fixed(scale)).record("div", share.sum().astype(fixed(scale)).clip(0, None), scale=u.dtype.scale)
-    return mean.clip(-1.0, 1.0)
+def weighted_mean(u: SecretArray, share: SecretArray) -> SecretArray:
+    """Of columns within [-1, 1], to 2**-22, for weights that are `enough`."""
+    rows, fine = most_rows(share), u.dtype.scale + share.dtype.scale
+    total = gram(share[:, None], u)[0]
+    sums = q.concatenate([share.sum().astype(total.dtype)[None], total])[None, :]
+    near = lifted(sums, rows.bit_length(), math.floor(math.log2(_least(share))), 1.0)
+    mean = times(near.values[0, 1:], near.inverse(), fine)
+    return mean.clip(-1.0, 1.0).astype(u.dtype)
+
+
+def enough(share: SecretArray) -> SecretArray:
+    """Whether weights are large enough, against their declared range, for the roundings of all rows to do no harm."""
+    return share.sum() >= _least(share)
+
+
+def _least(share: SecretArray) -> float:
+    """Roundings of rows add up to the root of their number, in units of the last digit."""
+    return math.ldexp(math.sqrt(most_rows(share)), DIGITS - share.dtype.scale)

@@ -34,7 +34,7 @@ def concordance(log_hazards: SecretArray, given: Cases, grid: Times) -> SecretAr
     pairs = (upward.deaths * (upward.people - upward.deaths)).sum().clip(0, most)
     row = q.stack([pairs * 2, lower.clip(0, 2 * most)])[None].astype_raw(fixed(0))
     found = lifted(row, most.bit_length(), 0, 1.0)
-    return times(found.values[0, 1], found.inverse(SCALE)[0], SCALE).clip(0.0, 1.0)
+    return times(found.values[0, 1], found.inverse()[0], SCALE).clip(0.0, 1.0)
 
 
 def _ordered(log_hazards: SecretArray, given: Cases, grid: Times, descending: bool) -> RiskSets:

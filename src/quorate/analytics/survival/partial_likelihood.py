@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import quorate.lang.functions as q
 from quorate.analytics.columns import known, most_rows
-from quorate.analytics.scaling import Lifted, lifted, sum_of_products, times, triangle
+from quorate.analytics.scaling import RECIPROCAL_SCALE, Lifted, lifted, sum_of_products, times, triangle
 from quorate.analytics.survival.risk_sets import RiskSets, Tied
 from quorate.lang.array import SecretArray
 from quorate.sharing.dtype import INT, fixed
@@ -34,11 +34,6 @@ WEIGHT_BITS = 12
 
 WEIGHT_SCALE = 22
 MEAN_SCALE = 30
-RECIPROCAL_SCALE = 22
-"""Fraction bits of reciprocals, and three more where the protocol has room."""
-
-FIELD_CAPACITY = 59
-"""That of the protocol with the least room."""
 
 LEAST_LEFT = 2.0**-5
 """The least 1 - r f; smaller ones count as this, and are told."""
@@ -92,8 +87,7 @@ def derivatives(x: SecretArray, log_hazard: SecretArray, sets: RiskSets, rows: i
     moments = q.concatenate([weight[:, None], first, second], axis=1).astype(fixed(fine))
     at_risk = sets.at_risk @ moments
     sums = lifted(at_risk, WEIGHT_BITS + rows.bit_length(), -WEIGHT_BITS, REACH * REACH)
-    finer = min(3, known(x).capacity - FIELD_CAPACITY)
-    inverse = sums.inverse(RECIPROCAL_SCALE + finer)
+    inverse = sums.inverse()
     means = _means(sums.values, inverse, x)
     first_mean, cut = means.first, None
     spread = means.second - times(means.first[:, left], means.first[:, right], MEAN_SCALE)

@@ -14,7 +14,6 @@ from quorate.sharing.dtype import INT, fixed
 __all__ = ["RiskSets", "Tied", "risk_sets"]
 
 RANK_SCALE = 24
-INVERSE_SCALE = 22
 
 
 @dataclass(frozen=True)
@@ -71,4 +70,4 @@ def _ranked(ended: SecretArray, deaths: SecretArray) -> Tied:
     place = q.vecdot(ended, ended.cumsum(1), axis=0) - ended.sum(0)
     rank = place.clip(0, None).record("div", deaths @ ended, scale=RANK_SCALE).clip(0.0, 1.0)
     events = lifted(deaths[:, None].astype_raw(fixed(0)), most_rows(rank).bit_length(), 0, 1.0)
-    return Tied(rank, events, events.inverse(INVERSE_SCALE))
+    return Tied(rank, events, events.inverse())
