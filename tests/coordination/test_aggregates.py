@@ -6,6 +6,7 @@ import inspect
 import time
 from collections.abc import Callable, Sequence
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -15,6 +16,7 @@ from quorate.coordination.lineage import Facts, Region, Strand
 from quorate.coordination.lineage_moves import reshaped
 from quorate.errors import UserError
 from quorate.lang.plan import Operation, Plan, Type
+from quorate.node.vault import Note, Shaped
 from quorate.sharing.dtype import INT, fixed
 
 ROWS, LEAST = 100, 10
@@ -281,6 +283,43 @@ def test_matrices_that_are_flattened_keep_their_rows():
     assert split.strands == {Strand("d@1", "d", 1)}  # which rows lie where is not followed
     turned = reshaped(Facts(frozenset({strand.at(Region(1, 0, 6))})), (2, 6), (12,))
     assert turned.strands == {Strand("d@1", "d", 1, Region(0, 0, 12), 6)}
+
+
+def matrix_of(d, shape):
+    """Two columns, made flat and given a shape."""
+    return q.stack([d.x, d.y], axis=1).reshape(-1).reshape(*shape)
+
+
+def test_what_was_made_flat_knows_its_rows_when_it_has_its_shape_again():
+    def back(d):
+        matrix = matrix_of(d, (ROWS, 2))
+        return {"sums": matrix.sum(axis=0), "gram": matrix.T @ matrix, "head": matrix[:LEAST].mean(axis=0)}
+
+    def elsewhere(d):
+        mask = (np.arange(ROWS) == 3).reshape(ROWS, 1).astype(float)
+        matrix = matrix_of(d, (ROWS, 2))
+        return {
+            "row": matrix[3],
+            "few": matrix[1:LEAST].sum(axis=0),
+            "picked": (matrix * mask).sum(axis=0),
+            "other shape": matrix_of(d, (ROWS // 2, 4)).sum(axis=0),
+            "turned": matrix.T.reshape(ROWS, 2).sum(axis=0),
+            "changed": (matrix_of(d, (-1,))[::-1]).reshape(ROWS, 2).sum(axis=0),
+        }
+
+    assert_all(judged(back), fine=True)
+    assert_all(judged(elsewhere), fine=False)
+
+
+def test_a_kept_matrix_knows_its_rows_when_it_has_its_shape_again():
+    plan = traced(lambda d: {"flat": matrix_of(d, (-1,))})
+    rows = Region(0, 0, ROWS)
+    known = lineage(plan, dict.fromkeys(plan.inputs, rests(Strand("d@1", "d", 1, rows, ROWS))))[plan.outputs["flat"]]
+    shape = {"bounds": (0, 1), "strands": tuple(known.strands), "chosen": tuple(known.chosen)}
+    note = Note(maker="analyst", made=0.0, form=Shaped.of(known), **shape)
+    note = msgspec.json.decode(msgspec.json.encode(note), type=Note)
+    assert note.facts("analyst").form == known.form
+    assert note.facts("somebody").form is None
 
 
 def test_kinds_of_other_packages_lose_what_is_known():

@@ -2,8 +2,8 @@
 
 It follows how every element rests on rows (`quorate.coordination.lineage`). Sums, counts, means, products of matrices,
 histograms and groups combine rows; picking, sorting, extremes, running values and shuffling do not. A quantile counts
-as many rows as lie beyond it on the nearer side. Rows that were given weights of the author's own choice, one for each,
-do not count as combined, since weights of 0 and 1 pick rows.
+as many rows as lie beyond it on the nearer side, a sum of the largest as many as they are. Rows that were given weights
+of the author's own choice, one for each, do not count as combined, since weights of 0 and 1 pick rows.
 
 What it cannot see: a choice of rows by what the data says (all people of one postcode, of whom there is one, or a
 condition that always holds), groups with few rows, differences between results, and owners who place values for an
@@ -24,6 +24,8 @@ from quorate.lang.ranges import place
 from quorate.sharing.dtype import BOOL
 
 __all__ = ["check_openings", "lineage", "proven"]
+
+_OPTIONS = "; for options of methods see 'What nodes refuse' in docs/how-to/notebooks-on-nodes.md"
 
 _LONGEST = 1 << 24
 """Positions along an axis; beyond, the look itself would take memory."""
@@ -96,10 +98,10 @@ def _refusal(where: str, name: str, worst: Strand, least: int) -> str:
         return (
             f"openings: output {name!r} ({where}) brings rows of the data set {data_set!r} together with values that "
             "you chose for each row (an upload, a constant, row numbers), which could pick out single rows; leave them "
-            "out, or ask the operators for 'mixing: true'"
+            f"out, or ask the operators for 'mixing: true'{_OPTIONS}"
         )
     rows = "a single row" if worst.rows == 1 else f"{worst.rows} rows"
     return (
         f"openings: output {name!r} ({where}) may show {rows} of the data set {data_set!r}; open results only "
-        f"that combine {least} rows or more by sums, means, counts, matrix products, histograms or groups"
+        f"that combine {least} rows or more by sums, means, counts, matrix products, histograms or groups{_OPTIONS}"
     )

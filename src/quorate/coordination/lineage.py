@@ -84,6 +84,7 @@ class Facts:
         chosen: where it differs as the author of the plan chose.
         ramps: axes along which it is, or holds, row numbers times a number.
         sure: of a stored column, whether its range is more than the author's word.
+        form: of what was given another shape, the shape that it had and what was known then, for its way back.
     """
 
     strands: frozenset[Strand] = frozenset()
@@ -91,6 +92,7 @@ class Facts:
     ramps: frozenset[int] = frozenset()
     parts: tuple[Facts, ...] = field(default=())
     sure: bool = True
+    form: tuple[Shape, Facts] | None = field(default=None, compare=False)
 
     def moved(self, move: Callable[[Region], Region | None], axis: Callable[[int], int | None]) -> Facts:
         """After a change of shape: `move` gives the new region for one, `axis` the new axis; None: it is gone."""

@@ -95,6 +95,13 @@ def _transposed(step: Step) -> Facts:
     return facts.moved(lambda region: region._replace(axis=axes.index(region.axis)), axes.index)
 
 
+def _reshaped(step: Step) -> Facts:
+    facts, shape = step.operands[0], step.shapes(0)
+    if facts.form is not None and facts.form[0] == step.shape:
+        return facts.form[1]
+    return replace(reshaped(facts, shape, step.shape), form=(shape, replace(facts, form=None)))
+
+
 def _indexed(step: Step) -> Facts:
     shape = step.shapes(0)
     padding = shape[0] - rows_of_others(step, 2) if shape else 0
@@ -168,7 +175,7 @@ RULES: dict[str, Callable[[Step], Facts]] = {
     "matmul": _matrices,
     "masked_mean": _masked,
     "transpose": _transposed,
-    "reshape": lambda step: reshaped(step.operands[0], step.shapes(0), step.shape),
+    "reshape": _reshaped,
     "index": _indexed,
     "concat": _concatenated,
     "read": _read,

@@ -30,7 +30,7 @@ from quorate.node.ledger import Ledger, numbers_opened
 from quorate.node.logbook import Record
 from quorate.node.messages import Card, Interactive, Placing
 from quorate.node.terms import check_kept, check_terms
-from quorate.node.vault import Kept, Note
+from quorate.node.vault import Kept, Note, Shaped
 from quorate.protocols.registry import make
 
 __all__ = ["MOST_BYTES", "Room", "ranges_of"]
@@ -230,6 +230,7 @@ class Room:
             chosen=tuple(known.chosen),
             ramps=tuple(known.ramps),
             sure=self._sure[target],
+            form=Shaped.of(known),
         )
 
     def _column(self, card: Card, bounds: Mapping[tuple[str, str], Bounds], operation: Operation) -> Note:

@@ -22,7 +22,7 @@ from quorate.files import ensure_folder, file_error, read_bytes, write_atomic
 from quorate.sharing.share import Share
 from quorate.sharing.stored import Form, Part, Reader, content_of, form_of
 
-__all__ = ["Kept", "Note", "Owner", "Vault"]
+__all__ = ["Kept", "Note", "Owner", "Shaped", "Vault"]
 
 _MAGIC = b"quorate-share-1\n"
 _NONCE_BYTES = 12
@@ -38,6 +38,28 @@ class Owner(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     threshold: int
 
 
+class Shaped(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The shape that a kept share had before it was made flat, and what was known of it then; see `Note`."""
+
+    shape: tuple[int, ...]
+    strands: tuple[Strand, ...]
+    chosen: tuple[Region, ...]
+    ramps: tuple[int, ...]
+
+    @classmethod
+    def of(cls, facts: Facts) -> Shaped | None:
+        """None if the value was never given another shape."""
+        if facts.form is None:
+            return None
+        shape, before = facts.form
+        return cls(shape=shape, strands=tuple(before.strands), chosen=tuple(before.chosen), ramps=tuple(before.ramps))
+
+    @property
+    def facts(self) -> Facts:
+        """What was known."""
+        return Facts(frozenset(self.strands), frozenset(self.chosen), frozenset(self.ramps))
+
+
 class Note(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Of a share of an interactive session: what later sessions have to know before they use it.
 
@@ -48,6 +70,7 @@ class Note(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         strands: how it rests on data sets.
         chosen, ramps: where it differs as the maker chose, see `quorate.coordination.lineage.Facts`.
         sure: whether the bounds hold whatever the maker uploaded.
+        form: of a matrix, for its way back.
     """
 
     maker: str
@@ -57,12 +80,14 @@ class Note(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     chosen: tuple[Region, ...]
     ramps: tuple[int, ...] = ()
     sure: bool = False
+    form: Shaped | None = None
 
     def facts(self, reader: str) -> Facts:
         """What `reader` may take it for. What others placed they did not choose to suit the reader."""
         if reader != self.maker:
             return Facts(frozenset(self.strands))
-        return Facts(frozenset(self.strands), frozenset(self.chosen), frozenset(self.ramps), sure=self.sure)
+        form = None if self.form is None else (self.form.shape, self.form.facts)
+        return Facts(frozenset(self.strands), frozenset(self.chosen), frozenset(self.ramps), sure=self.sure, form=form)
 
 
 class _Header(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
