@@ -189,7 +189,7 @@ def test_all_rows_may_be_dropped_but_then_there_are_too_few() -> None:
             IntColumn(name="a", range=(0, 10))]),
         Case("a\n1\ninf\n", ["row 3", "'inf' is infinite"], [FixedColumn(name="a")]),
         Case("a\n-0.001\n", ["'-0.001' is outside the agreed range [0, 1]"], [FixedColumn(name="a", range=(0, 1))]),
-        Case("a\n99999999999999999999\n", ["'99999999999999999999' is not a whole number"]),
+        Case("a\n99999999999999999999\n", ["'99999999999999999999' is outside the agreed range"]),
         Case("diagnosis\nother\ncardio\n", ["row 3, column 'diagnosis': 'cardio' is not one of the categories",
                                             "Cardiac, trauma, other"], [DIAGNOSIS]),
         Case("a\nyes\nmaybe\n", ["row 3", "'maybe' is not true or false"], [BoolColumn(name="a")]),
@@ -249,8 +249,11 @@ def test_unusable_sources(tmp_path: Path) -> None:
     for name in ("t.parquet", "t.arrow"):
         with pytest.raises(DataError, match=r"not a readable"):
             open_table(write(tmp_path, "not this", name))
-    with pytest.raises(DataError, match="mixes values"):
-        open_table(pd.DataFrame({"a": [1, "x", [2]]}, dtype=object))
+    with pytest.raises(UserError, match=r"from Series; to_frame\(\) it first"):
+        open_table(pd.Series([1, 2]))
+    with pytest.raises(DataError, match="'a' mixes values"):
+        prepare(pd.DataFrame({"a": [1, "x", [2]], "b": 1}, dtype=object), Schema([IntColumn(name="a")]))
+    assert raw(prepare(pd.DataFrame({"a": [1j], "b": 1}), Schema([IntColumn(name="b")]))) == {"b": [1]}
 
 
 def test_unused_columns_may_be_anything(tmp_path: Path) -> None:

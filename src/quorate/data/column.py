@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Iterator
 from typing import Any, Literal
 
@@ -24,8 +25,8 @@ LATER = ("aliases", "unique", "most_missing", "unit", "units", "synonyms", "zone
 
 
 def fold(text: str) -> str:
-    """The form in which names and category texts are compared: stripped, without case."""
-    return text.strip().casefold()
+    """The form in which names and category texts are compared: stripped, without case, in Unicode's form NFC."""
+    return unicodedata.normalize("NFC", text.strip()).casefold()
 
 
 def content_of(column: msgspec.Struct) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import IO
 
@@ -72,6 +73,8 @@ class CsvTable(Table):
     def _read(self, columns: list[str]) -> Iterator[Arrow]:
         import pyarrow as pa
 
+        if self._is_header_alone():
+            return
         positions = [str(self.names.index(name)) for name in columns] or ["0"]
         try:
             with pa.OSFile(str(self._path)) as self._file:
@@ -82,6 +85,13 @@ class CsvTable(Table):
         finally:
             lines = self._lines([record for record, _ in self._skipped])
             self.ragged = [(line, fields) for line, (_, fields) in zip(lines, self._skipped, strict=True)]
+
+    def _is_header_alone(self) -> bool:
+        """Whether nothing follows the header, which Arrow's reader cannot skip if it has no line end."""
+        try:
+            return len(list(islice(_records(self._path), 2))) < 2
+        except csv.Error:  # a value too long for this reader, but there is one
+            return False
 
     def _reader(self, positions: list[str]) -> Arrow:
         """Arrow's streaming reader of the columns at `positions` as text, named by position, without the header."""

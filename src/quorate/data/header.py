@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import unicodedata
 from collections.abc import Sequence
 
 from quorate.data.column import fold
@@ -42,11 +43,18 @@ def resolve(opened: Opened, columns: Sequence[Column]) -> tuple[list[Column], li
 
 def _found(column: Column, local: Local | None, names: Sequence[str], others: set[str]) -> list[str]:
     if local is not None and local.column is not None:
-        return [name for name in dict.fromkeys(names) if name == local.column]
+        if local.column in names:
+            return [local.column]
+        return [name for name in dict.fromkeys(names) if _composed(name) == _composed(local.column)]
     if column.name in names:
         return [column.name]
     wanted = {fold(name) for name in (column.name, *column.aliases)}
     return [name for name in dict.fromkeys(names) if fold(name) in wanted and name not in others]
+
+
+def _composed(name: str) -> str:
+    """A name as it looks: letters with marks may be one character or two, which nobody sees."""
+    return unicodedata.normalize("NFC", name)
 
 
 def _wrong(column: Column, found: Sequence[str], opened: Opened) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -34,7 +35,14 @@ __all__ = ["Parsed", "Parser"]
 Numbers = npt.NDArray[np.int64] | npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
-_BOOLS = {"true": 1, "t": 1, "yes": 1, "y": 1, "1": 1, "false": 0, "f": 0, "no": 0, "n": 0, "0": 0}
+_BOOLS = {
+    **dict.fromkeys(("true", "t", "yes", "y", "1", "1.0"), 1),
+    **dict.fromkeys(("false", "f", "no", "n", "0", "0.0"), 0),
+}
+_BEYOND = 2.0**63
+_FRACTION = re.compile(r"[+-]?[0-9]+\.[0-9]+")
+_DIGITS = re.compile(r"[0-9]{8}")
+_ISO = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9:.]+)?(Z|[+-][0-9:]+)?$")
 _NO_NUMBER = "; supply a number, or leave it empty if it is missing"
 _KINDS = {
     "int": "a whole number",
@@ -157,12 +165,16 @@ class Parser:
     # -- faults -------------------------------------------------------------------------------------------------------
 
     def _refused(self, work: _Batch, refused: Mask) -> Iterator[Fault]:
+        if not refused.any():
+            return
         infinite = refused & work.infinities()
         if infinite.any():
             yield work.fault("infinite", infinite, "is infinite", _NO_NUMBER)
-        if (refused & ~infinite).any():
+        if (large := refused & ~infinite & work.beyond()).any():
+            yield self._outside(work, large)
+        if (rest := refused & ~infinite & ~large).any():
             rule: Rule = "category" if self.kind == "category" else "type"
-            yield work.fault(rule, refused & ~infinite, f"is not {_KINDS[self.kind]}")
+            yield work.fault(rule, rest, f"is not {_KINDS[self.kind]}")
 
     def _infinite(self, work: _Batch, values: Numbers, converted: Mask) -> Iterator[Fault]:
         infinite = converted & ~np.isfinite(values)
@@ -172,11 +184,14 @@ class Parser:
     def _out_of_range(self, work: _Batch, values: Numbers, converted: Mask) -> Iterator[Fault]:
         low, high = self.column.bounds
         out = converted & np.isfinite(values) & ~((values >= low) & (values <= high))
-        if not out.any():
-            return
+        if out.any():
+            yield self._outside(work, out)
+
+    def _outside(self, work: _Batch, out: Mask) -> Fault:
+        low, high = self.column.bounds
         hint = " (times are in seconds, not milliseconds)" if isinstance(self.column, TimestampColumn) else ""
         todo = f"; correct the value or agree on another range{hint}"
-        yield work.fault("range", out, f"is outside the agreed range [{_plain(low)}, {_plain(high)}]", todo)
+        return work.fault("range", out, f"is outside the agreed range [{_plain(low)}, {_plain(high)}]", todo)
 
 
 @dataclass(frozen=True)
@@ -215,6 +230,13 @@ class _Batch:
             return np.zeros(len(self.array), np.bool_)
         return np.asarray(found.fill_null(False).to_numpy(zero_copy_only=False), np.bool_)
 
+    def beyond(self) -> Mask:
+        """Which values are numbers of more than 64 bits, where whole ones are expected."""
+        if not isinstance(self.column, IntColumn | TimestampColumn):
+            return np.zeros(len(self.array), np.bool_)
+        numbers = decimals(self.array, self.is_text).fill_null(0).to_numpy(zero_copy_only=False)
+        return np.asarray(np.isfinite(numbers) & ((numbers >= _BEYOND) | (numbers < -_BEYOND)), np.bool_)
+
     def keys(self) -> Arrow:
         """Keys as texts, null for what cannot be one."""
         import pyarrow as pa
@@ -225,18 +247,35 @@ class _Batch:
         numbers = pa.types.is_floating(kind) or pa.types.is_decimal(kind)
         return coded(whole(self.finite(), False)) if numbers else pa.nulls(len(self.array), pa.string())
 
+    def _value(self, index: int) -> Any:
+        try:
+            return self.array[index].as_py()
+        except (OverflowError, ValueError):  # a time that the calendar of Python does not have
+            return self.array[index].value
+
     def _shown(self, index: int) -> str:
-        return shown(self.array[index].as_py())
+        return shown(self._value(index))
 
     def _hint(self, index: int) -> str:
-        text = str(self.array[index].as_py())
-        if isinstance(self.column, CategoryColumn):
-            return f" agreed: {', '.join(self.column.categories[:20])}; correct the value or agree on another list"
-        if "," in text and isinstance(self.column, FixedColumn | IntColumn):
+        column, text = self.column, str(self._value(index))
+        if isinstance(column, CategoryColumn):
+            return f" agreed: {', '.join(column.categories[:20])}; correct the value or agree on another list"
+        if isinstance(column, TimestampColumn):
+            return _time_hint(text)
+        numbers = isinstance(column, FixedColumn | IntColumn)
+        if numbers and self.is_text and "," in text:
             return "; write numbers without thousands separators and with a decimal point, such as 1234.5"
-        if isinstance(self.column, IntColumn) and "." in text:
-            return "; agree on type fixed if fractions are meant"
-        return "; correct the value"
+        if isinstance(column, IntColumn) and _FRACTION.fullmatch(text):
+            return "; agree on type fixed if fractions are meant; a point must not separate thousands"
+        return "; correct the value, or leave it empty if it is missing" if self.is_text else "; correct the value"
+
+
+def _time_hint(text: str) -> str:
+    if _DIGITS.fullmatch(text):
+        return "; it reads as a date: state how it is written (format: '%Y%m%d') in a source document, or 'unit: s'"
+    if _ISO.match(text):
+        return "; there is no such day, or no such hour in its time zone; correct the value"
+    return "; correct the value, or state how it is written (format: ...) in a source document"
 
 
 def _plain(number: Any) -> str:

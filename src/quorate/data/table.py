@@ -17,8 +17,8 @@ from quorate.errors import DataError, UserError
 from quorate.files import file_error
 
 __all__ = [
-    "BATCH_ROWS", "Arrow", "ArrowFileTable", "ArrowTable", "ParquetTable", "PathLike", "Ragged", "Table", "Translate",
-    "arrow_table", "check_file", "empty",
+    "BATCH_ROWS", "Arrow", "ArrowFileTable", "ArrowTable", "PandasTable", "ParquetTable", "PathLike", "Ragged", "Table",
+    "Translate", "arrow_table", "check_file", "empty",
 ]  # fmt: skip
 
 Arrow: TypeAlias = Any  # pyarrow ships no types
@@ -152,26 +152,64 @@ class ParquetTable(Table):
             raise damaged(self.label, "parquet") from error
 
 
+class PandasTable(Table):
+    """A data frame of pandas, of which a batch of the wanted columns is converted at a time."""
+
+    def __init__(self, frame: Any) -> None:
+        super().__init__("table", [str(name) for name in frame.columns])
+        self._frame = frame
+        self._seen = 0
+
+    def done(self) -> tuple[int, int]:
+        """In rows."""
+        return self._seen, len(self._frame)
+
+    def _read(self, columns: list[str]) -> Iterator[Arrow]:
+        import pyarrow as pa
+
+        positions = [self.names.index(name) for name in columns]
+        for start in range(0, len(self._frame), BATCH_ROWS):
+            rows = self._frame.iloc[start : start + BATCH_ROWS]
+            arrays = [self._array(rows, position) for position in positions]
+            self._seen += len(rows)
+            yield pa.RecordBatch.from_arrays(arrays, names=columns)
+
+    def _array(self, rows: Any, position: int) -> Arrow:
+        import pyarrow as pa
+
+        try:
+            made = pa.array(rows.iloc[:, position], from_pandas=True)
+        except (pa.ArrowException, TypeError, ValueError) as error:
+            raise DataError(
+                f"{self.label}: the column {self.names[position]!r} mixes values of several kinds, or is of a type "
+                "that Arrow does not have; give it one plain type"
+            ) from error
+        return made.combine_chunks() if isinstance(made, pa.ChunkedArray) else made
+
+
 def arrow_table(source: object) -> Table:
     """The table of a data frame (pandas, Polars), a pyarrow table or reader, or whatever else offers Arrow's stream.
 
     Raises:
-        UserError: it is none of these.
-        DataError: a column of a pandas data frame mixes kinds of values.
+        UserError: it is none of these, such as a single column.
+        DataError: a column is of a type that Arrow does not have.
     """
     import pyarrow as pa
 
-    try:
-        if isinstance(source, pa.RecordBatchReader):
-            return ArrowTable("table", source)
-        if type(source).__module__.partition(".")[0] == "pandas":
-            source = pa.Table.from_pandas(source, preserve_index=False)
-        if hasattr(source, "__arrow_c_stream__"):
-            rows = getattr(source, "num_rows", 0) or getattr(source, "height", 0)
-            return ArrowTable("table", pa.RecordBatchReader.from_stream(source), rows if isinstance(rows, int) else 0)
-    except (pa.ArrowException, TypeError, ValueError) as error:
-        raise DataError("table: a column mixes values of several kinds; give every column one type") from error
-    hint = "collect() it first" if hasattr(source, "collect") else "give a path, a data frame or a pyarrow Table"
+    if isinstance(source, pa.RecordBatchReader):
+        return ArrowTable("table", source)
+    if type(source).__module__.partition(".")[0] == "pandas" and hasattr(source, "columns"):
+        return PandasTable(source)
+    if hasattr(source, "__arrow_c_stream__") and not hasattr(source, "to_frame"):
+        rows = getattr(source, "num_rows", 0) or getattr(source, "height", 0)
+        try:
+            reader = pa.RecordBatchReader.from_stream(source)
+        except (pa.ArrowException, TypeError, ValueError) as error:
+            raise DataError("table: a column is of a type that Arrow does not have; give it a plain one") from error
+        return ArrowTable("table", reader, rows if isinstance(rows, int) else 0)
+    hint = "give a path, a data frame or a pyarrow Table"
+    for method in ("collect", "to_frame"):
+        hint = f"{method}() it first" if hasattr(source, method) else hint
     raise UserError(f"a table cannot be read from {type(source).__name__}; {hint}")
 
 

@@ -12,7 +12,7 @@ from quorate.data.values import attempt, like, tolerant, whole
 
 __all__ = ["Times", "seconds"]
 
-_NUMBER = r"^-?\d+$"
+_NUMBER = r"^[+-]?\d+(\.0)?$"
 _DATE = r"^\d{4}-\d{2}-\d{2}"
 _ZONE = r":\d{2}.*(Z|[+-]\d{2}(:?\d{2})?)$|T\d{2}(Z|[+-]\d{2}(:?\d{2})?)$"
 
@@ -32,24 +32,29 @@ def seconds(array: Arrow, is_text: bool, zone: str | None, unit: str | None, for
         is_text: whether the array holds texts.
         zone: of times that state none; None: UTC. An hour that a clock shows twice is taken as the earlier one; an
             hour that it skips is no time.
-        unit: of numbers; None: seconds.
-        form: how texts are written, as of strptime; None: ISO 8601.
+        unit: of numbers; None: seconds, but then a number that reads as a date (20240531) is no time.
+        form: how texts and whole numbers are written, as of strptime; None: ISO 8601.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
 
     nothing = pa.nulls(len(array), pa.bool_()).fill_null(False)
+    if not is_text and form is not None and pa.types.is_integer(array.type):  # 20240531
+        array, is_text = array.cast(pa.string()), True
     if is_text and form is None:
         return _of_texts(array, zone, unit)
     if is_text:
         found = pc.strptime(array, format=form, unit="s", error_is_null=True)
-        return Times(_floor(_placed(found.cast(pa.timestamp("us")), zone)), nothing, pc.is_valid(found))
+        return Times(_floor(_placed(found, zone)), nothing, pc.is_valid(found))
     kind = array.type
     if pa.types.is_timestamp(kind) and kind.tz is not None:
-        return Times(_floor(array.cast(pa.timestamp("us", kind.tz), safe=False)), pc.is_valid(array), nothing)
-    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
-        placed = _placed(array.cast(pa.timestamp("us"), safe=False), zone)
-        return Times(_floor(placed), nothing, pc.is_valid(array))
+        return Times(_floor(array), pc.is_valid(array), nothing)
+    if pa.types.is_date(kind):
+        array = array.cast(pa.timestamp("s" if pa.types.is_date32(kind) else "ms"))
+    if pa.types.is_timestamp(array.type):
+        return Times(_floor(_placed(array, zone)), nothing, pc.is_valid(array))
+    if pa.types.is_floating(kind):
+        array = pc.floor(array)
     return Times(_of_numbers(whole(array, False), unit), nothing, nothing)
 
 
@@ -81,18 +86,39 @@ def _placed(naive: Arrow, zone: str | None) -> Arrow:
 
     if zone is None:
         return naive
-    kind = pa.timestamp("us", zone)
+    kind = pa.timestamp(naive.type.unit, zone)
     return tolerant(naive, lambda part: pc.assume_timezone(part, zone, ambiguous="earliest"), kind)
 
 
 def _of_numbers(numbers: Arrow, unit: str | None) -> Arrow:
-    ticks = TICKS[unit or "s"]
-    return numbers if ticks == 1 else _floor(numbers, ticks)
+    """Numbers that read as a date, such as 20240531, are none, unless their unit is stated."""
+    import pyarrow.compute as pc
+
+    if unit is None:
+        return pc.if_else(_are_dates(numbers), None, numbers)
+    return numbers if TICKS[unit] == 1 else _divided(numbers, TICKS[unit])
 
 
-def _floor(times: Arrow, ticks: int = TICKS["us"]) -> Arrow:
+def _are_dates(numbers: Arrow) -> Arrow:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    eight = pc.and_(pc.greater_equal(numbers, 19000101), pc.less_equal(numbers, 21001231))
+    if not pc.any(eight).as_py():
+        return pa.nulls(len(numbers), pa.bool_()).fill_null(False)
+    digits = pc.if_else(eight, numbers, None).cast(pa.string())
+    return pc.is_valid(pc.strptime(digits, format="%Y%m%d", unit="s", error_is_null=True))
+
+
+def _floor(times: Arrow) -> Arrow:
+    """Typed times as whole seconds."""
     import pyarrow as pa
 
-    numbers = times.cast(pa.int64())
+    return _divided(times.cast(pa.int64()), TICKS[times.type.unit])
+
+
+def _divided(numbers: Arrow, ticks: int) -> Arrow:
+    import pyarrow as pa
+
     whole_ = np.floor_divide(numbers.fill_null(0).to_numpy(zero_copy_only=False), ticks)
     return pa.array(whole_, mask=numbers.is_null().to_numpy(zero_copy_only=False))

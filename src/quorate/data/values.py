@@ -13,8 +13,10 @@ from quorate.data.table import Arrow
 
 __all__ = ["attempt", "coded", "decimals", "like", "looked_up", "normalised", "tolerant", "whole"]
 
-_MISSING = frozenset(("", "na", "n/a", "nan", "null"))
-_WHOLE = r"^-?\d+$"
+_MISSING = frozenset(("", "na", "n/a", "#n/a", "nan", "nat", "none", "null", "<na>"))
+"""What CSV files of R, pandas and spreadsheets have in place of a missing value."""
+_WHOLE = r"^[+-]?[0-9]+(\.0)?$"
+"""With the one decimal that pandas gives whole numbers beside missing ones; 1.000 may be a thousand."""
 _DECIMAL = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 _INFINITE = r"(?i)^[+-]?inf(inity)?$"
 
@@ -22,7 +24,7 @@ _INFINITE = r"(?i)^[+-]?inf(inity)?$"
 def normalised(array: Arrow, words: frozenset[str] = frozenset()) -> tuple[Arrow, bool]:
     """The array with every missing value null, and whether it is text (then stripped).
 
-    Missing are nulls, NaN, empty texts, and NA, N/A, NaN and null in any case, unless they are among `words`.
+    Missing are nulls, NaN, empty texts, and those of `_MISSING` in any case, unless they are among `words`.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -45,10 +47,13 @@ def whole(array: Arrow, is_text: bool) -> Arrow:
 
     kind = pa.int64()
     if not is_text:
-        return tolerant(array, lambda part: part.cast(kind), kind)
+        return tolerant(array, lambda part: part.cast(kind), kind) if _is_number(array) else pa.nulls(len(array), kind)
     hexadecimal = any(pc.any(pc.match_substring(array, mark)).as_py() for mark in "xX")
     quick = None if hexadecimal else attempt(array, kind)
-    return quick if quick is not None else tolerant(like(array, _WHOLE), lambda part: part.cast(kind), kind)
+    if quick is not None:
+        return quick
+    digits = pc.replace_substring_regex(like(array, _WHOLE), r"^\+|\.0$", "")
+    return tolerant(digits, lambda part: part.cast(kind), kind)
 
 
 def decimals(array: Arrow, is_text: bool) -> Arrow:
@@ -56,7 +61,10 @@ def decimals(array: Arrow, is_text: bool) -> Arrow:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    quick = attempt(array, pa.float64())
+    if not is_text and not _is_number(array):
+        return pa.nulls(len(array), pa.float64())
+    # a whole number of more than 53 bits becomes the nearest that there is, as in a text
+    quick = attempt(array, pa.float64(), safe=not pa.types.is_integer(array.type))
     if quick is not None:
         return quick
     text = like(array, _DECIMAL) if is_text else array
@@ -88,12 +96,20 @@ def coded(array: Arrow) -> Arrow:
     return tolerant(array, lambda part: part.cast(pa.string()), pa.string())
 
 
-def attempt(array: Arrow, kind: Arrow) -> Arrow | None:
+def _is_number(array: Arrow) -> bool:
+    """Whether values are of a numeric type: times and the like count something in a unit that only their type tells."""
+    import pyarrow as pa
+
+    kind, is_ = array.type, pa.types
+    return bool(is_.is_integer(kind) or is_.is_floating(kind) or is_.is_decimal(kind) or is_.is_boolean(kind))
+
+
+def attempt(array: Arrow, kind: Arrow, *, safe: bool = True) -> Arrow | None:
     """The array cast to a type; None if that is not possible for every value."""
     import pyarrow as pa
 
     try:
-        return array.cast(kind)
+        return array.cast(kind, safe=safe)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError):
         return None
 
@@ -114,18 +130,30 @@ def tolerant(array: Arrow, convert: Callable[[Arrow], Arrow], kind: Arrow) -> Ar
 
 
 def _plain(array: Arrow) -> Arrow:
-    """Without dictionaries and extension types, texts of one kind; nulls of no type are texts."""
+    """Without dictionaries, runs and extension types that mean no more than what they are stored as; texts of one kind.
+
+    Nulls of no type are texts. Other extension types, such as periods of pandas, stay, and fit no column.
+    """
     import pyarrow as pa
+    import pyarrow.compute as pc
 
     if isinstance(array.type, pa.BaseExtensionType):
-        uuids = array.type.extension_name == "arrow.uuid"
-        array = _uuid_texts(array.storage) if uuids else array.storage
+        if array.type.extension_name == "arrow.uuid":
+            array = _uuid_texts(array.storage)
+        elif array.type.extension_name == "arrow.bool8" or _is_text(array.type.storage_type):
+            array = array.storage
+    if pa.types.is_run_end_encoded(array.type):
+        array = pc.run_end_decode(array)
     if pa.types.is_dictionary(array.type):  # some kinds of texts can be decoded only once they are of the usual kind
         array = _plain(array.dictionary).take(array.indices)
     kind = array.type
-    if pa.types.is_null(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
-        return array.cast(pa.string())
-    return array
+    return array.cast(pa.string()) if pa.types.is_null(kind) or _is_text(kind) else array
+
+
+def _is_text(kind: Arrow) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 
 def _uuid_texts(array: Arrow) -> Arrow:
