@@ -9,10 +9,7 @@ import os
 import re
 import shutil
 
-import numpy as np
-import pyarrow.csv
 import pytest
-from scipy import stats
 
 import quorate
 from quorate.cli.example import copy_example, free_ports
@@ -33,13 +30,6 @@ from quorate import analytics
 
 def together(tables):
     return [quorate.concatenate([table[name] for table in tables]) for name in ("cost", "diagnosis")]
-
-
-@quorate.computation
-def study(st_mary, st_luke, st_anna):
-    cost, diagnosis = together([st_mary, st_luke, st_anna])
-    model = analytics.LinearRegression().fit({"oncology": diagnosis == 1, "trauma": diagnosis == 2}, cost)
-    return {"rise": model.summary()}
 
 
 @quorate.computation
@@ -98,27 +88,6 @@ def sizes(once, tmp_path):
 @pytest.fixture
 def run(sizes):
     return sizes.parent / "run.json"
-
-
-def test_a_regression_is_approved_as_a_whole_and_comes_back_with_p_values(here, example, tmp_path):
-    spec = write(example, "study", "outputs:\n  - {name: rise, to: [institute]}\n")
-    quietly("compile", spec)
-    (tmp_path / "run.json").write_text(quietly(*simulation(spec, "--json")))
-    found = quorate.results(spec, tmp_path / "run.json")["rise"]
-    tables = [pyarrow.csv.read_csv(example / f"{name}.csv").to_pandas() for name in OWNERS]
-    cost, diagnosis = (np.concatenate([table[name] for table in tables]) for name in ("cost", "diagnosis"))
-    base = cost[(diagnosis != "oncology") & (diagnosis != "trauma")]
-    assert found.index.tolist() == ["(intercept)", "oncology", "trauma"]
-    np.testing.assert_allclose(found["coef"].iloc[0], base.mean(), rtol=1e-3)
-    for name in ("oncology", "trauma"):
-        np.testing.assert_allclose(found["coef"][name], cost[diagnosis == name].mean() - base.mean(), rtol=1e-3)
-    t = found["coef"] / found["std err"]
-    np.testing.assert_allclose(found["P>|t|"], 2 * stats.t.sf(t.abs(), len(cost) - 3))
-    assert found.attrs["quorate"][0]["session"] == "simulation"
-    shown = here("results", spec, tmp_path / "run.json", "--html", tmp_path / "page.html").out
-    assert "oncology" in shown
-    assert "P>|t|" in shown
-    assert "oncology" in (tmp_path / "page.html").read_text()
 
 
 def test_compile_writes_the_parts_of_whole_results_into_the_spec(here, sizes, edit, once):

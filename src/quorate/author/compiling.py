@@ -21,7 +21,7 @@ from quorate.lang.execute import STORED
 from quorate.lang.passes import PASSES, Applied, Facts, steps
 from quorate.lang.plan import Plan
 
-__all__ = ["Compiled", "compiled"]
+__all__ = ["Compiled", "Progress", "compiled"]
 
 Progress = Callable[[str, int, int], None]
 """(what is done, steps done, steps in all)."""

@@ -11,7 +11,7 @@ from typing import Any, cast
 import msgspec
 import numpy as np
 
-from quorate.author.compiling import compiled
+from quorate.author.compiling import Progress, compiled
 from quorate.author.notes import note_of, take_note
 from quorate.author.source import Source
 from quorate.coordination.program import check_plan
@@ -78,15 +78,22 @@ def results(spec: str | Path, file: str | Path | None = None, home: str | Path |
 
 
 def read_results(
-    file: Path, results_file: Path | None = None, home: Path | None = None, rows: Mapping[str, int] | None = None
+    file: Path,
+    results_file: Path | None = None,
+    home: Path | None = None,
+    rows: Mapping[str, int] | None = None,
+    progress: Progress | None = None,
 ) -> Finished:
-    """As `results`; `rows` are those that were given to `quorate compile`."""
+    """As `results`; `rows` are those that were given to `quorate compile`.
+
+    Without a note of what the plan was compiled from it is compiled anew, which `progress` is told of.
+    """
     spec = load_spec(file)
     taken = _taken(results_file or _newest(spec, home or default_home(file)), spec)
     plan = Plan.from_json(read_bytes(Path(spec.plan), LARGEST), spec.plan)
     check_plan(spec, plan)
     source = Source(spec, file)
-    _check_source(source, plan, file, rows or {})
+    _check_source(source, plan, file, rows or {}, progress)
     return _finished(source, spec, plan, _values(plan, taken), taken)
 
 
@@ -107,22 +114,22 @@ def finished_at_once(
         return _finished(source, spec, plan, values, _File(spec.name, session, {}, dict(rows)))
     except QuorateError as problem:
         return str(problem)
+    except Exception as problem:  # whatever a method or the author's code does, the run itself has succeeded
+        return f"{type(problem).__name__}: {problem}"
 
 
-def _check_source(source: Source, plan: Plan, file: Path, rows: Mapping[str, int]) -> None:
+def _check_source(source: Source, plan: Plan, file: Path, rows: Mapping[str, int], progress: Progress | None) -> None:
     """Raises `AgreementError` unless the source gives this plan."""
-    traced, note = source.traced.plan.digest, note_of(plan.digest)
-    if note is not None and note.traced == traced:
+    note = note_of(plan.digest)
+    if note is not None and note.traced == source.traced.plan.digest:
         return
-    if note is None:
-        made = compiled(load_spec(file, spread=False), file, rows)
-        if made.plan.digest == plan.digest:
-            take_note(plan.digest, made.note)
-            return
-    raise AgreementError(
-        f"{source.path} does not give the plan of {file} ({plan.digest[:16]}): it has changed since the plan was "
-        "compiled, or that was done with another release or other --rows; take the source that all approved"
-    )
+    made = compiled(load_spec(file, spread=False), file, rows, progress)
+    if made.plan.digest != plan.digest:
+        raise AgreementError(
+            f"{source.path} does not give the plan of {file} ({plan.digest[:16]}): it has changed since the plan was "
+            "compiled, or that was done with another release or other --rows; take the source that all approved"
+        )
+    take_note(plan.digest, made.note)
 
 
 def _finished(source: Source, spec: Spec, plan: Plan, values: Mapping[str, Any], taken: _File) -> Finished:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from quorate.cli.approved import Rows, parse_rows
-from quorate.cli.common import Home, Json, SpecFile, print_json
+from quorate.cli.common import Home, Json, Meter, SpecFile, print_json
 
 if TYPE_CHECKING:
     from quorate.author.results import Finished
@@ -45,8 +45,8 @@ def results(
     from quorate.cli.results_view import page, plain, show_results
     from quorate.files import write_atomic
 
-    with _told_warnings():
-        found = read_results(spec, file, home, parse_rows(rows or []))
+    with _told_warnings(), Meter(quiet=json, wait=0.0) as meter:
+        found = read_results(spec, file, home, parse_rows(rows or []), meter.progress)
     if html is not None:
         note = f"Session {found.session}, {found.protocol} of {', '.join(found.parties)}, plan {found.plan[:16]}"
         write_atomic(html, page(found.spec, found.values, note).encode())

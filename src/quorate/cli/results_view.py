@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from quorate.analytics.opened import Fitted, Listing
 from quorate.html import Markup, facts, number, panel, text
 from quorate.html import table as html_table
 
@@ -19,9 +20,6 @@ __all__ = ["page", "plain", "show_results"]
 
 MOST_ROWS = 40
 """A longer table shows its first and last rows."""
-
-Listing = tuple[Sequence[str], Sequence[Sequence[Any]]]
-"""Headings, and rows of as many cells."""
 
 
 def plain(value: Any) -> Any:
@@ -45,48 +43,46 @@ def show_results(values: Mapping[str, Any]) -> None:
     """Print results: numbers on one line each, everything else as tables."""
     console = Console(highlight=False)
     for name, value in values.items():
-        if np.ndim(value) == 0 and not isinstance(value, Mapping):
-            console.print(f"{name} = {plain(value)}", markup=False, soft_wrap=True)
+        if _is_number(value):
+            console.print(f"{name} = {value}", markup=False, soft_wrap=True)
             continue
-        for index, (headings, rows) in enumerate(_listings(value)):
-            console.print(_table(name if index == 0 else None, headings, rows))
+        for title, headings, rows in _listings(value):
+            console.print(_table(f"{name}: {title}" if title else name, headings, rows))
 
 
 def page(title: str, values: Mapping[str, Any], note: str) -> str:
     """A page of HTML with all results, and a note on where they come from."""
-    parts = [_markup(name, value) for name, value in values.items()]
-    body = panel(title, *parts, note=note)
+    body = panel(title, *(_markup(name, value) for name, value in values.items()), note=note)
     return f'<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>{text(title)}</title>\n{body}\n</html>\n'
 
 
 def _markup(name: str, value: Any) -> Markup:
-    if np.ndim(value) == 0 and not isinstance(value, Mapping):
-        return facts({name: plain(value)})
-    own = getattr(value, "_repr_html_", None)
-    parts = [html_table(headings, rows) for headings, rows in _listings(value)] if own is None else [Markup(own())]
-    return panel(name, *parts)
+    if _is_number(value):
+        return facts({name: value.item() if isinstance(value, np.generic) else value})
+    if isinstance(value, Fitted):
+        return panel(name, Markup(value._repr_html_()))
+    return panel(name, *(html_table(headings, rows) for _, headings, rows in _listings(value)))
 
 
-def _listings(value: Any) -> Iterator[Listing]:
+def _listings(value: Any) -> list[Listing]:
     """A result as tables."""
+    if isinstance(value, Fitted):
+        return value.tables()
+    if isinstance(value, Mapping):
+        return [Listing("", ["", "value"], [[name, plain(one)] for name, one in value.items()])]
     if _is_frame(value):
-        yield (
-            ["", *map(str, value.columns)],
-            [[str(key), *row] for key, row in zip(value.index, value.to_numpy().tolist(), strict=True)],
-        )
-    elif _is_series(value):
-        yield ["", str(value.name or "value")], [[str(key), one] for key, one in value.items()]
-    elif isinstance(value, Mapping):
-        yield from getattr(value, "tables", lambda: [(["", "value"], [[k, plain(v)] for k, v in value.items()])])()
-    else:
-        array = np.asarray(value)
-        matrix = array.reshape(len(array), -1)
-        headings = ["value"] if array.ndim == 1 else [str(k) for k in range(matrix.shape[1])]
-        yield ["", *headings], [[str(k), *row] for k, row in enumerate(matrix.tolist())]
+        rows = zip(value.index, value.to_numpy().tolist(), strict=True)
+        return [Listing("", ["", *map(str, value.columns)], [[str(name), *row] for name, row in rows])]
+    if _is_series(value):
+        return [Listing("", ["", str(value.name or "value")], [[str(name), one] for name, one in value.items()])]
+    array = np.asarray(value)
+    matrix = array.reshape(len(array), math.prod(array.shape[1:]))
+    headings = ["value"] if array.ndim == 1 else [str(k) for k in range(matrix.shape[1])]
+    return [Listing("", ["", *headings], [[str(k), *row] for k, row in enumerate(matrix.tolist())])]
 
 
-def _table(title: str | None, headings: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
-    made = Table(title=None if title is None else escape(title), title_justify="left", box=SIMPLE_HEAD)
+def _table(title: str, headings: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
+    made = Table(title=escape(title), title_justify="left", box=SIMPLE_HEAD)
     for k, heading in enumerate(headings):
         made.add_column(escape(heading), justify="right" if k else "left", overflow="fold")
     cut = len(rows) > MOST_ROWS
@@ -104,6 +100,10 @@ def _cell(value: Any) -> str:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return number(value)
     return "–" if value is None else escape(str(value))
+
+
+def _is_number(value: Any) -> bool:
+    return not isinstance(value, Mapping) and np.ndim(value) == 0
 
 
 def _is_frame(value: Any) -> bool:

@@ -88,7 +88,8 @@ def _advice(spec: Spec, file: Path, names: Sequence[str], extra: Sequence[str], 
     wrong += [f"lists {', '.join(missing)}, which the source does not return"] if missing else []
     held = {output.name: output for output in spec.outputs}
     entries = [_line(held.get(name), name, _recipients(spec, file)) for name in _short(names, held)]
-    return f"{file}: outputs: {' and '.join(wrong)}. With the results of the source:\noutputs:\n" + "\n".join(entries)
+    said = f"{file}: outputs: {' and '.join(wrong)}. List what the source returns, and who learns it:"
+    return "\n".join([said, "outputs:", *entries])
 
 
 def _short(names: Sequence[str], held: dict[str, Output]) -> list[str]:
