@@ -123,3 +123,18 @@ def test_kept_models_know_their_classes(net, table, tmp_path):
         other.keep(kept, tmp_path / "model.json")
         assert other.load(tmp_path / "model.json").class_names_ == ENDS
     assert model.class_names_ == ENDS
+
+
+def test_opened_results_read_well_in_a_terminal(table):
+    X = {"days": table.days, "ill": table.ill}
+    with pytest.warns(q.analytics.SeparationWarning):
+        opened = q.analytics.LogisticRegression(classes=3, max_iter=2).fit(X, table.end).reveal()
+    shown = repr(opened)
+    assert max(map(len, shown.splitlines())) <= 80 + len("  …")
+    blocks = {block.split()[0]: block.splitlines() for block in shown.split("\n\n")}
+    assert [line.split()[0] for line in blocks["coef"]] == ["coef", *ENDS]
+    assert blocks["coef"][0].split() == ["coef", "days", "ill"]
+    assert blocks["intercept_conf_int"][0].split() == ["intercept_conf_int", "lower", "upper"]
+    curves = repr(q.analytics.KaplanMeier().fit(table.days, table.ill, by=table.ward).reveal())
+    assert [line.split()[0] for line in curves.split("\n\n")[-1].splitlines()[1:]] == WARDS
+    assert curves.split("\n\n")[-1].splitlines()[0].endswith("…")

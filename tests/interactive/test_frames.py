@@ -150,3 +150,15 @@ def test_a_missing_package_is_named_with_its_extra():
 
     with pytest.raises(UserError, match=r"quorate\[analytics\]"):
         needed("no_such_package_here.at_all")
+
+
+def test_runs_receipts_and_quotes_fit_into_a_line():
+    with q.simulate(protocol="rep3") as net:
+        x = net.secret([1, 2, 3], range=(0, 4))
+        assert x.sum().reveal() == 6
+        shown = [repr(net.last_run), repr(net.receipt()), repr(net.quote(x.max(), rtt="20ms", bandwidth="100Mbit"))]
+    assert [text.split(" with rep3")[0].split()[0] for text in shown] == ["<run", "<receipt", "<quote"]
+    assert f"{net.last_run.rounds} rounds" in shown[0]
+    assert "1 run with rep3" in shown[1]
+    assert "with 20ms and 100Mbit" in shown[2]
+    assert max(map(len, shown)) < 120

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 import quorate as q
@@ -63,6 +64,7 @@ def test_comparisons_take_texts(table):
     assert (ward == " Medicine").position == (ward == 1).position
     assert (ward != "maternity").position == (ward != 2).position
     assert q.isin(ward, ["surgery", "maternity"]).position == q.isin(ward, [0, 2]).position
+    assert (ward == np.array("medicine")).position == (np.array(1) == ward).position
     with pytest.raises(UserError, match="'legal' is none of the categories surgery, medicine, maternity"):
         ward == "legal"  # noqa: B015
     with pytest.raises(UserError, match=r"'surgery' is a text, and .* has no categories"):

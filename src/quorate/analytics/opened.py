@@ -15,16 +15,27 @@ __all__ = ["Fitted", "Listing", "needed"]
 
 PROVENANCE = "quorate"
 MOST_COLUMNS = 12
+WIDTH = 80
+"""Characters of a line in a terminal."""
+
 MOST_OPEN = 20
 """Longer tables are folded up."""
 
 LIMITS = "conf_int_"
 """Confidence limits of coefficients, shape (features, 2)."""
 
+ENDS = ("lower", "upper")
+
 CATEGORIES = "categories"
 """Names of the bars of a histogram."""
 
-NAMES = (CATEGORIES, "feature_names_in_", "class_names_", "feature_categories_")
+GROUPS = "groups_"
+"""Names of groups that have a curve each."""
+
+OF_NODES = ("splits_", "feature_", "threshold_", "edges_")
+"""Matrices of trees, whose columns are no features."""
+
+NAMES = (CATEGORIES, GROUPS, "feature_names_in_", "class_names_", "feature_categories_")
 """Results that name others and stand in no table themselves."""
 
 BY_CLASS = ("class_", "log_likelihood_", "step_", "converged_", "separated_")
@@ -32,7 +43,7 @@ BY_CLASS = ("class_", "log_likelihood_", "step_", "converged_", "separated_")
 
 ROW_BY_CLASS = (
     *("coef_", "standard_errors_", "independent_", "z_", "p_values_", "ratios_", "theta_", "var_", "unit_"),
-    *("feature_count_", "feature_log_prob_"),
+    *("feature_count_", "feature_log_prob_", "intercept_conf_int_"),
 )
 """How matrices with one row per class begin."""
 
@@ -119,7 +130,7 @@ class Fitted(dict[str, Any]):
         width = min(values.shape[1], MOST_COLUMNS)
         more = ["…"] if width < values.shape[1] else []
         rows = zip(self._row_names(key, values) or range(len(values)), values[:, :width].tolist(), strict=True)
-        headings = [_label(key), *self._column_names(values)[:width], *more]
+        headings = [_label(key), *self._column_names(key, values)[:width], *more]
         return Listing(_label(key), headings, [[str(name), *row, *more] for name, row in rows])
 
     def _table(self, name: str | None) -> tuple[dict[str, Any], list[str] | None]:
@@ -134,9 +145,8 @@ class Fitted(dict[str, Any]):
         if values.ndim > 2:
             raise UserError(f"{name!r} has {values.ndim} dimensions; a table has two")
         if values.ndim == 2:
-            return {label: values[:, k] for k, label in enumerate(self._column_names(values))}, self._row_names(
-                name, values
-            )
+            labels = self._column_names(name, values)
+            return {label: values[:, k] for k, label in enumerate(labels)}, self._row_names(name, values)
         index = self._names(name, len(values)) if values.ndim else None
         return {_label(name): values.reshape(-1)}, index
 
@@ -161,30 +171,33 @@ class Fitted(dict[str, Any]):
     def _names(self, key: str, length: int) -> list[str] | None:
         """What the numbers of a result of one dimension stand for."""
         classes = self.get("class_names_") if key.startswith(BY_CLASS) else None
-        for names in (self.get(CATEGORIES), classes, self._features()):
+        for names in (self.get(CATEGORIES), self.get(GROUPS), classes, self._features()):
             if names and len(names) == length:
                 return list(names)
         return None
 
     def _row_names(self, key: str, values: Any) -> list[str] | None:
-        """What the rows of a matrix stand for: of classes, if they have names."""
-        classes = self.get("class_names_") if key.startswith(ROW_BY_CLASS) else None
-        return list(classes) if classes and len(classes) == len(values) else None
+        """What the rows of a matrix stand for: groups or classes, if they have names."""
+        names = self.get("class_names_") if key.startswith(ROW_BY_CLASS) else self.get(GROUPS)
+        return list(names) if names and len(names) == len(values) else None
 
     def _is_matrix(self, key: str, value: Any) -> bool:
         return key not in (LIMITS, *NAMES) and _dimensions(value) == 2
 
-    def _column_names(self, values: Any) -> list[str]:
+    def _column_names(self, key: str, values: Any) -> list[str]:
         """What the columns of a matrix stand for."""
         features, width = self._features(), values.shape[1]
-        return features if width == len(features) else list(map(str, range(width)))
+        if key.endswith(LIMITS) and width == 2:
+            return list(ENDS)
+        named = width == len(features) and key not in OF_NODES
+        return features if named else list(map(str, range(width)))
 
     def _groups(self) -> dict[tuple[int, tuple[str, ...] | None], dict[str, Any]]:
         """Results of one dimension, by their length and what they stand for."""
         found: dict[tuple[int, tuple[str, ...] | None], dict[str, Any]] = {}
         for key, value in self.items():
             if key == LIMITS and np.shape(value)[1:] == (2,):
-                own = dict(zip(("lower", "upper"), np.asarray(value).T, strict=True))
+                own = dict(zip(ENDS, np.asarray(value).T, strict=True))
             elif key not in NAMES and not key.startswith("intercept") and _dimensions(value) == 1:
                 own = {_label(key): np.asarray(value)}
             else:
@@ -196,6 +209,10 @@ class Fitted(dict[str, Any]):
     def _numbers(self) -> dict[str, Any]:
         return {key: value for key, value in self.items() if value is not None and _dimensions(value) == 0}
 
+    def __repr__(self) -> str:
+        listed = ["\n".join(_lines(listing)) for listing in self.tables()]
+        return "\n\n".join(listed) or "no results of two dimensions at most"
+
     def _repr_html_(self) -> str:
         parts: list[Markup] = []
         for listing in self.tables():
@@ -206,6 +223,27 @@ class Fitted(dict[str, Any]):
             long = len(listing.rows) > MOST_OPEN
             parts.append(folded(f"{listing.title} ({len(listing.rows)} values)", made) if long else made)
         return panel("Opened results", *parts, note=_origin(self.provenance))
+
+
+def _lines(listing: Listing) -> list[str]:
+    """A table in plain text: long ones are cut in the middle, wide ones at the right."""
+    rows = [[_short(cell) for cell in row] for row in listing.rows]
+    if len(rows) > MOST_OPEN:
+        rows = [*rows[: MOST_OPEN // 2], ["…"] * len(listing.headings), *rows[-MOST_OPEN // 2 :]]
+    if listing.title:
+        rows = [listing.headings, *rows]
+    first, *others = zip(*rows, strict=True)
+    lines = [cell.ljust(max(map(len, first))) for cell in first]
+    for column in others:
+        reach = max(map(len, column))
+        if len(lines[0]) + 2 + reach > WIDTH:
+            return [f"{line}  …" for line in lines]
+        lines = [f"{line}  {cell.rjust(reach)}" for line, cell in zip(lines, column, strict=True)]
+    return lines
+
+
+def _short(cell: Any) -> str:
+    return f"{cell:.6g}" if isinstance(cell, float) else str(cell)
 
 
 def _dimensions(value: Any) -> int:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from quorate.coordination.captions import counted, duration
 from quorate.coordination.display import quote_html
 from quorate.coordination.footprint import peak_live
 from quorate.coordination.machine import TYPICAL, Machine
@@ -19,6 +20,7 @@ from quorate.coordination.spec import Spec
 from quorate.coordination.timeline import Links, Part, Timeline, predict
 from quorate.engine.names import Scope
 from quorate.errors import UserError
+from quorate.html import bytes_text
 from quorate.lang.plan import Plan
 from quorate.protocols.registry import make, protocol_class
 
@@ -51,7 +53,7 @@ class ParticipantCost:
     memory_mb: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Quote:
     """Cost of a session with given row counts.
 
@@ -86,6 +88,12 @@ class Quote:
     def as_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
         return asdict(self)
+
+    def __repr__(self) -> str:
+        cost = f"{counted(self.rounds, 'round')}, {bytes_text(self.bytes_sent)} sent, about {duration(self.seconds)}"
+        memory = max((one.memory_mb for one in self.participants), default=0)
+        network = f"{self.network['rtt']} and {self.network['bandwidth']}"
+        return f"<quote with {self.protocol}: {cost} with {network}, {memory:,} MB; as_dict() has all>"
 
     def _repr_html_(self) -> str:
         return quote_html(self)

@@ -99,7 +99,7 @@ class Request:
         return uploads | {key: column.bounds for key, column in self.held.items()}
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Run(Described):
     """What one run gave and cost.
 

@@ -34,6 +34,11 @@ class Described:
         """`as_dict` as JSON."""
         return json.dumps(self.as_dict(), indent=2)
 
+    def __repr__(self) -> str:
+        said = self.as_dict()
+        cost = f"{counted(said['rounds'], 'round')}, {bytes_text(said['bytes_sent'])} sent, {said['seconds']:.3g} s"
+        return f"<run {said['session'][:8]} with {said['protocol']}: {cost}>"
+
     def _repr_html_(self) -> str:
         said = self.as_dict()
         by_party = zip(said["parties"], said["bytes_by_party"], strict=False)
@@ -63,6 +68,11 @@ class Receipt(dict[str, Any]):
         if file is not None:
             Path(file).write_text(f"{written}\n", encoding="utf-8")
         return written
+
+    def __repr__(self) -> str:
+        runs = self["runs"]
+        sent = bytes_text(sum(run["bytes_sent"] for run in runs))
+        return f"<receipt of {counted(len(runs), 'run')} with {self['protocol']}, {sent} sent; to_json() has them all>"
 
     def _repr_html_(self) -> str:
         runs = self["runs"]

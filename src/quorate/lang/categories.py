@@ -100,7 +100,9 @@ def codes_of(array: Recorded, values: Any) -> Any:
     """
     if isinstance(values, str):
         return _code(array, values)
-    if isinstance(values, list | tuple | set | frozenset | np.ndarray) and any(isinstance(one, str) for one in values):
+    if isinstance(values, np.ndarray):
+        return values if values.dtype.kind not in "OUS" else codes_of(array, values.tolist())
+    if isinstance(values, list | tuple | set | frozenset) and any(isinstance(one, str) for one in values):
         return [_code(array, str(one)) for one in values]
     return values
 
