@@ -64,7 +64,8 @@ class KMeans(Estimator):
         Args:
             n_clusters: how many.
             init: "k-means++" (secret rows, each drawn with a probability proportional to its squared distance from
-                those before), or public centres of shape (n_clusters, features).
+                those before), or public centres of shape (n_clusters, features). Nodes that open aggregates alone
+                refuse "k-means++": everybody is compared with single rows, and a cluster without rows stays one.
             max_iter: steps; all of them are done, since when nothing moves any more would tell something of the data.
             random_state: public seed of "k-means++".
             least: least rows of a cluster; None stands for the usual size of a small group, 0 and 1 keep all.

@@ -146,10 +146,10 @@ class Concentration(Estimator):
         return Fitted({**told, "large_": large if self.threshold is not None else None})
 
 
-def _most_keys(keys: SecretArray) -> Any:
-    """No more counterparties than rows, nor than there are keys."""
+def _most_keys(keys: SecretArray) -> int | None:
+    """No more counterparties than rows, nor than there are keys; None where the number of rows is not known yet."""
     rows, (low, high) = keys.shape[0], keys.limits
-    return min(rows, int(high) - int(low) + 1) if isinstance(rows, int) else rows
+    return min(rows, int(high) - int(low) + 1) if isinstance(rows, int) else None
 
 
 def _groups(groups: int | Sequence[str]) -> int:

@@ -42,7 +42,7 @@ class GWAS(Estimator):
         least: variants whose rarer allele occurs less often are not shown; None stands for `small_groups.LEAST`.
 
     Results of `fit`, secret: `directions_`, `length_`, `varies_`, `rank_`; see `null.Null`. They hold a value per
-    person and are not for opening. `test_variants` gives what is.
+    person and are not for opening: nodes that open aggregates alone refuse it. `test_variants` gives what is.
     """
 
     def __init__(self, test: str = "linear", least: int | None = None) -> None:

@@ -75,7 +75,8 @@ class RandomForestRegressor(_Forest, DecisionTreeRegressor):
         max_depth, min_samples_leaf, max_bins, edges: see `DecisionTreeRegressor`; `min_samples_leaf` counts different
             rows.
         max_features: how many features, drawn for each node, it may be split on; by default a third of them.
-        bootstrap: whether to draw rows; which ones is public and follows from `random_state`, as do the features.
+        bootstrap: whether to draw rows; which ones is public and follows from `random_state`, as do the features. Nodes
+            that open aggregates alone refuse such draws.
 
     Results: see `Trees`; `values_` are in units of y, divided by the number of trees.
     """
