@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -19,10 +20,23 @@ from quorate.lang.ranges import call_of, plan_ranges
 from quorate.protocols.base import Protocol
 from quorate.sharing.share import Arithmetic, Boolean
 
-__all__ = ["Cost", "likeness", "opening_costs", "operation_cost", "operation_costs", "operation_steps", "set_up"]
+__all__ = [
+    "Cost",
+    "is_local",
+    "known_costs",
+    "likeness",
+    "opening_costs",
+    "operation_cost",
+    "operation_costs",
+    "operation_steps",
+    "set_up",
+]
 
 Owners = Mapping[str, int | str]
 """Input -> participant index, or "stored"."""
+
+MOST_REMEMBERED = 20_000
+"""Costs of operations that are kept for later plans, under each protocol."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +79,39 @@ def operation_costs(
     set_up(protocols)
     if ranges is None:
         ranges = plan_ranges(plan, protocols[0], bounds)
-    known: dict[object, Cost] = {}
+    known = known_costs(protocols)
     costs = []
     for index, operation in enumerate(plan.operations):
         if wanted is not None and index not in wanted:
             costs.append(Cost(0, (0,) * len(protocols)))
             continue
-        key = None if _is_local(plan, operation) else likeness(plan, ranges, owners, operation)
+        key = None if is_local(plan, operation) else likeness(plan, ranges, owners, operation)
         if key not in known:
             known[key] = operation_cost(plan, protocols, ranges, owners, index)
         costs.append(known[key])
     return costs
+
+
+def known_costs(protocols: Sequence[Protocol]) -> dict[object, Cost]:
+    """What operations cost, by `likeness`, as far as it is known; add to it what you count.
+
+    Under protocols whose operations leave nothing behind for later ones, such as tuples or products to check, an
+    operation costs the same in all plans, and is counted once in a process.
+    """
+    first = protocols[0]
+    session = first.session
+    if not all(p.resumable and not p.progress() for p in protocols[: first.parties]):
+        return {}
+    who = (len(protocols), first.parties, session.dealer, first.threshold)
+    known = _remembered(type(first), who, session.network, session.security)
+    if len(known) > MOST_REMEMBERED:
+        known.clear()
+    return known
+
+
+@lru_cache(maxsize=32)
+def _remembered(*protocol: object) -> dict[object, Cost]:
+    return {}
 
 
 def operation_cost(
@@ -120,7 +156,8 @@ def _cost(steps: Sequence[Step[Any] | None]) -> Cost:
     )
 
 
-def _is_local(plan: Plan, operation: Operation) -> bool:
+def is_local(plan: Plan, operation: Operation) -> bool:
+    """Whether an operation of a plan costs nothing, whoever runs it."""
     types = [plan.operations[operand].type for operand in operation.operands]
     return operation.kind != "input" and kind_of(operation.kind).local(operation, types)
 
@@ -146,7 +183,7 @@ def _step(
     if operation.kind == "input":
         owner = owners[operation.attributes["input"]]
         return None if isinstance(owner, str) else _input(p, at, owner, operation)
-    if _is_local(plan, operation) or _outside(p):
+    if is_local(plan, operation) or _outside(p):
         return None
     blanks = {operand: _blank(p, plan.operations[operand].type) for operand in operation.operands}
     call = call_of(plan, index, ranges, p, at, [blanks[operand] for operand in operation.operands])

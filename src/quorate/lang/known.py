@@ -84,8 +84,9 @@ class Known:
         return self._ranges[position]
 
     def _one(self, operations: Sequence[Operation], position: int) -> Bounds:
-        self._bound[position] = bound_operation(operations[position], self.rows, _Sparse(self._bound, len(operations)))
-        plan = Plan("", _Sparse(self._bound, len(operations)))  # type: ignore[arg-type]
+        bound = _Sparse(self._bound, len(operations))
+        self._bound[position] = bound_operation(operations[position], self.rows, operations, bound)
+        plan = Plan("", bound)  # type: ignore[arg-type]
         return range_of(plan, position, self._ranges, self.protocol, _NOWHERE, self.bounds)
 
 

@@ -6,6 +6,7 @@ A plan is what parties approve, price, execute and put in receipts. It holds no 
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -177,10 +178,11 @@ class Plan:
         bound: list[Operation] = []
         for index, operation in enumerate(self.operations):
             try:
-                bound.append(bound_operation(operation, rows, bound))
+                bound.append(bound_operation(operation, rows, self.operations, bound))
             except UserError as problem:
                 raise UserError(f"operation {index} ({operation.kind}, {operation.where}): {problem}") from None
-        result = Plan(self.name, tuple(bound), self.outputs)
+        as_it_is = all(map(operator.is_, bound, self.operations))
+        result = self if as_it_is else Plan(self.name, tuple(bound), self.outputs)
         self._bound.update(rows=key, plan=result)
         return result
 
@@ -252,15 +254,30 @@ def _infer(operation: Operation, before: Sequence[Operation]) -> Type:
     return kind_of(operation.kind).type_of(types, operation.attributes, operation.type)
 
 
-def bound_operation(operation: Operation, rows: Mapping[str, int], before: Sequence[Operation]) -> Operation:
-    """The operation with all sizes as integers. Raises `UserError`, without the operation's place."""
+def bound_operation(
+    operation: Operation, rows: Mapping[str, int], given: Sequence[Operation], bound: Sequence[Operation]
+) -> Operation:
+    """The operation with all sizes as integers; the same object if all of them are already.
+
+    Args:
+        given: the operations before it as they are in the plan.
+        bound: the same with all sizes as integers.
+
+    Raises:
+        UserError: see `Plan.bind`; the message does not name the operation's place.
+    """
     attributes = _bound_attributes(operation.attributes, rows)
     type_ = operation.type.bind(rows)
-    declared = Operation(operation.kind, operation.operands, attributes, type_, operation.where)
     shapes = _shapes(type_)
     if any(math.prod(shape) > LARGEST_VALUE for shape in shapes):
         raise UserError(f"a value of shape {_text(shapes)} has more than {LARGEST_VALUE} elements")
-    inferred = _shapes(_infer(declared, before))
+    same = attributes is operation.attributes and type_ is operation.type
+    declared = operation if same else Operation(operation.kind, operation.operands, attributes, type_, operation.where)
+    operands = operation.operands
+    if same and [given[operand].type for operand in operands] == [bound[operand].type for operand in operands]:
+        inferred = shapes  # when it was recorded, or read
+    else:
+        inferred = _shapes(_infer(declared, bound))
     if inferred != shapes or (operation.kind == "input" and shapes != [(rows.get(attributes["input"]),)]):
         raise UserError(
             f"has shape {_text(inferred)} with {dict(rows)} rows where the plan needs {_text(shapes)}; an input has "

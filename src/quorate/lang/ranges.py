@@ -11,25 +11,40 @@ from quorate.lang.operations.base import Bounds, Call, Range, Value, concrete, k
 from quorate.lang.plan import Operation, Plan, Type
 from quorate.protocols.base import Protocol
 
-__all__ = ["call_of", "place", "plan_ranges", "range_of"]
+__all__ = ["Known", "call_of", "place", "plan_ranges", "range_of"]
 
 
-def plan_ranges(plan: Plan, p: Protocol, bounds: Mapping[tuple[str, str], Range]) -> list[Bounds]:
+Known = dict[object, tuple[Bounds, object]]
+"""Ranges of operations that were looked at before, and what must live on so that their keys mean the same."""
+
+
+def plan_ranges(
+    plan: Plan, p: Protocol, bounds: Mapping[tuple[str, str], Range], known: Known | None = None
+) -> list[Bounds]:
     """The range of raw values of every operation; of a bundle, the list of the ranges of its parts.
 
     Args:
         plan: bound to row counts.
         p: the protocol; its capacity is what values must fit.
         bounds: (input, column) -> smallest and largest raw value.
+        known: ranges from plans that had some of the same operations, with the same protocol and bounds; is added to.
 
     Raises:
         UserError: values of an operation may not fit the protocol or their type; names it, its source line and what
             to do.
     """
     ranges: list[Bounds] = []
-    nowhere = Scope.root("ranges")
-    for index in range(len(plan.operations)):
-        ranges.append(range_of(plan, index, ranges, p, nowhere, bounds))
+    nowhere, known, operations = Scope.root("ranges"), {} if known is None else known, plan.operations
+    for index, operation in enumerate(operations):
+        of_operands = [ranges[operand] for operand in operation.operands]
+        if list in map(type, of_operands):
+            ranges.append(range_of(plan, index, ranges, p, nowhere, bounds))
+            continue
+        seen = (operation.attributes, operation.type, *[operations[operand].type for operand in operation.operands])
+        key = (operation.kind, *map(id, seen), *of_operands)
+        if key not in known:
+            known[key] = range_of(plan, index, ranges, p, nowhere, bounds), seen
+        ranges.append(known[key][0])
     return ranges
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from heapq import heapify, heappop, heappush
 
+from quorate.lang.cost import is_local
 from quorate.lang.operations.arithmetic import product_range
 from quorate.lang.operations.base import Range
 from quorate.lang.passes.facts import Facts
@@ -36,13 +37,13 @@ def balance(plan: Plan, facts: Facts | None) -> Plan:
 
 def _below_chains(plan: Plan) -> set[int]:
     """The operations of chains of one kind, and all that they depend on: what has to be priced."""
-    operations = plan.operations
+    operations, uses = plan.operations, Rewriter(plan).uses
     todo = [
         index
         for index, operation in enumerate(operations)
         if operation.kind in KINDS
-        and not operation.attributes
-        and any(operations[o].kind == operation.kind and not operations[o].attributes for o in operation.operands)
+        and any(uses[operand] == 1 and _same_chain(operations[operand], operation) for operand in operation.operands)
+        and not is_local(plan, operation)
     ]
     found: set[int] = set()
     while todo:
@@ -53,12 +54,18 @@ def _below_chains(plan: Plan) -> set[int]:
     return found
 
 
+def _same_chain(before: Operation, operation: Operation) -> bool:
+    """Whether an operation does the same as the one on whose result it works."""
+    alike = before.kind == operation.kind and before.type == operation.type
+    return alike and not before.attributes and not operation.attributes
+
+
 class _Trees:
     """Chains of a plan; only operations that are `wanted` have their rounds known."""
 
     def __init__(self, plan: Plan, facts: Facts, wanted: set[int]) -> None:
         self.plan, self.facts = plan, facts
-        self.rounds = [cost.rounds for cost in facts.costs(plan, wanted)]
+        self.rounds = facts.rounds(plan, wanted)
         self.ends: list[int] = []
         for operation, rounds in zip(plan.operations, self.rounds, strict=True):
             self.ends.append(max((self.ends[operand] for operand in operation.operands), default=0) + rounds)
@@ -70,10 +77,9 @@ class _Trees:
         """Operation -> the operation of the same kind and type that alone uses it."""
         parents = {}
         for index, operation in enumerate(self.plan.operations):
-            if operation.kind in KINDS and not operation.attributes and self.rounds[index]:
+            if operation.kind in KINDS and self.rounds[index]:
                 for operand in operation.operands:
-                    before = self.plan.operations[operand]
-                    if before.kind == operation.kind and before.type == operation.type and not before.attributes:
+                    if _same_chain(self.plan.operations[operand], operation):
                         parents[operand] = index
         return parents
 

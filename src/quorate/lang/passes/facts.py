@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
-from quorate.lang.cost import Cost, Owners, likeness, operation_cost, operation_costs, set_up
+from quorate.lang.cost import Cost, Owners, known_costs, likeness, operation_cost, operation_costs, set_up
 from quorate.lang.operations.base import Bounds, Range
 from quorate.lang.plan import Operation, Plan, Type
 from quorate.lang.precision import plan_errors
-from quorate.lang.ranges import plan_ranges
+from quorate.lang.ranges import Known, plan_ranges
 from quorate.protocols.base import Protocol
 
 __all__ = ["Facts", "Figures"]
@@ -52,26 +53,37 @@ class Facts:
     bounds: Mapping[tuple[str, str], Range]
     rows: Mapping[str, int]
     owners: Owners
-    _prices: dict[object, Cost] = field(default_factory=dict, repr=False)
+    _ranges: Known = field(default_factory=dict, repr=False)
     _latest: list[tuple[Plan, list[Bounds]]] = field(default_factory=list, repr=False)
+
+    @cached_property
+    def _prices(self) -> dict[object, Cost]:
+        return known_costs(self.protocols)
 
     def ranges(self, plan: Plan) -> list[Bounds]:
         """The ranges of a plan's operations with the most rows. Raises `UserError` where values may not fit."""
         for known, ranges in self._latest:
             if known is plan:  # one pass after the other asks for the same
                 return ranges
-        ranges = plan_ranges(plan.bind(self.rows), self.protocols[0], self.bounds)
+        ranges = plan_ranges(plan.bind(self.rows), self.protocols[0], self.bounds, self._ranges)
         self._latest[:] = [(plan, ranges), *self._latest[:1]]
         return ranges
 
-    def costs(self, plan: Plan, wanted: Collection[int] | None = None) -> list[Cost]:
-        """What every operation of a plan costs by itself, or those `wanted`, the others counting as free.
+    def costs(self, plan: Plan) -> list[Cost]:
+        """What every operation of a plan costs by itself. Raises `UserError` where values may not fit."""
+        return operation_costs(plan.bind(self.rows), self.protocols, self.bounds, self.owners, self.ranges(plan))
+
+    def rounds(self, plan: Plan, wanted: Collection[int]) -> list[int]:
+        """How many rounds the operations that are `wanted` take by themselves; 0 for others.
+
+        One participant is counted, since all go through the same rounds.
 
         Raises:
             UserError: values may not fit.
         """
-        bound = plan.bind(self.rows)
-        return operation_costs(bound, self.protocols, self.bounds, self.owners, self.ranges(plan), wanted)
+        one, ranges = self.protocols[:1], self.ranges(plan)
+        costs = operation_costs(plan.bind(self.rows), one, self.bounds, self.owners, ranges, wanted)
+        return [cost.rounds for cost in costs]
 
     def price(
         self, kind: str, types: Sequence[Type], ranges: Sequence[Bounds], attributes: Mapping[str, Any], result: Type

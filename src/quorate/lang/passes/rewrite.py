@@ -52,10 +52,8 @@ class Rewriter:
         """An old operation as it is, on the new positions of its operands."""
         operation = self.plan.operations[index]
         operands = tuple([self.place[operand] for operand in operation.operands])
-        same = all(
-            self.operations[new].type == self.plan.operations[old].type
-            for new, old in zip(operands, operation.operands, strict=True)
-        )
+        before = [self.plan.operations[operand].type for operand in operation.operands]
+        same = before == [self.operations[operand].type for operand in operands]
         return self._add(operation.kind, operands, operation.attributes, operation, operation.type if same else None)
 
     def emit(self, kind: str, operands: Sequence[int], like: Operation, **attributes: Any) -> int:
