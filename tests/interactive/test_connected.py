@@ -71,6 +71,7 @@ def test_statistics_of_data_that_nobody_shows(net, placed):
         both.cost[both.smoker].mean(), abs=0.01
     )
     wards = q.concatenate([mary.ward, luke.ward])
+    assert wards.categories == ("surgery", "medicine", "maternity")
     counts = net.reveal(q.one_hot(wards, 3).astype(q.int64).sum(axis=0))
     assert counts.tolist() == [(both.ward == ward).sum() for ward in ("surgery", "medicine", "maternity")]
     run = net.last_run

@@ -149,7 +149,7 @@ class Table:
         return column in self._columns
 
     def __repr__(self) -> str:
-        columns = ", ".join(f"{name}: {array.dtype}" for name, array in self._columns.items())
+        columns = ", ".join(f"{name}: {_kind(array)}" for name, array in self._columns.items())
         return f"<{self._name}[{self._rows}] {columns}>"
 
     def _repr_html_(self) -> str:
@@ -175,6 +175,11 @@ def _public_facts(array: SecretArray) -> dict[str, str]:
     except UserError as problem:
         reach = str(problem) if array.trace.known is not None else "as the inputs declare"
     return {"type": str(array.dtype), "shape": str(array.shape), "range or categories": reach}
+
+
+def _kind(array: SecretArray) -> str:
+    """The type of a column for people."""
+    return str(array.dtype) if array.categories is None else f"{len(array.categories)} categories"
 
 
 def _listed(texts: Sequence[str]) -> str:
