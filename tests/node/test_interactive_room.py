@@ -20,13 +20,13 @@ from quorate.coordination.spec import Input, Output, Spec, Timeouts, encode_spec
 from quorate.data.schema import FixedColumn, IntColumn
 from quorate.errors import AgreementError, EnvironmentFault, QuorateError, UserError
 from quorate.lang.plan import Operation, Plan, Type
-from quorate.node import room
+from quorate.node import asking, room
 from quorate.node.asking import spec_of
 from quorate.node.collection import Collection
 from quorate.node.desk import Assignment
 from quorate.node.ledger import Ledger
 from quorate.node.logbook import Record
-from quorate.node.messages import Card, Interactive, Placing, Prepare
+from quorate.node.messages import Card, Catalogue, Interactive, Opened, Placing, Prepare
 from quorate.node.room import Room
 from quorate.node.vault import Note, Owner
 from quorate.sharing.dtype import INT
@@ -553,3 +553,30 @@ def test_a_damaged_count_is_no_empty_one(tmp_path):
     for action in (lambda: ledger.counts("anna"), lambda: ledger.charge("anna", {"olga/stays": 1}, 9)):
         with pytest.raises(EnvironmentFault, match="damaged"):
             action()
+
+
+def test_owners_and_analysts_are_told_what_was_opened(tmp_path):
+    ledger = Ledger(tmp_path, "p1")
+    ledger.charge("anna", {"olga/stays": 2, "bert/own": 1}, None)
+    ledger.charge("bert", {"olga/stays": 3}, None)
+    (tmp_path / "openings" / "p1" / "carl.json").write_text("{")
+
+    def told(caller: str) -> set[tuple[str, str, int]]:
+        return {(one.analyst, one.data_set, one.numbers) for one in ledger.told(caller, 9)}
+
+    assert told("olga") == {("anna", "stays", 2), ("bert", "stays", 3)}
+    assert told("anna") == {("anna", "stays", 2), ("anna", "own", 1)}
+    assert told("bert") == {("anna", "own", 1), ("bert", "stays", 3)}
+    assert told("carl") == set()
+    assert {one.most for one in ledger.told("olga", 9)} == {9}
+
+
+def test_of_several_nodes_the_largest_count_and_the_least_limit_are_shown(monkeypatch):
+    def catalogue_of(numbers: int, most: int | None) -> Catalogue:
+        one = Opened(data_set="stays", owner="olga", analyst="anna", numbers=numbers, most=most)
+        return Catalogue(cards=(), opened=(one,))
+
+    answers = {"p1": catalogue_of(2, None), "p2": catalogue_of(7, 20), "p3": catalogue_of(5, 10)}
+    monkeypatch.setattr(asking, "ask_all", lambda *_: answers)
+    (found,) = asking.openings(None, PARTIES)  # type: ignore[arg-type]
+    assert (found.numbers, found.most) == (7, 10)

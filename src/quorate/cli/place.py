@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from quorate.node.identity import Identity
-    from quorate.node.messages import Card
+    from quorate.node.messages import Card, Opened
 
 __all__ = ["place"]
 
@@ -63,7 +63,7 @@ def place(
     operators have to allow interactive sessions, and the analysts say which results they open.
     """
     from quorate.coordination.federation import load_federation
-    from quorate.node.asking import catalogue, only_member, parties_of
+    from quorate.node.asking import catalogue, only_member, openings, parties_of
     from quorate.node.identity import Identity
     from quorate.node.placing import remove_data_set
     from quorate.node.results import default_home
@@ -74,7 +74,7 @@ def place(
     identity = Identity(loaded, member or only_member(loaded, ("owner",)))
     names = parties_of(identity, protocol, parties)
     if show:
-        _print_list(catalogue(identity, names), as_json=json)
+        _print_list(catalogue(identity, names), openings(identity, names), as_json=json)
     elif remove is not None:
         remove_data_set(identity, remove, names)
         if json:
@@ -147,20 +147,27 @@ def _place(
     print(f"commitment {placed.commitment}")
 
 
-def _print_list(cards: Sequence[Card], *, as_json: bool) -> None:
+def _print_list(cards: Sequence[Card], opened: Sequence[Opened], *, as_json: bool) -> None:
     if as_json:
-        print_json({"data_sets": [_plain(card) for card in cards]})
+        print_json({"data_sets": [_plain(card, _of(card, opened)) for card in cards]})
         return
     for card in cards:
         columns = ", ".join(f"{column.name} ({column.dtype})" for column in card.columns)
         print(f"{card.name}: {card.rows} rows of {card.owner}, for {', '.join(card.users)}")
         print(f"  {columns}")
         print(f"  {card.protocol} at {', '.join(card.parties)}, placed {_day(card.placed)}")
+        for one in _of(card, opened):
+            most = "" if one.most is None else f" of at most {one.most}"
+            print(f"  {one.analyst} has opened {one.numbers}{most} numbers that rest on it")
     if not cards:
         print("there are no data sets that you placed or may use")
 
 
-def _plain(card: Card) -> dict[str, object]:
+def _of(card: Card, opened: Sequence[Opened]) -> list[Opened]:
+    return [one for one in opened if (one.owner, one.data_set) == (card.owner, card.name)]
+
+
+def _plain(card: Card, opened: Sequence[Opened]) -> dict[str, object]:
     return {
         "name": card.name,
         "owner": card.owner,
@@ -171,6 +178,7 @@ def _plain(card: Card) -> dict[str, object]:
         "parties": list(card.parties),
         "protocol": card.protocol,
         "placed": _day(card.placed),
+        "opened": {one.analyst: {"numbers": one.numbers, "most": one.most} for one in opened},
     }
 
 

@@ -23,7 +23,18 @@ from quorate.node.client import OnProgress, begin, hosts, new_session, request_o
 from quorate.node.control import call, dial
 from quorate.node.coordinator import Finished, together
 from quorate.node.identity import Identity
-from quorate.node.messages import Card, Catalogue, DataSets, Hello, Interactive, Placing, Request, Response, Welcome
+from quorate.node.messages import (
+    Card,
+    Catalogue,
+    DataSets,
+    Hello,
+    Interactive,
+    Opened,
+    Placing,
+    Request,
+    Response,
+    Welcome,
+)
 from quorate.node.room import MOST_BYTES
 from quorate.node.seat import Seat
 from quorate.protocols.registry import protocol_class
@@ -34,6 +45,7 @@ __all__ = [
     "check_nodes",
     "kept_name",
     "only_member",
+    "openings",
     "parties_of",
     "run_interactive",
     "spec_of",
@@ -195,17 +207,39 @@ def catalogue(identity: Identity, names: Sequence[str]) -> list[Card]:
 
     Raises as `ask_all`.
     """
-    held: list[dict[tuple[str, str], Card]] = []
-    for name, answer in ask_all(identity, names, DataSets()).items():
-        if not isinstance(answer, Catalogue):
-            raise PeerError(f"{name} gave an answer that does not fit the question; compare releases")
-        held.append({(card.name, card.session): card for card in answer.cards})
+    held = [
+        {(card.name, card.session): card for card in answer.cards} for answer in _catalogues(identity, names).values()
+    ]
     found: dict[str, Card] = {}
     for key, card in held[0].items() if held else ():
         alike = all(key in other and _same(card, other[key]) for other in held[1:])
         if alike and (card.name not in found or found[card.name].placed < card.placed):
             found[card.name] = card
     return [found[name] for name in sorted(found)]
+
+
+def _catalogues(identity: Identity, names: Sequence[str]) -> dict[str, Catalogue]:
+    found = {}
+    for name, answer in ask_all(identity, names, DataSets()).items():
+        if not isinstance(answer, Catalogue):
+            raise PeerError(f"{name} gave an answer that does not fit the question; compare releases")
+        found[name] = answer
+    return found
+
+
+def openings(identity: Identity, names: Sequence[str]) -> list[Opened]:
+    """What was opened by us, or of our data sets: the largest counts of all nodes, and the least of their limits.
+
+    Raises as `ask_all`.
+    """
+    found: dict[tuple[str, str, str], Opened] = {}
+    for answer in _catalogues(identity, names).values():
+        for one in answer.opened:
+            other = found.get(key := (one.owner, one.data_set, one.analyst), one)
+            limits = [most for most in (one.most, other.most) if most is not None]
+            numbers = max(one.numbers, other.numbers)
+            found[key] = msgspec.structs.replace(one, numbers=numbers, most=min(limits, default=None))
+    return [found[key] for key in sorted(found)]
 
 
 def _same(one: Card, other: Card) -> bool:

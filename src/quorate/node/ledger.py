@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -16,6 +17,7 @@ from quorate.files import read_bytes, write_atomic
 from quorate.lang.operations.base import concrete
 from quorate.lang.plan import Plan
 from quorate.node.locked import locked
+from quorate.node.messages import Opened
 
 __all__ = ["Ledger", "numbers_opened"]
 
@@ -67,6 +69,17 @@ class Ledger:
             raise EnvironmentFault(
                 f"{path}: damaged; restore it from a backup, or write the counts anew, such as {{}} for none"
             ) from None
+
+    def told(self, caller: str, most: int | None) -> tuple[Opened, ...]:
+        """What `caller` may know: what it has opened itself, and what others have opened of its data sets."""
+        found = []
+        for analyst in sorted(path.stem for path in self._place.glob("*.json")):
+            with contextlib.suppress(EnvironmentFault):  # the next session of that analyst says so
+                for key, numbers in self.counts(analyst).items():
+                    owner, _, name = key.partition("/")
+                    if caller in (owner, analyst):
+                        found.append(Opened(data_set=name, owner=owner, analyst=analyst, numbers=numbers, most=most))
+        return tuple(found)
 
     def check(self, who: str, opened: Mapping[str, int], most: int | None) -> dict[str, int]:
         """The counts with `opened` added.

@@ -179,6 +179,16 @@ class Card(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     threshold: int
 
 
+class Opened(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How many numbers `analyst` has opened of a data set at a node; with a limit, how many it may at `most`."""
+
+    data_set: str
+    owner: str
+    analyst: str
+    numbers: int
+    most: int | None = None
+
+
 # ---- requests
 
 
@@ -337,9 +347,10 @@ class Probed(_Message, frozen=True):
 
 
 class Catalogue(_Message, frozen=True):
-    """Data sets, of each up to two versions."""
+    """Data sets, of each up to two versions, and what was opened of them by the caller, or of those of the caller."""
 
     cards: tuple[Card, ...]
+    opened: tuple[Opened, ...] = ()
 
 
 class Progress(_Message, frozen=True):

@@ -29,6 +29,7 @@ from quorate.node.control import Control, Unreadable
 from quorate.node.desk import Assignment, Making
 from quorate.node.identity import Identity
 from quorate.node.invitation import Invitation
+from quorate.node.ledger import Ledger
 from quorate.node.mail import Mail
 from quorate.node.messages import (
     Accepted,
@@ -43,6 +44,7 @@ from quorate.node.messages import (
     Forget,
     Found,
     Hello,
+    Opened,
     Prepare,
     Probe,
     Produce,
@@ -382,12 +384,19 @@ class Node:
     def _collection(self, caller: str, request: DataSets | Forget | Remove) -> Response:
         held = Collection(self.settings.home, self.identity.name)
         if isinstance(request, DataSets):
-            return Catalogue(cards=held.cards_for(caller))
+            return Catalogue(cards=held.cards_for(caller), opened=self._opened(caller, held))
         if isinstance(request, Forget):
             held.forget(request.names, caller)
         else:
             held.remove(request.name, caller)
         return Accepted()
+
+    def _opened(self, caller: str, held: Collection) -> tuple[Opened, ...]:
+        try:
+            standing = load_standing(self.settings.specs, self.identity.federation)
+        except UserError:
+            standing = None  # sessions are refused and say why; what was opened is known all the same
+        return Ledger(held.folder, held.member).told(caller, None if standing is None else standing.most_openings)
 
     def _check_coordinator(self, caller: str) -> None:
         if not self.identity.federation.member(caller).has("coordinator"):
