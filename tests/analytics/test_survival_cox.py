@@ -53,7 +53,9 @@ def test_rossi(rossi, rossi_fit):
     summary = opened.summary()
     for name in ("coef", "exp(coef)", "se(coef)", "z", "p"):
         np.testing.assert_allclose(summary[name], rossi_fit.summary[name], rtol=1e-3, err_msg=name)
-    np.testing.assert_allclose(summary[["lower", "upper"]], rossi_fit.confidence_intervals_, atol=1e-4)
+    np.testing.assert_allclose(
+        summary[["coef lower 95%", "coef upper 95%"]], rossi_fit.confidence_intervals_, atol=1e-4
+    )
     assert list(summary.index) == list(rossi_fit.params_.index)
 
 

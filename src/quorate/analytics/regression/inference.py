@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 import quorate.lang.functions as q
+from quorate.analytics.coefficients import NORMAL, Coefficients, wald
 from quorate.analytics.columns import in_real_units, known, times
-from quorate.analytics.opened import needed
 from quorate.analytics.refinement import precise_dot
 from quorate.analytics.regression.design import Design, bits_of, fitting, product
 from quorate.analytics.regression.lowered import lowered
@@ -63,29 +62,19 @@ def _spread(outcome: Outcome, places: SecretArray, often: int) -> SecretArray:
     return (variance * outcome.enlarged * often).clip(0.0, None).sqrt()
 
 
-def inferred(values: Mapping[str, Any], confidence: float) -> dict[str, Any]:
-    """z values, two-sided p-values (normal distribution), confidence intervals and exp(coefficients).
+def inferred(public: Mapping[str, Any], values: Mapping[str, Any]) -> Coefficients:
+    """Opened results, with z values, two-sided p-values (normal distribution), 95 % limits and exp(coefficients).
 
     Raises:
         UserError: SciPy is not installed.
     """
-    norm = needed("scipy.stats").norm
-    found: dict[str, Any] = {}
+    found = Coefficients({**public, **values}, NORMAL)
     for kind, error in (("coef", "standard_errors_"), ("intercept", "intercept_error_")):
-        if error not in values:
-            continue
-        estimate, spread = _float(values[f"{kind}_"]), _float(values[error])
-        spread = np.where(spread > 0, spread, np.nan)
-        prefix = "" if kind == "coef" else "intercept_"
-        z = estimate / spread
-        reach = norm.ppf(0.5 + confidence / 2) * spread
-        found[error] = spread
-        found[f"{prefix}z_"] = z
-        found[f"{prefix}p_values_"] = 2 * norm.sf(np.abs(z))
-        found[f"{prefix}conf_int_"] = np.stack([estimate - reach, estimate + reach], axis=-1)
-        found[f"{prefix}ratios_"] = np.exp(estimate)
+        if error in values:
+            tests = wald(values[f"{kind}_"], values[error])
+            prefix = "" if kind == "coef" else "intercept_"
+            found[error] = tests["error"]
+            found[f"{prefix}z_"], found[f"{prefix}p_values_"] = tests["statistic"], tests["p"]
+            found[f"{prefix}conf_int_"] = np.stack([tests["lower"], tests["upper"]], axis=-1)
+            found[f"{prefix}ratios_"] = tests["ratio"]
     return found
-
-
-def _float(values: Any) -> npt.NDArray[np.float64]:
-    return np.asarray(values, np.float64)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 from collections.abc import Mapping
 from typing import Any, Self
 
-from quorate.analytics.base import Estimator
+import numpy as np
+
+from quorate.analytics.coefficients import STUDENT, Coefficients, Tabulated
 from quorate.analytics.columns import columns, fitting, in_real_units, known, most_rows, names_of, unit, vector
 from quorate.analytics.dependent import warn_of_dependent
 from quorate.analytics.linear_algebra import gram_bits
 from quorate.analytics.refinement import precise_product
 from quorate.analytics.regression.least_squares import results, solve
-from quorate.analytics.regression.summary import CoefficientTable, shown
 from quorate.analytics.scoring import r_squared
 from quorate.analytics.weights import Weights, weights_of
 from quorate.errors import UserError
@@ -22,7 +25,7 @@ from quorate.sharing.dtype import fixed
 __all__ = ["LinearRegression", "Ridge"]
 
 
-class LinearRegression(Estimator):
+class LinearRegression(Tabulated):
     """Ordinary or weighted least squares, y = X @ coef_ + intercept_, in closed form.
 
     Results:
@@ -96,34 +99,32 @@ class LinearRegression(Estimator):
         """R squared of the predictions for secret rows, a secret number; see `scoring.r_squared`."""
         return r_squared(y, self._expected(X), where, sample_weight)
 
-    def finished(self, values: Mapping[str, Any]) -> Any:
+    def finished(self, values: Mapping[str, Any]) -> Coefficients:
         """The opened results; a `DependentColumnsWarning` names columns without a coefficient.
 
         What depends on the spread of y is NaN if that is not resolved, and a warning says so.
         """
         warn_of_dependent(values, self.feature_names_in_)
-        return super().finished(shown(values))
-
-    def summary(self) -> CoefficientTable:
-        """Coefficients with standard errors; `reveal` adds t, p-values and confidence intervals."""
-        self._require_fit()
-        arrays = {name: value for name, value in self.parts().items() if name in TABLE}
-        return CoefficientTable(
-            arrays, self.feature_names_in_, self.n_features_in_, self.fit_intercept, self.degrees_of_freedom_
-        )
+        public = self.public()
+        free = values.get("degrees_of_freedom_", public.get("degrees_of_freedom_", math.nan))
+        return Coefficients({**public, **_resolved(values)}, STUDENT, free=float(free))
 
 
-TABLE = (
-    "coef_",
-    "intercept_",
-    "standard_errors_",
-    "intercept_error_",
-    "independent_",
-    "r2_",
-    "residual_std_",
-    "resolved_",
-    "degrees_of_freedom_",
-)
+SPREAD = ("standard_errors_", "intercept_error_", "r2_", "residual_std_")
+
+
+def _resolved(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Opened results, NaN where the spread of y is not resolved; a warning says so."""
+    if values.get("resolved_", True):
+        return values
+    warnings.warn(
+        "the spread of y is not resolved: y is constant, or few rows count, or its declared range is thousands of "
+        "times its spread; R squared and standard errors are NaN; declare a narrower range for y",
+        RuntimeWarning,
+        stacklevel=4,
+    )
+    lost = {name: np.full_like(np.asarray(values[name], np.float64), np.nan)[()] for name in SPREAD if name in values}
+    return {**values, **lost}
 
 
 class Ridge(LinearRegression):

@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 import quorate.lang.functions as q
-from quorate.analytics.base import Estimator
+from quorate.analytics.coefficients import Coefficients, Tabulated
 from quorate.analytics.columns import category_names, names_of, vector
 from quorate.analytics.dependent import warn_of_dependent
 from quorate.analytics.regression.design import Design, designed, linear_predictor
@@ -34,7 +34,7 @@ class SeparationWarning(UserWarning):
     """Coefficients have no finite maximum, or the method has not come near it."""
 
 
-class LogisticRegression(Estimator):
+class LogisticRegression(Tabulated):
     """P(y = 1) = 1 / (1 + exp(-(X @ coef_ + intercept_))), or one such model per class against all others.
 
     Parameters:
@@ -179,14 +179,12 @@ class LogisticRegression(Estimator):
         found: SecretArray = right.astype(INT).mean() if where is None else right.astype(INT).mean(where=where)
         return found
 
-    def finished(self, values: Mapping[str, Any]) -> Any:
+    def finished(self, values: Mapping[str, Any]) -> Coefficients:
         """The opened results, with warnings, z values, p-values, confidence intervals and odds ratios."""
-        opened = super().finished(values)
         warn_of_dependent(values, self.feature_names_in_)
         if "converged_" in values and not np.all(values["converged_"]):
             warnings.warn(_teaching(values), SeparationWarning, stacklevel=3)
-        opened.update(inferred(values, 0.95))
-        return opened
+        return inferred(self.public(), values)
 
 
 def labels(y: Any, classes: int) -> SecretArray:

@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 
 import quorate.lang.functions as q
-from quorate.analytics.base import Estimator
+from quorate.analytics.coefficients import Coefficients, Tabulated
 from quorate.analytics.columns import names_of, vector
 from quorate.analytics.dependent import warn_of_dependent
 from quorate.analytics.regression.design import (
@@ -47,7 +47,7 @@ class ConvergenceWarning(UserWarning):
     """The method has not come near a maximum, perhaps since there is none."""
 
 
-class PoissonRegression(Estimator):
+class PoissonRegression(Tabulated):
     """y has Poisson's distribution with the mean exposure * exp(X @ coef_ + intercept_ + offset).
 
     Parameters:
@@ -150,9 +150,8 @@ class PoissonRegression(Estimator):
         own, rest = (one.clip(0.0, None) for one in both)
         return 1.0 - own / rest
 
-    def finished(self, values: Mapping[str, Any]) -> Any:
+    def finished(self, values: Mapping[str, Any]) -> Coefficients:
         """The opened results, with warnings, z values, p-values, confidence intervals and rate ratios."""
-        opened = super().finished(values)
         warn_of_dependent(values, self.feature_names_in_)
         if "converged_" in values and not values["converged_"]:
             warnings.warn(
@@ -160,8 +159,7 @@ class PoissonRegression(Estimator):
                 ConvergenceWarning,
                 stacklevel=3,
             )
-        opened.update(inferred(values, 0.95))
-        return opened
+        return inferred(self.public(), values)
 
 
 def _teaching(step: float) -> str:

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import quorate.lang.functions as q
-from quorate.analytics.base import Estimator
+from quorate.analytics.coefficients import Tabulated
 from quorate.analytics.columns import Unit, columns, in_real_units, most_rows, names_of, unit
 from quorate.analytics.dependent import warn_of_dependent
 from quorate.analytics.scaling import plus, times, triangle, unlifted
 from quorate.analytics.small_groups import checked_least, kept, shown_cells
 from quorate.analytics.survival.concordance import concordance
-from quorate.analytics.survival.cox_results import CoxResults, confidence_factor, warn_of_narrow
+from quorate.analytics.survival.cox_results import CoxResults, checked_confidence, warn_of_narrow
 from quorate.analytics.survival.grid import Cases, cases, plain, time_grid
 from quorate.analytics.survival.newton import Level, Step, levelled, newton_step, standard_errors
 from quorate.analytics.survival.partial_likelihood import (
@@ -56,7 +56,7 @@ MOST_ITERATIONS = 50
 TIES = ("efron", "breslow")
 
 
-class CoxRegression(Estimator):
+class CoxRegression(Tabulated):
     """The proportional hazards model of Cox (1972): hazard(t, x) = baseline(t) * exp((x - mean) @ coef).
 
     Newton's method on the partial likelihood. Durations count as if rounded up to a public grid of times, as for
@@ -144,7 +144,7 @@ class CoxRegression(Estimator):
             raise UserError(f"penalizer {self.penalizer!r}; give a number from 0 to 1024")
         if type(self.iterations) is not int or not 1 <= self.iterations <= MOST_ITERATIONS:
             raise UserError(f"iterations {self.iterations!r}; give a whole number from 1 to {MOST_ITERATIONS}")
-        confidence_factor(self.alpha)
+        checked_confidence(self.alpha)
 
     def predict_log_partial_hazard(self, X: Any) -> SecretArray:
         """(x - mean) @ coef of secret rows, secret; shape (rows,)."""

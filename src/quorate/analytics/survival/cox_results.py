@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Mapping, Sequence
-from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 
+from quorate.analytics.coefficients import LIFELINES, Coefficients, wald
 from quorate.analytics.dependent import NarrowColumnsWarning
-from quorate.analytics.opened import Fitted, needed
 from quorate.analytics.small_groups import blanked
 from quorate.errors import UserError
 
-__all__ = ["CoxResults", "confidence_factor", "warn_of_narrow"]
+__all__ = ["CoxResults", "checked_confidence", "warn_of_narrow"]
+
+RESULTS = {
+    "hazard_ratios_": "ratio",
+    "lower_": "lower",
+    "upper_": "upper",
+    "z_": "statistic",
+    "p_values_": "p",
+}
+"""What follows from coefficients and their errors, by its name in `wald`."""
 
 
-class CoxResults(Fitted):
+class CoxResults(Coefficients):
     """What `CoxRegression` found, opened, and what follows from it.
 
     Attributes:
@@ -26,50 +33,27 @@ class CoxResults(Fitted):
             baseline is not shown.
         hazard_ratios_: exp(coef_).
         lower_, upper_: confidence intervals of coef_.
-        z_, p_values_: Wald's test of each coefficient; NaN where a column does not count.
+        z_, p_values_: Wald's test of each coefficient. All are NaN where a column does not count.
     """
 
     def __init__(self, values: Mapping[str, Any], alpha: float) -> None:
-        super().__init__(values)
+        super().__init__(values, LIFELINES, checked_confidence(alpha))
         self["times_"] = np.asarray(values["times_"])
         if "coef_" in values and "standard_errors_" in values:
-            self._tests(confidence_factor(alpha))
+            self._tests(checked_confidence(alpha))
         if "baseline_cumulative_hazard_" in values and "baseline_shown_" in values:
             shown = self["baseline_shown_"]
             self["baseline_cumulative_hazard_"] = blanked(self["baseline_cumulative_hazard_"], shown)
         if "converged_" in values and not bool(values["converged_"]):
             warnings.warn("Newton's method did not converge: see CoxRegression.converged_", stacklevel=4)
 
-    def _tests(self, factor: float) -> None:
-        coef, errors = np.asarray(self["coef_"]), np.asarray(self["standard_errors_"], float)
+    def _tests(self, confidence: float) -> None:
         if "narrow_" in self:
-            errors = self["standard_errors_"] = np.where(np.asarray(self["narrow_"], bool), np.nan, errors)
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            z = coef / errors
-            self["hazard_ratios_"] = np.exp(coef)
-        self["lower_"], self["upper_"] = coef - factor * errors, coef + factor * errors
-        self["z_"] = z
-        self["p_values_"] = np.array([_two_sided(value) for value in z])
-
-    def summary(self) -> Any:
-        """A data frame with one row per feature, with the columns' names of lifelines where it has them.
-
-        Raises:
-            UserError: pandas is not installed.
-        """
-        names = {
-            "coef": "coef_",
-            "exp(coef)": "hazard_ratios_",
-            "se(coef)": "standard_errors_",
-            "lower": "lower_",
-            "upper": "upper_",
-            "z": "z_",
-            "p": "p_values_",
-        }
-        index = self._features()
-        frame = needed("pandas").DataFrame({name: self[part] for name, part in names.items()}, index=index)
-        frame.attrs["quorate"] = self.provenance
-        return frame
+            narrow = np.asarray(self["narrow_"], bool)
+            self["standard_errors_"] = np.where(narrow, np.nan, np.asarray(self["standard_errors_"], float))
+        tests = wald(self["coef_"], self["standard_errors_"], confidence)
+        for name, held in RESULTS.items():
+            self[name] = tests[held]
 
 
 def warn_of_narrow(values: Mapping[str, Any], names: Sequence[str] | None) -> None:
@@ -87,12 +71,8 @@ def warn_of_narrow(values: Mapping[str, Any], names: Sequence[str] | None) -> No
         )
 
 
-def _two_sided(z: float) -> float:
-    return math.erfc(abs(z) / math.sqrt(2)) if math.isfinite(z) else math.nan
-
-
-def confidence_factor(alpha: float) -> float:
-    """How many standard errors an interval of confidence 1 - alpha reaches. Raises `UserError` for no such alpha."""
+def checked_confidence(alpha: float) -> float:
+    """1 - alpha. Raises `UserError` for no such alpha."""
     if not 0 < alpha < 1:
         raise UserError(f"alpha {alpha!r}; give a number between 0 and 1, such as 0.05 for 95 % confidence")
-    return NormalDist().inv_cdf(1 - alpha / 2)
+    return 1.0 - alpha
