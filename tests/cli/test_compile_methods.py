@@ -256,3 +256,11 @@ def test_what_members_agreed_on_names_every_part(sizes):
     assert decode_spec(sent, "peer").digest("p") == load_spec(sizes).digest("p")
     with pytest.raises(UserError, match="names every part by itself"):
         decode_spec(sent.replace(b'"name":"patients"', b'"name":"patients","parts":["a"]'), "peer")
+
+
+def test_a_bad_recipient_of_a_whole_result_is_told_once(sizes, edit):
+    edit(sizes, "to: [institute]", "to: [institut]")
+    with pytest.raises(UserError) as told:
+        load(sizes, load_federation(sizes.parent / "federation.yaml"))
+    assert str(told.value).count("outputs[0].to[0]") == 1
+    assert "outputs[1]" not in str(told.value)

@@ -49,7 +49,7 @@ def compile(
         _check_same(target, made.plan, spec)
     else:
         write_atomic(target, made.plan.to_json())
-    _settle(made, spec, write=not check)
+    parts_written = _settle(made, spec, write=not check)
     take_note(made.plan.digest, made.note)
     if dump_passes is not None:
         write_passes(made.passes, dump_passes)
@@ -66,6 +66,8 @@ def compile(
         show_passes(made.passes)
     for line in [] if made.choice is None else made.choice.lines:
         print(line)
+    if parts_written:
+        print(f"{spec} now lists the parts of {', '.join(one.name for one in made.spec.outputs if one.parts)}")
     if made.problem:
         print(f"with the most rows that the spec allows this plan cannot run: {made.problem}")
     print(f"{target} {'is up to date' if check else 'written'}: {len(made.plan.operations)} operations")
@@ -86,8 +88,10 @@ def compile_anew(spec: Path) -> None:
     write_atomic(Path(made.spec.plan), made.plan.to_json())
 
 
-def _settle(made: Compiled, file: Path, *, write: bool) -> None:
+def _settle(made: Compiled, file: Path, *, write: bool) -> bool:
     """Put what was found out into the spec file, or compare it with what is there: protocol, parts of whole results.
+
+    Returns whether parts were written.
 
     Raises:
         AgreementError: nothing is to be written, and the file says something else.
@@ -96,12 +100,13 @@ def _settle(made: Compiled, file: Path, *, write: bool) -> None:
     from quorate.coordination.whole import write_parts
 
     wrong = []
-    if write_parts(file, made.spec, write=write):
+    if parts := write_parts(file, made.spec, write=write):
         wrong.append("outputs: the parts of whole results are not those of the source")
     if made.choice is not None and write_choice(file, made.spec.protocol.name, write=write):
         wrong.append(f"protocol.choice is not what would be chosen now ({made.spec.protocol.name})")
     if wrong and not write:
         raise AgreementError(f"{file}: {'; '.join(wrong)}; run 'quorate compile {file}'")
+    return parts
 
 
 def _check_same(target: Path, plan: Plan, spec: Path) -> None:
