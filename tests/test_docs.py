@@ -15,6 +15,7 @@ CALLS = {
     "how-to/new-operation.md": "test_squared_distance()",
     "how-to/results.md": "",
     "tutorial/notebook.md": "",
+    "reference/sessions.md": "",
     "how-to/own-data.md": "",
     **{f"reference/analytics/{page.name}": "" for page in sorted((DOCS / "reference/analytics").glob("*.md"))},
 }

@@ -140,3 +140,44 @@ def test_tables_complete_names_of_columns(net):
     assert not hasattr(table, "wrad")
     with pytest.raises(UserError, match="did you mean 'ward'"):
         table.wrad  # noqa: B018
+
+
+def test_tables_get_columns_by_assign(net):
+    table = net.secret({"days": [1, 2], "cost": [10.0, 30.0]})
+    more = table.assign(daily=table.cost / table.days, days=table.days + 1)
+    assert more.keys() == ["days", "cost", "daily"]
+    assert np.allclose(more.daily.reveal(), [10.0, 15.0], atol=1e-3)
+    assert more.days.reveal().tolist() == [2, 3]
+    assert table.keys() == ["days", "cost"]
+    for wrong in ([1, 2], net.secret([1, 2, 3])):
+        with pytest.raises(UserError, match="'x' is no secret column of 2 rows"):
+            table.assign(x=wrong)
+    with pytest.raises(UserError, match=r"write table = table\.assign\(cost=\.\.\.\)"):
+        table["cost"] = table.days
+    with pytest.raises(UserError, match=r"write table = table\.assign\(cost=\.\.\.\)"):
+        table.cost = table.days
+
+
+@pytest.mark.parametrize(
+    ("name", "instead"),
+    [
+        ("groupby", r"use quorate\.group_by\(table"),
+        ("describe", r"quorate\.analytics\.describe"),
+        ("head", r"its rows are secret; to open it, call reveal\(\)"),
+        ("mean", r"take a column first, such as table\['age'\]\.mean\(\)"),
+    ],
+)
+def test_what_pandas_has_is_told_by_its_name_here(net, name, instead):
+    table = net.secret({"age": [1, 2]})
+    with pytest.raises(AttributeError, match=f"a secret table has no '{name}': .*{instead}"):
+        getattr(table, name)
+
+
+def test_functions_are_told_by_their_names(net):
+    age = net.secret([1, 2])
+    with pytest.raises(AttributeError, match=r"a secret array has no 'isin': use quorate\.isin\(x, \.\.\.\)"):
+        age.isin  # noqa: B018
+    with pytest.raises(UserError, match="X is a secret matrix or table, not a DataFrame"):
+        q.analytics.LinearRegression().fit(pd.DataFrame({"a": [1]}), age)
+    with pytest.raises(UserError, match="y is one secret value per row, not of type Series"):
+        q.analytics.LinearRegression().fit(age, pd.Series([1, 2]))

@@ -26,6 +26,7 @@ __all__ = [
     "known",
     "matrix",
     "most_rows",
+    "named",
     "names_of",
     "times",
     "unit",
@@ -60,12 +61,19 @@ def category_names(column: Any, codes: Sequence[int] | None = None) -> list[str]
     return [names[code] for code in codes] if all(0 <= code < len(names) for code in codes) else None
 
 
+def named(x: Any) -> str:
+    """What an argument is, for messages: the type of what is not secret."""
+    return repr(x) if isinstance(x, SecretArray) else f"of type {type(x).__name__}"
+
+
 def vector(x: Any, what: str = "y") -> SecretArray:
     """A secret column of numbers. Raises `UserError` for anything else."""
     if isinstance(x, SecretArray) and x.ndim == 2 and x.shape[1] == 1:
         x = x[:, 0]
     if not isinstance(x, SecretArray) or x.ndim != 1:
-        raise UserError(f"{what} is one secret value per row, not {x!r}; use net.secret(...) or a column of a table")
+        raise UserError(
+            f"{what} is one secret value per row, not {named(x)}; use net.secret(...) or a column of a table"
+        )
     return x.astype(int) if x.dtype == BOOL else x
 
 

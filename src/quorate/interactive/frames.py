@@ -157,7 +157,7 @@ def _columns(thing: Any, labels: Sequence[str] | None, named: Mapping[str, Any])
     elif isinstance(thing, SecretArray):
         found = _matrix(thing, labels)
     elif thing is not None:
-        raise UserError(f"a {type(thing).__name__} has no secret columns; give secret arrays, tables or fitted methods")
+        raise UserError(f"{type(thing).__name__} has no secret columns; give secret arrays, tables or fitted methods")
     found.update(named)
     for name, array in found.items():
         if not isinstance(array, Result) and (not isinstance(array, SecretArray) or array.ndim > 1):

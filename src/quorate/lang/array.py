@@ -23,6 +23,22 @@ MOST_LISTED = 12
 """Categories that a display names."""
 
 
+INSTEAD = {
+    "groupby": "use quorate.group_by(table, by='column'), or quorate.analytics.grouped(column, by)",
+    "describe": "use quorate.analytics.describe(x)",
+    "value_counts": "use quorate.analytics.histogram(column)",
+    "corr": "use quorate.analytics.corrcoef(x)",
+    "merge": "use quorate.analytics.link(table, other, on='key')",
+    **dict.fromkeys(("head", "tail", "iloc", "loc", "values", "to_numpy"), f"its rows are secret; {OPENED}"),
+    **dict.fromkeys(("mean", "std", "var", "sum", "min", "max"), "take a column first, such as table['age'].mean()"),
+}
+"""What users of pandas may look for, and what to write."""
+
+
+def _unchangeable(column: str) -> NoReturn:
+    raise UserError(f"a secret table stays as it is; write table = table.assign({column}=...)")
+
+
 def _refusal(what: str, instead: str) -> NoReturn:
     raise UserError(f"{what} would show a secret; {instead}")
 
@@ -92,6 +108,10 @@ class SecretArray(Ordering):
     def __getattr__(self, name: str) -> NoReturn:
         if name.startswith("__"):
             raise AttributeError(name)
+        functions = import_module("quorate.lang.functions")
+        if name in functions.__all__ or name in INSTEAD:
+            instead = INSTEAD.get(name, f"use quorate.{name}(x, ...)")
+            raise _NoAttribute(f"a secret array has no {name!r}: {instead}")
         raise _NoAttribute(
             f"a secret array has no attribute {name!r}{_hint(name, dir(type(self)))}; if it should be a column, give a "
             f"dictionary or a data frame, such as {{{name!r}: [...]}}, which makes a table"
@@ -123,18 +143,41 @@ class Table:
         if not isinstance(column, str):
             raise UserError(f"{self._name!r}[...] takes the name of a column or a list of names; rows stay together")
         if column not in self._columns:
-            known = f"{', '.join(self._columns)}{_hint(column, self._columns)}"
-            raise UserError(f"{self._name!r} has no column {column!r}; it has {known}")
+            raise UserError(self._unknown(column))
         return self._columns[column]
 
     def __getattr__(self, column: str) -> SecretArray:
         if column.startswith("_"):
             raise AttributeError(column)
-        try:
-            found: SecretArray = self[column]
-        except UserError as problem:
-            raise _NoAttribute(str(problem)) from None
-        return found
+        if column in self._columns:
+            found: SecretArray = self._columns[column]
+            return found
+        if column in INSTEAD:
+            raise _NoAttribute(f"a secret table has no {column!r}: {INSTEAD[column]}")
+        raise _NoAttribute(self._unknown(column))
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not name.startswith("_"):
+            _unchangeable(name)
+        super().__setattr__(name, value)
+
+    def __setitem__(self, column: str, value: Any) -> NoReturn:
+        _unchangeable(column)
+
+    def assign(self, **columns: SecretArray) -> Table:
+        """A table with these columns added, or in place of those of their names; this one stays as it is.
+
+        Raises:
+            UserError: something that is no secret column of as many rows.
+        """
+        for name, column in columns.items():
+            if not isinstance(column, SecretArray) or column.shape[:1] != (self._rows,):
+                raise UserError(f"{name!r} is no secret column of {self._rows} rows")
+        return Table(self._name, {**self._columns, **columns}, self._rows)
+
+    def _unknown(self, column: str) -> str:
+        known = f"{', '.join(self._columns)}{_hint(column, self._columns)}"
+        return f"{self._name!r} has no column {column!r}; it has {known}"
 
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *(name for name in self._columns if name.isidentifier())]
