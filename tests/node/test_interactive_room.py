@@ -20,7 +20,7 @@ from quorate.coordination.spec import Input, Output, Spec, Timeouts, encode_spec
 from quorate.data.schema import FixedColumn, IntColumn
 from quorate.errors import AgreementError, EnvironmentFault, QuorateError, UserError
 from quorate.lang.plan import Operation, Plan, Type
-from quorate.node import asking, room
+from quorate.node import asking, room, terms
 from quorate.node.asking import spec_of
 from quorate.node.collection import Collection
 from quorate.node.desk import Assignment
@@ -230,6 +230,21 @@ def test_plans_are_checked_as_from_anybody(admit, monkeypatch):
         admit(spec())
 
 
+def test_plans_that_need_more_memory_than_there_is_are_refused(admit, tmp_path, monkeypatch):
+    read, wide = total().operations[0], Type(INT, (1 << 24, ROWS))
+    spread = Operation("broadcast", (0,), {"shape": list(wide.shape)}, wide)
+    added = [Operation("sum", (k,), {"axis": 0}, Type(INT, wide.shape[k:])) for k in (1, 2)]
+    plan = Plan("test", (read, spread, *added), {"total": 3})
+    allow(tmp_path, most_memory_mb=1000)
+    with pytest.raises(UserError, match=r"most_memory_mb: the session would hold 5120 MiB .* at most 1000 here"):
+        admit(spec(), plan)
+    admit(spec())
+    allow(tmp_path)
+    monkeypatch.setattr(terms.os, "sysconf", lambda _: 1 << 14)  # 256 MiB
+    with pytest.raises(UserError, match="at most 256 here"):
+        admit(spec(), plan)
+
+
 def test_rehearsals_have_no_place_here(admit):
     with pytest.raises(UserError, match="no rehearsals"):
         admit(spec(), rehearsal={"x": 20})
@@ -258,6 +273,7 @@ def test_sessions_are_counted_by_day_and_analyst(admit, tmp_path):
         ({"keep_days": 0}, "keep_days"),
         ({"most_sessions_per_day": -1}, "negative"),
         ({"most_openings": -1}, "most_openings: is negative"),
+        ({"most_memory_mb": 0}, "most_memory_mb: 0 MiB hold nothing"),
         ({"analyst": ["anna"]}, "unknown key 'analyst'"),
         ({"interactive": 2}, "interactive"),
     ],

@@ -34,6 +34,7 @@ class Standing(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         mixing: whether rows may be combined with weights that the analyst chose for each.
         most_sessions_per_day: of each analyst, by the calendar day in UTC; every opening is a session.
         most_openings: of each analyst and data set, numbers that rest on it, in all sessions; None: not limited.
+        most_memory_mb: MiB of shares that a session may hold at a time; None: as much as the machine has memory.
         keep_days: how long shares of results are kept for an analyst who does not say that they can go, and plans on
             record.
     """
@@ -47,13 +48,15 @@ class Standing(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     mixing: bool = False
     most_sessions_per_day: int = 1000
     most_openings: int | None = None
+    most_memory_mb: int | None = None
     keep_days: float = 90.0
 
     def __str__(self) -> str:
         """What matters of it, in a line for people."""
         who = ", ".join(self.analysts) or "nobody"
         most = "any number" if self.most_openings is None else f"at most {self.most_openings} numbers"
-        return f"{who}; openings: {self.openings} of {self.least_rows} rows or more, {most} of each data set"
+        what = f"aggregates of {self.least_rows} rows or more" if self.openings == "aggregates" else self.openings
+        return f"{who}; openings: {what}, {most} of each data set"
 
     def may_place(self, member: str) -> bool:
         """Whether `member`, who has the role owner, may place data sets."""
@@ -92,6 +95,8 @@ def _problems(standing: Standing, federation: Federation) -> Iterator[tuple[str,
         yield "most_sessions_per_day", "is negative; use 0 to allow none for now"
     if standing.most_openings is not None and standing.most_openings < 0:
         yield "most_openings", "is negative; use 0 to have nothing opened for now"
+    if standing.most_memory_mb is not None and standing.most_memory_mb < 1:
+        yield "most_memory_mb", f"{standing.most_memory_mb} MiB hold nothing; use at least 1"
     if not 0 < standing.keep_days <= _MOST_DAYS:
         yield "keep_days", f"must be more than 0 and at most {_MOST_DAYS:g}"
 

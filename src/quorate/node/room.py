@@ -15,7 +15,7 @@ import msgspec
 
 from quorate.coordination.aggregates import check_openings, lineage, proven
 from quorate.coordination.lineage import Facts, Region, Strand, everywhere
-from quorate.coordination.program import Job, Outcome, Stored, check_plan, raw_bounds
+from quorate.coordination.program import Outcome, Stored, check_plan, raw_bounds
 from quorate.coordination.roster import roster
 from quorate.coordination.spec import Spec, decode_spec
 from quorate.coordination.standing import FILE, Standing, load_standing
@@ -29,9 +29,8 @@ from quorate.node.desk import Assignment
 from quorate.node.ledger import Ledger, numbers_opened
 from quorate.node.logbook import Record
 from quorate.node.messages import Card, Interactive, Placing
-from quorate.node.terms import check_kept, check_terms
+from quorate.node.terms import check_kept, check_memory, check_terms, counting
 from quorate.node.vault import Kept, Note, Shaped
-from quorate.protocols.registry import make
 
 __all__ = ["MOST_BYTES", "Room", "ranges_of"]
 
@@ -130,6 +129,10 @@ class Room:
         self._found = kept_inputs(spec, who, who.index(self.task.member), self.collection.vault)
         for item in spec.inputs:
             check_kept(item, self._found.get(item.name))
+        try:
+            check_memory(spec, bound, standing.most_memory_mb)
+        except UserError as problem:
+            raise self._refusal(str(problem)) from None
         self._ranges = ranges_of(spec, bound)
         sources = {
             (item.name, column.name): kept.note.facts(self.caller)
@@ -281,5 +284,4 @@ def standing_of(task: Assignment) -> Standing:
 
 def ranges_of(spec: Spec, plan: Plan) -> list[Bounds]:
     """The ranges of all operations of a bound plan, under the protocol of the spec. Raises as `plan_ranges`."""
-    counting = Job(spec, plan, 0).session(counting=True)
-    return plan_ranges(plan, make(spec.protocol.name, counting, spec.threshold), raw_bounds(spec))
+    return plan_ranges(plan, counting(spec, plan), raw_bounds(spec))

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import os
+
+from quorate.coordination.footprint import peak_live
+from quorate.coordination.program import Job
 from quorate.coordination.spec import Input, Spec
 from quorate.errors import AgreementError, UserError
+from quorate.lang.plan import Plan
 from quorate.node.desk import Assignment
 from quorate.node.vault import Kept
+from quorate.protocols.base import Protocol
+from quorate.protocols.registry import make
 
-__all__ = ["check_kept", "check_terms"]
+__all__ = ["check_kept", "check_memory", "check_terms", "counting"]
 
 _LONGEST_SESSION = 24 * 3600.0
 _LONGEST_JOIN = 600.0
@@ -50,4 +57,20 @@ def check_kept(item: Input, kept: Kept | None) -> None:
         raise AgreementError(
             f"input {item.name!r} is declared to lie in {low} to {high}, but what is kept lies in "
             f"{kept.note.bounds[0]} to {kept.note.bounds[1]} (raw); connect again"
+        )
+
+
+def counting(spec: Spec, plan: Plan) -> Protocol:
+    """A party's view of a session of this bound plan that is counted and not run."""
+    return make(spec.protocol.name, Job(spec, plan, 0).session(counting=True), spec.threshold)
+
+
+def check_memory(spec: Spec, plan: Plan, most_mb: int | None) -> None:
+    """Raises `UserError` if a party would hold more than `most_mb` MiB at a time; by default, than its machine has."""
+    most = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if most_mb is None else most_mb << 20
+    needed = peak_live(plan, counting(spec, plan))
+    if needed > most:
+        raise UserError(
+            f"most_memory_mb: the session would hold {needed >> 20} MiB of shares at a time at each party; at most "
+            f"{most >> 20} here. Compute in smaller pieces"
         )
