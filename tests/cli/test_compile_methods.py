@@ -9,11 +9,13 @@ import os
 import re
 import shutil
 
+import numpy as np
 import pytest
 
 import quorate
 from quorate.cli.example import copy_example, free_ports
 from quorate.cli.main import main
+from quorate.cli.results import finished_or_raw
 from quorate.cli.results_view import plain
 from quorate.coordination.federation import load_federation
 from quorate.coordination.spec import decode_spec, encode_spec, load_spec
@@ -264,3 +266,18 @@ def test_a_bad_recipient_of_a_whole_result_is_told_once(sizes, edit):
         load(sizes, load_federation(sizes.parent / "federation.yaml"))
     assert str(told.value).count("outputs[0].to[0]") == 1
     assert "outputs[1]" not in str(told.value)
+
+
+def test_what_a_run_cannot_finish_is_kept_for_later(sizes, run, monkeypatch, capsys, tmp_path):
+    opened = json.loads(run.read_text())
+    approved = load(sizes, load_federation(sizes.parent / "federation.yaml"))
+    plan = approved.plan
+    values = {
+        name: plan.operations[plan.outputs[name]].type.dtype.decode(np.asarray(value))
+        for name, value in opened["results"].items()
+    }
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "another user"))
+    keep = sizes.parent / "state" / "results" / "s.institute.json"
+    finished_or_raw(approved, "s", values, opened["rows"], keep).show()
+    assert str(keep) in capsys.readouterr().err
+    assert plain(quorate.results(sizes)) == opened["finished"]

@@ -118,12 +118,16 @@ def print_outcome(
     reports: Mapping[str, Report],
     *,
     as_json: bool,
+    keep: Path | None = None,
 ) -> None:
-    """Print results, finished where the source is at hand and was compiled here, and what participants measured."""
+    """Print results, finished where the source is at hand and was compiled here, and what participants measured.
+
+    Text that cannot be finished here goes into the file `keep` as well, for `quorate results`.
+    """
     from quorate.cli.results import finished_or_raw
 
     rows = next((report.rows for report in reports.values()), {})
-    shown = finished_or_raw(approved, session, values, rows)
+    shown = finished_or_raw(approved, session, values, rows, None if as_json else keep)
     if as_json:
         run = {"spec": approved.spec.name, "session": session, "rows": rows}
         print_json({**run, **shown.as_dict(), "participants": dict(reports)})

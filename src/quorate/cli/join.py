@@ -53,7 +53,7 @@ def join(
     from quorate.node.approval import load, parse_data
     from quorate.node.identity import Identity
     from quorate.node.participant import Participant
-    from quorate.node.results import default_home
+    from quorate.node.results import default_home, results_path
 
     loaded = federation_beside(spec, federation)
     approved = load(spec, loaded)
@@ -76,4 +76,5 @@ def join(
     if rehearse:
         print_part(report, as_json=json)
         return
-    print_outcome(approved, report.session, outcome.values, {name: report}, as_json=json)
+    keep = results_path(participant.folder, name, report.session)
+    print_outcome(approved, report.session, outcome.values, {name: report}, as_json=json, keep=keep)

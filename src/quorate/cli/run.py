@@ -143,6 +143,8 @@ def _submit(
 ) -> None:
     from quorate.node.coordinator import coordinate
     from quorate.node.identity import Identity
+    from quorate.node.results import results_path
 
     finished = coordinate(Identity(federation, name), approved, files, meter.progress, meter.say, home=home)
-    print_outcome(approved, finished.session, finished.values, finished.reports, as_json=as_json)
+    keep = results_path(home, name, finished.session)
+    print_outcome(approved, finished.session, finished.values, finished.reports, as_json=as_json, keep=keep)
