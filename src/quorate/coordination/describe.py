@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from quorate.coordination.breakdown import OperationCost, breakdown, counting_protocols
@@ -38,8 +38,8 @@ class Explanation:
         drawn: the plan as boxes.
     """
 
-    document: Mapping[str, Any] = field(repr=False)
-    drawn: Outline = field(repr=False)
+    document: Mapping[str, Any]
+    drawn: Outline
 
     def svg(self) -> str:
         """The plan as a drawing, an SVG document."""
@@ -51,6 +51,9 @@ class Explanation:
             " ".join(filter(None, (box_title(box, rows[box.members[0]]), cost_text(box)))) for box in self.drawn.boxes
         )
         return "\n".join([*boxes, self.document["protection"]])
+
+    def __repr__(self) -> str:
+        return str(self)
 
     def _repr_html_(self) -> str:
         return explanation_html(self.document, self.drawn, self.svg())
