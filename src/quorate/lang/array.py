@@ -164,7 +164,7 @@ class Table:
     def __setitem__(self, column: str, value: Any) -> NoReturn:
         _unchangeable(column)
 
-    def assign(self, **columns: SecretArray) -> Table:
+    def assign(self, **columns: Any) -> Table:
         """A table with these columns added, or in place of those of their names; this one stays as it is.
 
         Raises:
