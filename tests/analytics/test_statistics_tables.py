@@ -68,18 +68,21 @@ def test_chi_square(protocol):
 def test_chi_square_of_poor_tables():
     """Independent to the last digit, empty categories, one category, too few rows."""
     index, columns = np.repeat([0, 0, 2, 2], 10), np.repeat([0, 1, 0, 1], 10)
+    sparse = np.repeat([1, 4, 1, 4], [13, 7, 8, 12])
     with q.simulate(protocol="rep3") as net:
         first, second = net.secret(index, range=(0, 5)), net.secret(columns)
-        equal, single, few, high = net.reveal(
+        equal, single, few, high, four = net.reveal(
             a.chi2_contingency(first, second),
             a.chi2_contingency(first, second, where=second == 1),
             a.chi2_contingency(first, second, where=first == 1),
             a.chi2_contingency(second, second, correction=True),
+            a.chi2_contingency(net.secret(sparse, range=(0, 5)), second),
         )
     assert (equal.statistic, equal.dof, equal.n) == (pytest.approx(0, abs=1e-6), 1, 40)
     assert (single.statistic, single.pvalue, single.dof) == (0, 1, 0)
     assert all(np.isnan(value) for value in few.values())
     assert high.statistic == pytest.approx(stats.chi2_contingency([[20, 0], [0, 20]]).statistic, rel=1e-7)
+    assert four.statistic == pytest.approx(stats.chi2_contingency(pd.crosstab(sparse, columns)).statistic, rel=1e-6)
 
 
 @pytest.mark.parametrize("alternative", ["two-sided", "less", "greater"])

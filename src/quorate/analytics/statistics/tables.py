@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import quorate.lang.functions as q
 from quorate.analytics.columns import known, most_rows
 from quorate.analytics.opened import Fitted, needed
 from quorate.analytics.small_groups import blanked, checked_least, kept, protect
@@ -101,7 +102,8 @@ def chi2_contingency(
     """Pearson's chi-square test of independence: sum((O - E)**2 / E) with E = row * column / n. No cell is opened.
 
     Args:
-        correction: Yates' correction in 2 by 2 tables: every |O - E| less 1/2, but not below 0.
+        correction: Yates' correction in tables of two rows and two columns that are not empty: every |O - E| less 1/2,
+            but not below 0.
         expected: whether the expected counts are wanted too; this opens the totals of rows and columns.
         least: if fewer rows count in all, nothing is shown; totals of fewer rows (see `crosstab`) are hidden.
         index, columns, index_groups, column_groups, where: as for `crosstab`.
@@ -118,7 +120,7 @@ def chi2_contingency(
     size = max(checked_least(least), 1)
     shown = total >= size
     phi = floating(_phi(table))
-    if correction and table.cells.shape == (2, 2):
+    if correction and min(len(table.rows), len(table.columns)) > 1:
         less = floating(_less(table))
         phi = phi * (less * less)
     phi = phi.shown(shown)
@@ -174,9 +176,21 @@ def _share(part: SecretArray, whole: SecretArray, bits: int) -> SecretArray:
 
 
 def _less(table: Counts) -> SecretArray:
-    """What Yates' correction leaves of every |O - E|: 1 - (n / 2) / |O n - row * column|, from 0."""
+    """What Yates' correction leaves of every |O - E|: 1 - (n / 2) / |O n - row * column|, from 0.
+
+    All |O n - row * column| are the same if two rows and two columns are not empty; otherwise nothing is corrected.
+    """
     cells = table.cells.clip(0, table.most)
-    difference = abs(cells[0, 0] * cells[1, 1] - cells[0, 1] * cells[1, 0])
+    rows, cols, total = table.margins
+    if cells.shape == (2, 2):
+        difference = abs(cells[0, 0] * cells[1, 1] - cells[0, 1] * cells[1, 0])
+        return _corrected(table, cells, difference)
+    difference = abs(cells * total - rows[:, None] * cols[None, :]).reshape(-1).max()
+    four = ((rows > 0).sum() == 2) & ((cols > 0).sum() == 2)
+    return q.where(four, _corrected(table, cells, difference), 1.0)
+
+
+def _corrected(table: Counts, cells: SecretArray, difference: SecretArray) -> SecretArray:
     bits = known(cells).capacity - 3 - table.most.bit_length()
     part = as_fixed(table.margins[2]).record("div", as_fixed(difference * 2), scale=min(40, bits))
     return (1.0 - part).clip(0.0, 1.0)
