@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import io
 import json
 import os
+import py_compile
 import re
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -196,6 +199,18 @@ def test_a_run_finishes_results_only_with_the_source_that_was_compiled_here(here
     assert "quorate results" in told.err
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "another user"))
     assert "was not compiled here" in here(*simulation(sizes)).err
+    assert not ran.exists()
+
+
+def test_compiled_files_beside_the_source_are_not_executed(here, sizes, run):
+    """A folder of others may hold some that pretend to be of the source that was compiled here."""
+    source = sizes.parent / "study.py"
+    ran = sizes.parent / "ran"
+    other = sizes.parent / "other.py"
+    other.write_text(f"open({str(ran)!r}, 'w')\n")
+    stale = Path(importlib.util.cache_from_source(str(source)))
+    py_compile.compile(str(other), str(stale), invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
+    assert here("results", sizes, run).code == 0
     assert not ran.exists()
 
 

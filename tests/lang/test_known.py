@@ -76,13 +76,35 @@ class _Pair(Result):
         return {"total": self.x.sum(), "largest": self.x.max()}
 
 
-def test_a_result_of_several_parts_gives_an_output_for_each():
-    @q.computation
-    def both(a):
-        return {"pair": _Pair(a), "rows": a.shape[0]}
+class _Mean(_Pair):
+    """Of the first part; and a public fact."""
 
-    found = both.simulate(a=np.array([3, 1, 2]))
-    assert {name: int(value) for name, value in found.items()} == {"pair.total": 6, "pair.largest": 3, "rows": 3}
+    def __init__(self, x: SecretArray) -> None:
+        super().__init__(x)
+        self.rows = x.shape[0]
+
+    def finished(self, values):
+        return values["total"] / self.rows, self.rows
+
+
+@q.computation
+def _both(a):
+    return {"pair": _Pair(a), "mean": _Mean(a), "rows": a.shape[0]}
+
+
+def test_a_result_of_several_parts_gives_an_output_for_each_and_is_finished():
+    assert sorted(_both.trace({"a": INT}).outputs) == [
+        "mean.largest", "mean.total", "pair.largest", "pair.total", "rows"
+    ]  # fmt: skip
+    found = _both.simulate(a=np.array([3, 1, 2]))
+    assert found == {"pair": {"total": 6, "largest": 3}, "mean": (2, 3), "rows": 3}
+
+
+def test_rows_that_were_not_known_while_recording_are_known_to_finished_results():
+    made = _both.traced({"a": INT})
+    opened = {"mean.total": 10, "mean.largest": 4, "pair.largest": 4}
+    assert made.finished(opened, {"a": 5}) == {"mean": (2, 5), "pair": {"largest": 4}}
+    assert made.finished(opened, {"a": 2})["mean"] == (5, 2)
 
 
 def test_reveal_is_for_interactive_sessions():

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
+from importlib.machinery import SourceFileLoader
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import CodeType
 from typing import Any, TypeVar
 
 from quorate.coordination.program import raw_bounds
@@ -24,6 +27,17 @@ T = TypeVar("T")
 _LARGEST = 16 << 20
 
 
+class _Exactly(SourceFileLoader):
+    """Executes these bytes, and not what a cache of compiled modules beside the file holds."""
+
+    def __init__(self, name: str, path: str, content: bytes) -> None:
+        super().__init__(name, path)
+        self._content = content
+
+    def get_code(self, fullname: str) -> CodeType:
+        return self.source_to_code(self._content, self.path)
+
+
 class Source:
     """The file and the function that a spec names under `source`. Nothing is executed before it is asked for."""
 
@@ -39,8 +53,8 @@ class Source:
 
     @property
     def digest(self) -> str:
-        """A hash of the file as it is now. Raises as `quorate.files.read_bytes`."""
-        return hex_digest(read_bytes(self.path, _LARGEST), "quorate/source/1")
+        """A hash of what is executed. Raises `UserError` if there is no such file."""
+        return hex_digest(self._content, "quorate/source/1")
 
     @cached_property
     def traced(self) -> Traced:
@@ -82,21 +96,24 @@ class Source:
 
     def _load(self) -> Any:
         """The module in the file, executed."""
-        from importlib import util
-
-        path = self.path
-        if not path.is_file():
-            raise UserError(
-                f"the source {path} does not exist on this machine; compile where the author's file is, or correct the "
-                "key 'source' of the spec ('quorate explain' shows a plan without its source)"
-            )
-        found = util.spec_from_file_location(f"quorate_source_{path.stem}", path)
-        if found is None or found.loader is None:
-            raise UserError(f"the source {path} is not a Python file; its name has to end in .py")
-        module = util.module_from_spec(found)
-        run = found.loader.exec_module
-        self._placed(lambda: run(module))
+        if self.path.suffix != ".py":
+            raise UserError(f"the source {self.path} is not a Python file; its name has to end in .py")
+        loader = _Exactly(f"quorate_source_{self.path.stem}", str(self.path), self._content)
+        spec = spec_from_file_location(loader.name, self.path, loader=loader)
+        if spec is None:
+            raise UserError(f"the source {self.path} cannot be loaded as a module")
+        module = module_from_spec(spec)
+        self._placed(lambda: loader.exec_module(module))
         return module
+
+    @cached_property
+    def _content(self) -> bytes:
+        if not self.path.is_file():
+            raise UserError(
+                f"the source {self.path} does not exist on this machine; compile where the author's file is, or "
+                "correct the key 'source' of the spec ('quorate explain' shows a plan without its source)"
+            )
+        return read_bytes(self.path, _LARGEST)
 
     def _placed(self, call: Callable[[], T]) -> T:
         """What `call` gives; errors of it name the line of the file."""
