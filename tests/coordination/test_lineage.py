@@ -102,7 +102,7 @@ def refused(function: Callable[..., Any], change: Callable[[Plan], Plan] = lambd
 def test_a_place_that_is_proven_to_be_one_and_the_same_is_no_decision_of_data() -> None:
     def at_places(d: Any) -> Any:
         ordered = q.sort(d.x)
-        chosen, count = d.c * 0 + 3, (d.y > 1).sum()
+        chosen, count = q.clip(d.c, 3, 3), (d.y > 1).sum()
         return {
             "chosen": (ordered * (q.row_numbers(d.x) == chosen)).sum(),
             "read": ordered[chosen[0]],
@@ -181,7 +181,11 @@ def test_groups_by_two_keys_are_as_many_as_pairs_of_their_values() -> None:
 def test_pieces_of_one_data_set_may_differ_as_the_author_likes() -> None:
     def pieces(a: Any, b: Any) -> Any:
         zero = a.y - a.y
-        mask = q.concatenate([zero[:9], zero[:1] + 1, zero[10:]])
+
+        def from_row(k: int) -> Any:
+            return q.concatenate([zero[:k], zero[k:] + 1])
+
+        mask = from_row(50) - from_row(51)
         both = q.concatenate([a.x, b.x])
         return {"one row": (mask * a.x).sum(), "of two": (q.concatenate([a.y, b.y]) * both).sum()}
 
