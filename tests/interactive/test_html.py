@@ -163,4 +163,5 @@ def test_quotes_and_explanations(net):
     assert all(part.strip().startswith((".quorate", ".plan")) for one in selectors for part in one.split(","))
     assert "party" in page.text
     assert str(explained)
+    assert repr(explained) == str(explained)
     assert net.runs == []

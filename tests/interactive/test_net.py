@@ -268,8 +268,9 @@ def test_closed_sessions_run_nothing_more_but_know_what_was_opened():
     net.close()
     assert "closed" in repr(net)
     assert total.reveal() == 6
-    with pytest.raises(UserError, match=r"this session is closed.*begin a new one"):
-        x.max().reveal()
+    for ask in (x.max().reveal, lambda: net.secret([1])):
+        with pytest.raises(UserError, match=r"this session is closed.*begin a new one"):
+            ask()
 
 
 def test_what_belongs_to_another_session_is_named(net):

@@ -81,6 +81,7 @@ class Live(Trace):
     def _admit(
         self, name: str, column: str, dtype: DType, rows: int, bounds: Range, categories: Categories | None
     ) -> SecretArray:
+        self._check_open()
         known = cast(Known, self.known)
         if (name, column) in known.bounds:
             raise UserError(f"there is an input {name!r} with a column {column!r} already; choose another name")
@@ -146,8 +147,7 @@ class Live(Trace):
             targets |= wanted
 
     def _run(self, opened: Sequence[int], kept: Mapping[int, str]) -> None:
-        if self.closed:
-            raise UserError("this session is closed, and the parties have forgotten its shares; begin a new one")
+        self._check_open()
         request = self._request(opened, kept)
         before = [self._origin.get(held, ()) for held in sorted(self._needed([*opened, *kept]) & self._held.keys())]
         with watched(self.progress, len(request.plan.operations)):
@@ -160,6 +160,10 @@ class Live(Trace):
             if name.startswith(self.prefix):
                 self._held[position] = self._column(position, name)
         self.ran(run)
+
+    def _check_open(self) -> None:
+        if self.closed:
+            raise UserError("this session is closed, and the parties have forgotten its shares; begin a new one")
 
     def _column(self, position: int, name: str) -> HeldColumn:
         type_ = self.operations[position].type

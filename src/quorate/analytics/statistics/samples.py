@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 import quorate.lang.functions as q
+from quorate.analytics.columns import named
 from quorate.analytics.dependent import NarrowColumnsWarning
 from quorate.analytics.small_groups import checked_least, kept
 from quorate.errors import UserError
@@ -51,7 +52,7 @@ def mask(where: Any, like: SecretArray) -> SecretArray | None:
     if where is None:
         return None
     if not isinstance(where, SecretArray) or where.dtype != BOOL or where.shape != like.shape[:1]:
-        raise UserError(f"where is a secret column of {like.shape[0]} bools, such as x > 0, not {where!r}")
+        raise UserError(f"where is a secret column of {like.shape[0]} bools, such as x > 0, not {named(where)}")
     return where
 
 
@@ -64,7 +65,7 @@ def grouped_by(by: Any, groups: Labels = None, where: SecretArray | None = None)
         UserError: `by` holds no codes, or the number of groups is not known or above 64.
     """
     if not isinstance(by, SecretArray) or by.ndim != 1 or by.dtype.kind not in ("int", "bool"):
-        raise UserError(f"by is a secret column of whole numbers (codes 0, 1, 2, ...) or bools, not {by!r}")
+        raise UserError(f"by is a secret column of whole numbers (codes 0, 1, 2, ...) or bools, not {named(by)}")
     labels = _labels(by, groups)
     if by.dtype == BOOL and len(labels) == 2:
         members = q.stack([~by, by], axis=1)
