@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Mapping
 from typing import Any, Self
@@ -14,6 +15,7 @@ from quorate.analytics.columns import columns, known, most_rows, names_of, unit
 from quorate.analytics.dependent import NarrowColumnsWarning
 from quorate.analytics.linear_algebra import gram
 from quorate.analytics.regression.design import product, relabelled
+from quorate.analytics.statistics.floating import floating
 from quorate.lang.array import SecretArray
 from quorate.sharing.dtype import INT, fixed
 
@@ -22,9 +24,14 @@ __all__ = ["GaussianNB"]
 SCALE = 22
 """Fraction bits of features in units."""
 
-NARROW_BITS = 9
-NARROW = 2.0**-NARROW_BITS
-"""The least standard deviation, in units of the reach of a column's declared range."""
+NARROW_BITS = 12
+"""Standard deviations are at least 2**-NARROW_BITS, in units of the reach of a column's declared range."""
+
+DISTANCE_SCALE = 10
+"""Least fraction bits of distances in standard deviations; those for which that leaves no room are cut."""
+
+LEAST = 0.25
+"""The least variance, after it was enlarged."""
 
 FAR = 4.0
 """Values further from the middle of the declared range, in units of its reach, count as this far."""
@@ -40,9 +47,9 @@ class GaussianNB(NaiveBayes):
         class_count_: rows of each class, shape (classes,).
         class_log_prior_: logarithms of their shares; -64 for a class without rows, which is never predicted.
         unit_theta_, unit_var_: means and variances, shape (classes, features), of columns in units: u = (x - middle_) /
-            2**exponent_, which lies within [-1, 1]. Standard deviations below 2**-9 count as that, which
-            a `NarrowColumnsWarning` tells when they are opened; this stands in place of scikit-learn's
-            `var_smoothing`.
+            2**exponent_, which lies within [-1, 1]. Variances are kept enlarged by the square of unit_factor_, secret
+            powers of two. Standard deviations below 2**-12 count as that, which a `NarrowColumnsWarning` tells when
+            they are opened; this stands in place of scikit-learn's `var_smoothing`.
         middle_, exponent_: public, one per feature, from the declared ranges.
 
     When results are opened, `theta_` and `var_` are the means and variances of the features themselves. Nothing is
@@ -51,6 +58,7 @@ class GaussianNB(NaiveBayes):
 
     unit_theta_: SecretArray
     unit_var_: SecretArray
+    unit_factor_: SecretArray
     middle_: list[float]
     exponent_: list[int]
 
@@ -63,9 +71,9 @@ class GaussianNB(NaiveBayes):
         found = columns(X)
         flags = self._flags(found, y, where)
         rows_bits = max(1, (most_rows(flags) - 1).bit_length())
-        units = unit(found, min(SCALE, (known(flags).capacity - 4 - rows_bits) // 2))
+        units = unit(found, min(SCALE, (known(flags).capacity - 7 - rows_bits) // 2))
         counts = flags.sum(0)
-        means, variances = _moments(units.u, flags, counts, rows_bits)
+        means, variances, factors = _moments(units.u, flags, counts, rows_bits)
         self.n_features_in_, self.feature_names_in_ = len(found), names_of(X)
         self.middle_, self.exponent_ = units.centre.tolist(), units.exponent.tolist()
         return self._learn(
@@ -73,37 +81,39 @@ class GaussianNB(NaiveBayes):
             class_log_prior_=log_shares(counts),
             unit_theta_=means,
             unit_var_=variances,
+            unit_factor_=factors,
         )
 
     def _joint(self, X: Any) -> SecretArray:
         found = self._features(X)
         u = q.column_stack([_in_units(*each) for each in zip(found, self.middle_, self.exponent_, strict=True)])
-        means, variances = self.unit_theta_, self.unit_var_.clip(NARROW**2, 4.0)
+        means, variances, factors = self.unit_theta_, self.unit_var_.clip(LEAST, 1.0), self.unit_factor_
         roots, logs = variances.record("rsqrt", scale=16), variances.record("log", scale=LOG_SCALE)
-        base = self.class_log_prior_ - logs.sum(1) / 2
-        each = [base[k] - _distance(u - means[k], roots[k]) / 2 for k in range(self.classes)]
+        base = self.class_log_prior_ - logs.sum(1) / 2 + factors.record("log", scale=LOG_SCALE).sum(1)
+        each = [base[k] - _distance((u - means[k]) * factors[k], roots[k]) / 2 for k in range(self.classes)]
         joint: SecretArray = q.stack(each, axis=1)
         return joint
 
     def finished(self, values: Mapping[str, Any]) -> Any:
         """The opened results, with means and variances of the features themselves; warns of columns at the floor."""
-        opened = super().finished(values)
+        opened = super().finished({name: value for name, value in values.items() if name != "unit_factor_"})
         self._warn_of_narrow(values)
+        opened["unit_var_"] = np.asarray(values["unit_var_"]) / np.asarray(values["unit_factor_"], np.float64) ** 2
         factor = np.ldexp(1.0, self.exponent_)
         opened["theta_"] = np.asarray(values["unit_theta_"]) * factor + self.middle_
-        opened["var_"] = np.asarray(values["unit_var_"]) * factor**2
+        opened["var_"] = opened["unit_var_"] * factor**2
         return opened
 
     def _warn_of_narrow(self, values: Mapping[str, Any]) -> None:
         if "unit_var_" not in values or "class_count_" not in values:
             return
-        several = np.asarray(values["class_count_"])[:, None] > 1
-        floor = (np.asarray(values["unit_var_"]) <= NARROW**2 * (1 + 2.0**-8)) & several
+        least = (np.asarray(values["unit_factor_"]) == 1 << NARROW_BITS) & (np.asarray(values["unit_var_"]) == 1)
+        floor = least & (np.asarray(values["class_count_"])[:, None] > 1)
         names = self.feature_names_in_ or [f"x{k}" for k in range(floor.shape[1])]
         if floor.any():
             told = ", ".join(str(names[k]) for k in np.flatnonzero(floor.any(0)))
             warnings.warn(
-                f"standard deviations of {told} within a class are below 1/512 of the reach of the declared range and "
+                f"standard deviations of {told} within a class are below 2**-12 of the reach of the declared range and "
                 "count as that, so var_ and predictions are not those of the data: declare narrower ranges (or leave "
                 "out columns that are constant)",
                 NarrowColumnsWarning,
@@ -123,28 +133,42 @@ def _in_units(column: SecretArray, middle: float, exponent: int) -> SecretArray:
 def _distance(away: SecretArray, roots: SecretArray) -> SecretArray:
     """Sums of squares in units of standard deviations, shape (rows,)."""
     features = int(str(away.shape[1]))
-    reach = NARROW_BITS + 3
-    scale = min(16, (known(away).capacity - 2 - features.bit_length()) // 2 - reach)
-    z = product("mul", away, roots, scale).clip(-(2.0**reach), 2.0**reach)
+    room = (known(away).capacity - 2 - features.bit_length()) // 2
+    limit = 2.0 ** (room - DISTANCE_SCALE - 1)
+    near = away.clip(-limit, limit)
+    reach = math.ceil(math.log2(max(-near.limits[0], near.limits[1]))) + 1
+    z = product("mul", near, roots, min(16, room - reach))
     return product("dot", z, z, LOG_SCALE)
 
 
 def _moments(
     u: SecretArray, flags: SecretArray, counts: SecretArray, rows_bits: int
-) -> tuple[SecretArray, SecretArray]:
-    """Means and variances of every class, shape (classes, features), of values within [-1, 1].
+) -> tuple[SecretArray, SecretArray, SecretArray]:
+    """Means of every class, variances from 1/4 to 1, and powers of two by whose squares those are enlarged.
 
-    Squares are taken about the mean of all rows, so that few digits cancel.
+    Of values within [-1, 1], shape (classes, features) each. Sums of squares about the means are exact whole numbers,
+    so that variances keep their digits however small they are.
     """
-    middle = u.mean(0)
+    middle, scale = u.mean(0), u.dtype.scale
     away = u - middle
-    grown = _growth(counts, rows_bits)
     sums = gram(flags, away)
-    squares = flags.T @ product("mul", away, away, 26)
-    means = _quotients(sums, counts, grown, rows_bits, 2.0)
-    coarse = means.astype(fixed(27))
-    spread = _quotients(squares, counts, grown, rows_bits, 4.0) - product("mul", coarse, coarse, 30)
-    return means.astype(fixed(SCALE)) + middle.astype(fixed(SCALE)), spread.clip(NARROW**2, 4.0)
+    means = _quotients(sums, counts, _growth(counts, rows_bits), rows_bits, 2.0)
+    raw, mean, total = (one.astype_raw(INT) for one in (away, means.astype(u.dtype), sums))
+    about = (flags.T @ (raw * raw) - 2 * mean * total + counts[:, None] * mean * mean).clip(0, None)
+    variances, factors = _enlarged(about, counts, -2 * scale)
+    return (means.astype(fixed(SCALE)) + middle.astype(fixed(SCALE))).clip(-1.0, 1.0), variances, factors
+
+
+def _enlarged(squares: SecretArray, counts: SecretArray, exponent: int) -> tuple[SecretArray, SecretArray]:
+    """squares * 2**exponent / counts as a number from 1/4 to 1 and a power of two by whose square that is enlarged."""
+    whole = floating(counts[:, None].broadcast_to(squares.shape))
+    found = floating(squares, exponent) / whole
+    power = found.power - found.exponent // 2
+    fine = (found.mantissa > 0) & (power <= NARROW_BITS)
+    power = q.where(fine, power.clip(0, NARROW_BITS), NARROW_BITS)
+    chosen = (power[..., None] == np.arange(NARROW_BITS + 1)).astype(INT)
+    factor = (chosen @ (1 << np.arange(NARROW_BITS + 1))).clip(1, 1 << NARROW_BITS)
+    return q.where(fine, found.mantissa, 1.0), factor
 
 
 def _growth(counts: SecretArray, rows_bits: int) -> SecretArray:
