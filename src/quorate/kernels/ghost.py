@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from types import EllipsisType
 from typing import Any, NoReturn, SupportsIndex, cast
 
@@ -35,6 +36,8 @@ class Ghost(np.ndarray[Any, np.dtype[Any]]):
         kwargs.pop("where", None)
         kwargs.pop("initial", None)
         shape = _ufunc_shape(ufunc, method, inputs, kwargs)
+        if method == "__call__" and not kwargs and ufunc.nout == 1 and all(map(_has_dtype, inputs)):
+            return _into(out[0] if out else None, shape, _result_dtype(ufunc, *[x.dtype for x in inputs]))
         with np.errstate(all="ignore"):
             small = getattr(ufunc, method)(*map(_tiny, inputs), **{k: v for k, v in kwargs.items() if k != "axis"})
         if isinstance(small, tuple):
@@ -220,6 +223,9 @@ def _dtype(x: Any) -> Any:
 
 
 def _broadcast(*shapes: Shape) -> Shape:
+    differing = {shape for shape in shapes if shape}
+    if len(differing) < 2:
+        return differing.pop() if differing else ()
     try:
         return np.broadcast_shapes(*shapes)
     except ValueError as error:
@@ -229,6 +235,18 @@ def _broadcast(*shapes: Shape) -> Shape:
 def _tiny(x: Any) -> Any:
     """One element in as many dimensions as ``x``: NumPy then tells the dtype of a result. Python numbers stay."""
     return np.zeros((1,) * x.ndim, x.dtype) if isinstance(x, np.ndarray) else x
+
+
+def _has_dtype(x: Any) -> bool:
+    return isinstance(x, (np.ndarray, np.generic))
+
+
+@lru_cache(maxsize=1024)
+def _result_dtype(ufunc: np.ufunc, *dtypes: np.dtype[Any]) -> np.dtype[Any]:
+    """The dtype of the result for operands of these dtypes; it does not depend on their shapes or values."""
+    with np.errstate(all="ignore"):
+        result: np.dtype[Any] = ufunc(*[np.zeros(1, dtype) for dtype in dtypes]).dtype
+    return result
 
 
 def _into(out: Any, shape: Shape, dtype: Any) -> Any:
@@ -288,6 +306,8 @@ def _viewed_shape(array: Ghost, dtype: np.dtype[Any]) -> Shape:
 
 
 def _indexed_shape(array: Ghost, key: Any) -> Shape:
+    if isinstance(key, slice) and array.ndim:
+        return (len(range(*key.indices(array.shape[0]))), *array.shape[1:])
     keys = key if isinstance(key, tuple) else (key,)
     if any(isinstance(k, (np.ndarray, list)) for k in keys):
         return _advanced_shape(array.shape, keys)
