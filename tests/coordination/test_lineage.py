@@ -102,10 +102,11 @@ def refused(function: Callable[..., Any], change: Callable[[Plan], Plan] = lambd
 def test_a_place_that_is_proven_to_be_one_and_the_same_is_no_decision_of_data() -> None:
     def at_places(d: Any) -> Any:
         ordered = q.sort(d.x)
-        chosen, count = q.clip(d.c, 3, 3), (d.y > 1).sum()
+        count = (d.y > 1).sum()
+        chosen = q.clip(count, 3, 3)
         return {
             "chosen": (ordered * (q.row_numbers(d.x) == chosen)).sum(),
-            "read": ordered[chosen[0]],
+            "read": ordered[chosen],
             "of data": (ordered * (q.row_numbers(d.x) == count)).sum(),
         }
 

@@ -8,11 +8,13 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
 from tests.data.tables import Schema
 
+from quorate.data.conversion import nearly_whole
 from quorate.data.prepare import check, prepare
 from quorate.data.schema import (
     BoolColumn,
@@ -129,3 +131,8 @@ def test_a_data_frame_of_several_batches() -> None:
     rows = 70_000
     found = values(pd.DataFrame({"v": range(rows), "unused": [object()] * rows}), WHOLE)
     assert found == list(range(rows))
+
+
+def test_how_near_to_a_whole_number_a_converted_value_has_to_be() -> None:
+    found = nearly_whole(np.array([1 + 2.0**-41, 1 + 2.0**-39, 2.0**20 + 2.0**-19, 2.0**53, 2.0**54]))
+    assert found.tolist() == [True, False, False, True, False]
