@@ -136,3 +136,9 @@ def test_a_data_frame_of_several_batches() -> None:
 def test_how_near_to_a_whole_number_a_converted_value_has_to_be() -> None:
     found = nearly_whole(np.array([1 + 2.0**-41, 1 + 2.0**-39, 2.0**20 + 2.0**-19, 2.0**53, 2.0**54]))
     assert found.tolist() == [True, False, False, True, False]
+
+
+def test_times_with_a_zone_in_one_batch_and_without_in_the_next() -> None:
+    batches = [pa.record_batch({"v": [text]}) for text in ("2024-05-31T08:30:00Z", "2024-05-31T08:30:00")]
+    reader = pa.RecordBatchReader.from_batches(batches[0].schema, batches)
+    assert [rule for rule, _ in problems(reader, TIME)] == ["zone"]
