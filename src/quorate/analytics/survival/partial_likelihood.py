@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import quorate.lang.functions as q
-from quorate.analytics.columns import known, most_rows
+from quorate.analytics.columns import bits_of, fitting, known, most_rows
 from quorate.analytics.scaling import RECIPROCAL_SCALE, Lifted, lifted, sum_of_products, times, triangle
 from quorate.analytics.survival.risk_sets import RiskSets, Tied
 from quorate.lang.array import SecretArray
@@ -83,7 +83,8 @@ def derivatives(x: SecretArray, log_hazard: SecretArray, sets: RiskSets, rows: i
     weight = q.exp(log_hazard.clip(-MOST_LOG_HAZARD, MOST_LOG_HAZARD))
     fine = _fine(x)
     first = times(weight[:, None], x, fine)
-    second = times(first[:, left], x[:, right], fine)
+    coarse = fitting(first, bits_of(x) + 1)
+    second = times(coarse[:, left], x[:, right], fine)
     moments = q.concatenate([weight[:, None], first, second], axis=1).astype(fixed(fine))
     at_risk = sets.at_risk @ moments
     sums = lifted(at_risk, WEIGHT_BITS + rows.bit_length(), -WEIGHT_BITS, REACH * REACH)

@@ -95,11 +95,11 @@ def cross_val_score(
     folds = KFold(cv) if isinstance(cv, int) else cv
     scorer = _scorer(scoring)
     found, target, mask = _ordered(X, y, where, folds.shuffle)
-    results = []
+    results: list[SecretArray] = []
     for train, test in folds.split(_rows(target)):
         model = type(estimator)(**estimator.get_params())
         chosen = {} if mask is None else {"where": _taken(mask, train)}
-        model.fit([_taken(column, train) for column in found], _taken(target, train), **chosen)  # type: ignore[attr-defined]
+        model.fit([_taken(column, train) for column in found], _taken(target, train), **chosen)
         seen = None if mask is None else mask[test]
         results.append(scorer(model, [column[test] for column in found], target[test], seen))
     return _gathered(results)
