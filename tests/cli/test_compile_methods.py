@@ -11,14 +11,15 @@ import py_compile
 import re
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import quorate
+from quorate.cli.common import print_outcome
 from quorate.cli.example import copy_example, free_ports
 from quorate.cli.main import main
-from quorate.cli.results import finished_or_raw
 from quorate.cli.results_view import plain
 from quorate.coordination.federation import load_federation
 from quorate.coordination.spec import decode_spec, encode_spec, load_spec
@@ -283,6 +284,13 @@ def test_a_bad_recipient_of_a_whole_result_is_told_once(sizes, edit):
     assert "outputs[1]" not in str(told.value)
 
 
+def test_results_of_another_plan_are_refused(here, sizes, run):
+    run.write_text(json.dumps(json.loads(run.read_text()) | {"plan": "0" * 64}))
+    told = here("results", sizes, run)
+    assert told.code == 4
+    assert "ran plan 0000" in told.err
+
+
 def test_what_a_run_cannot_finish_is_kept_for_later(sizes, run, monkeypatch, capsys, tmp_path):
     opened = json.loads(run.read_text())
     approved = load(sizes, load_federation(sizes.parent / "federation.yaml"))
@@ -293,6 +301,11 @@ def test_what_a_run_cannot_finish_is_kept_for_later(sizes, run, monkeypatch, cap
     }
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "another user"))
     keep = sizes.parent / "state" / "results" / "s.institute.json"
-    finished_or_raw(approved, "s", values, opened["rows"], keep).show()
-    assert str(keep) in capsys.readouterr().err
+    report = SimpleNamespace(rows=opened["rows"], findings=[], rounds=1, bytes_sent=1, seconds=1.0, connect_seconds=1.0)
+    report.peak_mb = 1
+    print_outcome(approved, "s", values, {"alder": report}, as_json=False, keep=keep)
+    told = capsys.readouterr()
+    assert "spread.counts = " in told.out
+    assert str(keep) in told.err
+    assert "was not compiled here" in told.err
     assert plain(quorate.results(sizes)) == opened["finished"]

@@ -100,6 +100,12 @@ def test_a_result_of_several_parts_gives_an_output_for_each_and_is_finished():
     assert found == {"pair": {"total": 6, "largest": 3}, "mean": (2, 3), "rows": 3}
 
 
+def test_a_part_and_a_result_of_its_name_do_not_replace_each_other():
+    twice = q.computation(lambda a: {"m": _Mean(a), "m.total": a.sum()})
+    with pytest.raises(UserError, match=r"returns 'm.total' twice"):
+        twice.trace({"a": INT})
+
+
 def test_rows_that_were_not_known_while_recording_are_known_to_finished_results():
     made = _both.traced({"a": INT})
     opened = {"mean.total": 10, "mean.largest": 4, "pair.largest": 4}

@@ -8,6 +8,7 @@ import signal
 import socket
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import msgspec
 import numpy as np
@@ -199,8 +200,9 @@ def test_a_full_disk_leaves_no_partial_result(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "fsync", full)
     outcome = Outcome({"x": np.zeros(3)}, {}, {}, {})
+    approved = SimpleNamespace(spec=SimpleNamespace(name="spec"), plan=SimpleNamespace(digest="1" * 64))
     with pytest.raises(EnvironmentFault, match="the disk is full"):
-        write_results(tmp_path / "results" / "a.json", "spec", "0" * 32, outcome)
+        write_results(tmp_path / "results" / "a.json", approved, "0" * 32, outcome)
     assert list((tmp_path / "results").iterdir()) == []
 
 

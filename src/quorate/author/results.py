@@ -54,6 +54,7 @@ class _File(msgspec.Struct, frozen=True):
     """What `quorate run --json` prints, and what a node writes for its member."""
 
     spec: str
+    plan: str
     session: str
     results: dict[str, Any]
     rows: dict[str, int]
@@ -71,8 +72,8 @@ def results(spec: str | Path, file: str | Path | None = None, home: str | Path |
         home: by default "state" beside the spec.
 
     Raises:
-        UserError: a file is missing or malformed, or is no result of this plan.
-        AgreementError: the source is not the one that the plan was compiled from.
+        UserError: a file is missing or malformed, or is no result of this spec.
+        AgreementError: the results are of another plan, or the source is not the one that the plan was compiled from.
     """
     return read_results(Path(spec), None if file is None else Path(file), None if home is None else Path(home)).values
 
@@ -91,6 +92,11 @@ def read_results(
     spec = load_spec(file)
     taken = _taken(results_file or _newest(spec, home or default_home(file)), spec)
     plan = Plan.from_json(read_bytes(Path(spec.plan), LARGEST), spec.plan)
+    if taken.plan != plan.digest:
+        raise AgreementError(
+            f"session {taken.session} ran plan {taken.plan[:16]}, but {spec.plan} is now plan {plan.digest[:16]}; take "
+            "spec, plan and source as they were in that session, or name the file of a later one"
+        )
     check_plan(spec, plan)
     source = Source(spec, file)
     _check_source(source, plan, file, rows or {}, progress)
@@ -111,7 +117,7 @@ def finished_at_once(
             return "this plan was not compiled here"
         if source.digest != note.source or source.traced.plan.digest != note.traced:
             return f"{source.path} has changed since the plan was compiled"
-        return _finished(source, spec, plan, values, _File(spec.name, session, {}, dict(rows)))
+        return _finished(source, spec, plan, values, _File(spec.name, plan.digest, session, {}, dict(rows)))
     except QuorateError as problem:
         return str(problem)
     except Exception as problem:  # whatever a method or the author's code does, the run itself has succeeded

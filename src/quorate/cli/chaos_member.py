@@ -100,7 +100,7 @@ def _take_part(participant: Participant, told: Configuration, *, join: bool) -> 
     if (place / "ended.json").exists() and not (place / "journal").exists():
         return 0  # nobody needs us any more
     outcome, _ = participant.join() if join else participant.take_part(told.session)
-    write_results(where, participant.approved.spec.name, told.session, outcome)
+    write_results(where, participant.approved, told.session, outcome)
     return 0
 
 

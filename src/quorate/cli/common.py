@@ -122,17 +122,23 @@ def print_outcome(
 ) -> None:
     """Print results, finished where the source is at hand and was compiled here, and what participants measured.
 
-    Text that cannot be finished here goes into the file `keep` as well, for `quorate results`.
+    They also go into the file `keep`, for `quorate results`.
     """
     from quorate.cli.results import finished_or_raw
+    from quorate.coordination.program import Outcome
+    from quorate.node.results import write_results
 
     rows = next((report.rows for report in reports.values()), {})
-    shown = finished_or_raw(approved, session, values, rows, None if as_json else keep)
+    if keep is not None:
+        write_results(keep, approved, session, Outcome(dict(values), {}, dict(rows), {}))
+    shown = finished_or_raw(approved, session, values, rows)
     if as_json:
-        run = {"spec": approved.spec.name, "session": session, "rows": rows}
+        run = {"spec": approved.spec.name, "plan": approved.plan.digest, "session": session, "rows": rows}
         print_json({**run, **shown.as_dict(), "participants": dict(reports)})
         return
     shown.show()
+    if keep is not None and values:
+        print(f"results are kept in {keep}", file=sys.stderr)
     if not values:
         where = "results that are opened to a node's member are in the folder 'results' of that node's --home"
         print(f"{approved.spec.name}: done; {where}")

@@ -83,15 +83,9 @@ class Shown:
             print(self.remark, file=sys.stderr)
 
 
-def finished_or_raw(
-    approved: Approved, session: str, values: Mapping[str, Any], rows: Mapping[str, int], keep: Path | None = None
-) -> Shown:
-    """The results of a session that has just ended; what cannot be finished stays as it was opened.
-
-    Then it is also written into the file `keep`, if that is given.
-    """
-    from quorate.coordination.program import Outcome
-    from quorate.node.results import as_json, write_results
+def finished_or_raw(approved: Approved, session: str, values: Mapping[str, Any], rows: Mapping[str, int]) -> Shown:
+    """The results of a session that has just ended; what cannot be finished stays as it was opened."""
+    from quorate.node.results import as_json
 
     raw = as_json(values)
     if not any("." in name for name in values):  # nothing has parts that belong together
@@ -102,10 +96,7 @@ def finished_or_raw(
         found = finished_at_once(approved.spec, approved.path, approved.plan, session, _scalars(values), rows)
     if not isinstance(found, str):
         return Shown(raw, found, "")
-    how = f"'quorate results {approved.path} FILE' finishes them where the source is; FILE is what --json prints"
-    if keep is not None:
-        write_results(keep, approved.spec.name, session, Outcome(dict(values), {}, dict(rows), {}))
-        how += f", or {keep}"
+    how = f"'quorate results {approved.path} FILE' finishes them where the source is"
     return Shown(raw, None, f"these are parts of results ({found}); {how}")
 
 

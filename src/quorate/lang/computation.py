@@ -105,7 +105,12 @@ class Computation:
         results = self._function(**arguments)
         if not isinstance(results, Mapping) or not results:
             raise UserError(f"{self.name} must return a dictionary of named results, not {type(results).__name__}")
-        plan = trace.plan({name: _result(trace, name, value) for name, value in _flat(results)})
+        named: dict[str, SecretArray] = {}
+        for name, value in _flat(results):
+            if name in named:
+                raise UserError(f"{self.name} returns {name!r} twice: as a part of a whole result, and by itself")
+            named[name] = _result(trace, name, value)
+        plan = trace.plan(named)
         return Traced(plan, {str(name): value for name, value in results.items()})
 
     def simulate(

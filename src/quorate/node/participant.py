@@ -128,12 +128,8 @@ class Participant:
 
         def result(outcome: Outcome, report: Report) -> None:
             found.append((outcome, report))
-            write_results(
-                results_path(self.home, self.identity.name, seat.session),
-                seat.approved.spec.name,
-                seat.session,
-                outcome,
-            )
+            where = results_path(self.home, self.identity.name, seat.session)
+            write_results(where, seat.approved, seat.session, outcome)
             write_openings(self.home, self.identity.name, seat.session, seat.inputs)
             place.note_end(Finished(report=report))
 

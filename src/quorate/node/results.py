@@ -35,15 +35,18 @@ def results_path(home: Path, member: str, session: str) -> Path:
     return home / "results" / f"{session}.{member}.json"
 
 
-def write_results(path: Path, spec_name: str, session: str, outcome: Outcome) -> None:
+def write_results(path: Path, approved: Approved, session: str, outcome: Outcome) -> None:
     """Write the results that were opened to this member, readable for its user alone; nothing if there are none.
+
+    The plan's digest says what they are results of, should the spec be another one some day.
 
     Raises:
         EnvironmentFault: the disk is full, or this machine refuses the write; no partial file is left.
     """
     if not outcome.values:
         return
-    document = {"spec": spec_name, "session": session, "results": as_json(outcome.values), "rows": outcome.rows}
+    about = {"spec": approved.spec.name, "plan": approved.plan.digest, "session": session}
+    document = {**about, "results": as_json(outcome.values), "rows": outcome.rows}
     ensure_folder(path.parent, 0o700)
     write_atomic(path, json.dumps(document, indent=2).encode() + b"\n", 0o600)
 

@@ -132,7 +132,7 @@ class _Worker:
             return
         if not report.rehearsal:
             keep_shares(self._vault, approved, seat.me, self._session, outcome)
-            write_results(self._results, approved.spec.name, self._session, outcome)
+            write_results(self._results, approved, self._session, outcome)
             write_openings(Path(task.home), task.member, self._session, seat.inputs)
 
     # ---- sessions that survive this process
