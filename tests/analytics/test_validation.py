@@ -300,3 +300,11 @@ def test_area_and_matrix_for_numbers_of_rows_that_are_not_known_yet():
     known = Known({("a", "s"): (0, 1 << 16), ("a", "y"): (0, 1)}, {"a": 1000}, reference("rep3"))
     plan = scores.trace({"a": {"s": fixed(16), "y": BOOL}}, known=known)
     assert {"auc.value", "matrix.shown_", "curve.true_"} <= set(plan.outputs)
+
+
+def test_r_squared_of_values_that_are_alike_is_0_whatever_was_predicted():
+    y = np.full(200, 7.3)
+    noisy = y + np.random.default_rng(0).normal(0, 1, 200)
+    with q.simulate(protocol="rep3", seed=1) as net:
+        truth, wrong = net.secret(y, range=(0, 10)), net.secret(noisy, range=(-10, 20))
+        assert net.reveal(r2_score(truth, wrong), r2_score(truth, truth)) == (0, 0)

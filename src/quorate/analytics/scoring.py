@@ -77,11 +77,12 @@ def r_squared(y: Any, found: SecretArray, where: Any = None, sample_weight: Any 
 
 
 def _one_less(whole: SecretArray, left: SecretArray, varies: SecretArray, least: float) -> SecretArray:
-    """1 - left / whole, where whole is more than `least`."""
+    """1 - left / whole, where whole is more than `least`; 0 where all values are alike but for roundings."""
     top = math.ceil(math.log2(max(whole.limits[1], left.limits[1])))
     near = lifted(q.stack([whole, left])[None, :], top, -whole.dtype.scale, WORST + 1)
     share = times(near.values[0, 1], near.inverse()[0], SHARE_BITS).clip(0.0, WORST + 1)
-    return q.where(whole > least, (1.0 - share).astype(fixed(SCORE_SCALE)), q.where(varies, -WORST, 0.0))
+    score = (1.0 - share).astype(fixed(SCORE_SCALE))
+    return q.where(varies & (whole > least), score, q.where(varies, -WORST, 0.0))
 
 
 def _near(truth: SecretArray, found: SecretArray) -> tuple[SecretArray, SecretArray]:
