@@ -324,7 +324,7 @@ def test_ragged_rows_are_all_told(tmp_path):
     found = check(write(tmp_path, text), schema(tmp_path, "{name: b, type: int}"))
     assert kinds(found) == {(None, "fields"): 2, ("b", "missing"): 1}
     assert rows(found, None, "fields") == [3, 7]
-    assert [example.value for example in found.problems[0].examples] == ["has 1 fields,", "has 3 fields,"]
+    assert [example.value for example in found.problems[0].examples] == ["(1 field)", "(3 fields)"]
     assert rows(found, "b", "missing") == [9]
 
 

@@ -222,7 +222,7 @@ def test_a_source_document_holds_a_query(tmp_path):
     text = "sql: SELECT n, x, c FROM 'a.csv' JOIN 'b.csv' USING (n) ORDER BY n DESC"
     source = write(tmp_path, text, "source.yaml")
     assert raw(prepare(source, Schema(COLUMNS))) == {"n": [2, 1], "x": [64, 32], "c": [1, 0]}
-    with pytest.raises(DataError, match=r"source.yaml: row 1, column 'c': 'b' is not one of the categories"):
+    with pytest.raises(DataError, match=r"source.yaml: row 1, column 'c': 'b' is none of the agreed categories"):
         prepare(source, Schema([CategoryColumn(name="c", categories=("x",))]))
 
 

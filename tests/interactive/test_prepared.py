@@ -88,7 +88,7 @@ def test_an_owner_without_rows(place):
 def test_what_does_not_fit_is_named(place):
     schema = place / "schema.yaml"
     with q.simulate() as net:
-        with pytest.raises(DataError, match=r"table: row 2, column 'diagnosis': 'hart' is not one of the categories"):
+        with pytest.raises(DataError, match=r"table: row 2, column 'diagnosis': 'hart' is none of the agreed"):
             net.secret(FRAME | {"diagnosis": ["trauma", "hart", "trauma"]}, schema=schema)
         with pytest.raises(UserError, match="are those of the schema; remove them"):
             net.secret(FRAME, schema=schema, range=(0, 1))

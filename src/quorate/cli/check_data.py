@@ -49,7 +49,11 @@ def check_data(
     if schema is None:
         raise UserError("name the schema and the file: quorate check-data SCHEMA FILE")
     from quorate.coordination.schemas import load_agreed
+    from quorate.data.source import is_table
 
+    if is_table(schema):
+        usage = "quorate check-data SCHEMA FILE, or for a first draft of a schema: quorate check-data --suggest FILE"
+        raise UserError(f"{schema} is a table, and no schema; give the schema first: {usage}")
     agreed = load_agreed(schema, given)
     report = _checked(_opened(file, sql, database), agreed, most, quiet=as_json)
     if as_json:
@@ -141,7 +145,7 @@ def _of(summary: Summary) -> str:
     if summary.low is not None:
         parts.append(f"{summary.low:.10g} to {summary.high:.10g}")
     if summary.distinct is not None:
-        parts.append(f"{summary.distinct} categories occur")
+        parts.append("1 category occurs" if summary.distinct == 1 else f"{summary.distinct} categories occur")
     if summary.missing:
         parts.append(f"{summary.missing} missing")
     return ", ".join(parts)

@@ -48,7 +48,6 @@ _KINDS = {
     "int": "a whole number",
     "fixed": "a number",
     "bool": "true or false (yes/no, 1/0)",
-    "category": "one of the categories",
     "timestamp": "a time (ISO 8601 as 2024-05-31T08:30:00Z, or seconds since 1970)",
     "key": "a key: a text or a whole number",
 }
@@ -173,8 +172,10 @@ class Parser:
         if (large := refused & ~infinite & work.beyond()).any():
             yield self._outside(work, large)
         if (rest := refused & ~infinite & ~large).any():
-            rule: Rule = "category" if self.kind == "category" else "type"
-            yield work.fault(rule, rest, f"is not {_KINDS[self.kind]}")
+            if isinstance(self.column, CategoryColumn):
+                yield work.fault("category", rest, _no_category(self.column), "")
+            else:
+                yield work.fault("type", rest, f"is not {_KINDS[self.kind]}")
 
     def _infinite(self, work: _Batch, values: Numbers, converted: Mask) -> Iterator[Fault]:
         infinite = converted & ~np.isfinite(values)
@@ -258,8 +259,6 @@ class _Batch:
 
     def _hint(self, index: int) -> str:
         column, text = self.column, str(self._value(index))
-        if isinstance(column, CategoryColumn):
-            return f" agreed: {', '.join(column.categories[:20])}; correct the value or agree on another list"
         if isinstance(column, TimestampColumn):
             return _time_hint(text)
         numbers = isinstance(column, FixedColumn | IntColumn)
@@ -268,6 +267,11 @@ class _Batch:
         if isinstance(column, IntColumn) and _FRACTION.fullmatch(text):
             return "; agree on type fixed if fractions are meant; a point must not separate thousands"
         return "; correct the value, or leave it empty if it is missing" if self.is_text else "; correct the value"
+
+
+def _no_category(column: CategoryColumn) -> str:
+    listed = ", ".join(column.categories[:20]) + (", ..." if len(column.categories) > 20 else "")
+    return f"is none of the agreed categories: {listed}; correct the value or agree on another list"
 
 
 def _time_hint(text: str) -> str:

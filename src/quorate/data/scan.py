@@ -174,8 +174,10 @@ class _Work:
         ragged = self._table.ragged
         if ragged:
             width = len(self._table.names)
-            examples = tuple(Example(line, f"has {fields} fields,") for line, fields in ragged[: self._most])
-            what = f"the header has {width}; check for missing or extra commas (put a value with a comma in quotes)"
+            first = ragged[: self._most]
+            examples = tuple(Example(line, "(1 field)" if count == 1 else f"({count} fields)") for line, count in first)
+            hint = "check for missing or extra commas (put a value with a comma in quotes)"
+            what = f"does not fit the header, which has {width} columns; {hint}"
             self.problems.append(Problem("fields", what, len(ragged), None, examples))
 
     def _check_rows(self, kept: int, lost: int) -> None:

@@ -24,7 +24,7 @@ from quorate.data.sql import duckdb_table, postgres_table
 from quorate.data.table import ArrowFileTable, ParquetTable, PathLike, Table, arrow_table
 from quorate.errors import UserError
 
-__all__ = ["Local", "Opened", "open_source", "open_sql", "open_table"]
+__all__ = ["Local", "Opened", "is_table", "open_source", "open_sql", "open_table"]
 
 _FILES: dict[str, Callable[[Path], Table]] = {
     ".csv": CsvTable,
@@ -35,6 +35,7 @@ _FILES: dict[str, Callable[[Path], Table]] = {
     ".ipc": ArrowFileTable,
 }
 _DOCUMENTS = (".yaml", ".yml")
+_SHEETS = (".xlsx", ".xls", ".xlsm", ".xlsb", ".ods")
 
 
 class Local(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -90,11 +91,18 @@ def open_source(source: object) -> Opened:
     return Opened(open_table(source))
 
 
+def is_table(path: Path) -> bool:
+    """Whether the name of a file says that it holds a table, and no document."""
+    return path.suffix.lower() in (*_FILES, *_SHEETS)
+
+
 def open_table(source: object) -> Table:
     """As `open_source`, of what is no document."""
     if not isinstance(source, str | os.PathLike):
         return arrow_table(source)
     path = Path(source)
+    if path.suffix.lower() in _SHEETS:
+        raise UserError(f"{path}: spreadsheets are not read; save the sheet as 'CSV UTF-8 (Comma delimited)'")
     kind = _FILES.get(path.suffix.lower())
     if kind is None:
         known = ", ".join([*_FILES, *_DOCUMENTS])
