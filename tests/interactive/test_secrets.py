@@ -44,6 +44,34 @@ def test_categories_become_codes_of_a_public_list(net, data, categories):
     assert (ward == "medicine").reveal().tolist() == [True, False, True]
 
 
+@pytest.mark.parametrize(
+    ("values", "listed"),
+    [
+        (np.array([1.0, 2.0, 3.0]), ["1", "2", "3", "4"]),
+        ([1, 2, 3], [1.0, 2.0, 3.0]),
+        ([1.0, 2.0, 3.0], ["1.0", "2.0", "3.0"]),
+        (pd.Categorical([1.0, 2.0, 3.0]), None),
+    ],
+)
+def test_numbers_are_no_codes_where_categories_are_numbers(net, values, listed):
+    found = net.secret({"k": values}, categories=None if listed is None else {"k": listed}).k
+    assert [float(found.categories[code]) for code in found.reveal()] == [1, 2, 3]
+
+
+def test_all_columns_that_cannot_be_shared_are_named_at_once(net):
+    frame = pd.DataFrame({"a": [1, np.nan], "b": ["x", "y"], "c": pd.to_datetime(["2020-01-01"] * 2), "d": [1, 2]})
+    with pytest.raises(DataError, match=r"3 columns of own .*\n  own\.a, row 1: .*\n  own\.b, .*\n  own\.c holds"):
+        net.secret(frame, name="own")
+
+
+def test_a_table_does_not_become_a_frame_of_its_names(net):
+    table = net.secret({"a": [1, 2], "b": [3, 4]})
+    for wrong in (pd.DataFrame, np.asarray):
+        with pytest.raises(UserError, match=r"net\.frame\(table\)"):
+            wrong(table)
+    assert list(table) == ["a", "b"]
+
+
 def test_a_single_column_of_categories(net):
     for given in (net.secret(TEXTS, categories=WARDS), net.secret(pd.Series(TEXTS).astype(pd.CategoricalDtype(WARDS)))):
         assert given.categories == tuple(WARDS)
@@ -106,6 +134,8 @@ def test_what_is_no_number(net, data, message):
         (np.ones((2, 2)), {"categories": WARDS}, "categories belong to columns by name"),
         ({"a": TEXTS}, {"categories": {"a": ["medicine"]}}, "row 1: 'surgery' is none of the categories medicine"),
         ({"a": [0, 3]}, {"categories": {"a": WARDS}}, "row 1: 3 is none of the categories"),
+        ({"a": [1, 0]}, {"categories": {"a": ["1", "2"]}}, "row 1: 0 is none of the categories 1, 2"),
+        ({"a": [True]}, {"categories": {"a": ["no", "yes"]}}, "row 0: True is none of the categories"),
     ],
 )
 def test_what_does_not_fit(net, data, said, message):
@@ -130,6 +160,44 @@ def test_owners_have_one_list(net):
     first, second = net.secret(TEXTS, categories=WARDS), net.secret(TEXTS, categories=["medicine", "surgery"])
     with pytest.raises(UserError, match="owners agree on one list"):
         q.concatenate([first, second])
+
+
+def test_tables_are_joined_by_their_rows(net):
+    first = net.secret({"ward": TEXTS, "days": [1, 2, 3]}, categories={"ward": WARDS})
+    second = net.secret({"days": [4], "ward": ["maternity"]}, categories={"ward": WARDS})
+    joined = q.concatenate([first, second])
+    assert joined.rows == 4
+    assert net.frame(joined).to_dict("list") == {"ward": [*TEXTS, "maternity"], "days": [1, 2, 3, 4]}
+    with pytest.raises(UserError, match=r"columns ward, days and days; take those that all have"):
+        q.concatenate([first, second[["days"]]])
+    for wrong in (lambda: q.concatenate([first, second.days]), lambda: q.concatenate([first, second], axis=1)):
+        with pytest.raises(UserError, match="tables are joined with tables, by their rows"):
+            wrong()
+
+
+@pytest.mark.parametrize(
+    "time",
+    [
+        pd.Timestamp("2026-06-01"),
+        pd.Timestamp("2026-06-01", tz="UTC"),
+        np.datetime64("2026-06-01"),
+        datetime.date(2026, 6, 1),
+        datetime.datetime(2026, 6, 1, tzinfo=datetime.UTC),
+        "2026-06-01",
+    ],
+)
+def test_times_are_told_in_seconds(net, time):
+    admitted = net.secret([1780272000, 0])
+    for compared in (lambda: admitted >= time, lambda: admitted == time):
+        with pytest.raises(UserError, match=r"compare them with 1780272000, which is int\(ts\.timestamp\(\)\)"):
+            compared()
+    assert (admitted >= 1780272000).reveal().tolist() == [True, False]
+
+
+def test_what_is_no_time_gets_no_seconds(net):
+    for other in (pd.NaT, "noon"):
+        with pytest.raises(UserError, match="use numbers, bools or arrays of them"):
+            net.secret([1]) >= other  # noqa: B015
 
 
 def test_tables_complete_names_of_columns(net):
@@ -163,7 +231,8 @@ def test_tables_get_columns_by_assign(net):
     [
         ("groupby", r"use quorate\.group_by\(table"),
         ("describe", r"quorate\.analytics\.describe"),
-        ("head", r"its rows are secret; to open it, call reveal\(\)"),
+        ("head", r"its rows are secret; net\.frame\(table\) opens all of it"),
+        ("reveal", r"its rows are secret; net\.frame\(table\) opens all of it"),
         ("mean", r"take a column first, such as table\['age'\]\.mean\(\)"),
     ],
 )

@@ -16,9 +16,13 @@ WARDS = ("surgery", "medicine", "maternity")
 
 @pytest.fixture
 def table():
-    columns = ("ward", "other", "days")
+    columns = ("ward", "other", "turned", "days")
     known = Known({("stays", name): (0, 2) for name in columns}, {"stays": 6}, reference())
-    known.categories |= {("stays", "ward"): WARDS, ("stays", "other"): ("a", "b", "c")}
+    known.categories |= {
+        ("stays", "ward"): WARDS,
+        ("stays", "other"): ("a", "b", "c"),
+        ("stays", "turned"): WARDS[::-1],
+    }
     trace = Trace("test", known)
     return {name: trace.input("stays", name, INT, 6) for name in columns}
 
@@ -57,6 +61,43 @@ def test_arrays_of_which_nothing_is_known_have_none():
 def test_differing_lists_are_not_put_below_each_other(table):
     with pytest.raises(UserError, match="surgery, medicine, maternity, another a, b, c, so their codes differ"):
         q.concatenate([table["ward"], table["other"]])
+
+
+@pytest.mark.parametrize(
+    "meet",
+    [
+        lambda a, b: a == b,
+        lambda a, b: a != b,
+        lambda a, b: a < b,
+        lambda a, b: a >= b,
+        q.maximum,
+        q.isin,
+        lambda a, b: q.where(a == 1, a, b),
+        lambda a, b: q.merge({"k": a}, {"k": b}, "k"),
+        lambda a, b: q.analytics.link({"k": a}, {"k": b}, on="k"),
+        q.analytics.accuracy_score,
+        q.analytics.confusion_matrix,
+    ],
+)
+def test_codes_of_differing_lists_do_not_meet(table, meet):
+    meet(table["ward"], table["ward"])
+    meet(table["ward"], table["days"])
+    for other in ("other", "turned"):
+        with pytest.raises(UserError, match="so their codes differ; owners agree on one list in one order"):
+            meet(table["ward"], table[other])
+
+
+def test_the_same_texts_in_another_order_are_called_that(table):
+    with pytest.raises(UserError, match="another maternity, medicine, surgery, the same in another order, so"):
+        table["ward"] == table["turned"]  # noqa: B015
+
+
+def test_codes_are_asked_for_by_astype(table):
+    ward = table["ward"]
+    assert ward.astype(int).categories is None
+    assert ward.astype(int).limits == (0, 2)
+    assert ward.categories == WARDS
+    assert table["days"].astype(int).position == table["days"].position
 
 
 def test_comparisons_take_texts(table):

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 import quorate.lang.functions as q
-from quorate.errors import UserError
+from quorate.errors import DataError, UserError
 from quorate.interactive.backend import Uploaded
 from quorate.interactive.categories import declared
 from quorate.interactive.live import Live
@@ -133,9 +133,25 @@ def _table(name: str, data: Any, said: Said) -> dict[str, Uploaded]:
     if times > 1:
         raise UserError(f"{name} has {times} columns {label!r}; rename them")
     each = said.of(labels, name)
-    made = {label: _column(name, label, values, each[label]) for label, values in columns}
+    made = _each_column(name, columns, each)
     if len({len(one.raw) for one in made.values()}) > 1:
         raise UserError(f"the columns of {name} differ in their number of rows")
+    return made
+
+
+def _each_column(name: str, columns: Sequence[tuple[str, Any]], said: Mapping[str, Said]) -> dict[str, Uploaded]:
+    """All columns; what is wrong in several is said at once."""
+    made, problems = {}, []
+    for label, values in columns:
+        try:
+            made[label] = _column(name, label, values, said[label])
+        except DataError as problem:
+            problems.append(problem)
+    if len(problems) > 1:
+        told = "\n  ".join(map(str, problems))
+        raise DataError(f"{len(problems)} columns of {name} cannot be shared as they are:\n  {told}")
+    if problems:
+        raise problems[0]
     return made
 
 

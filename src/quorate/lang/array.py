@@ -14,7 +14,7 @@ from quorate.lang.ordering import Ordering
 from quorate.lang.trace import Trace
 from quorate.sharing.dtype import DEFAULT_SCALE
 
-__all__ = ["DEFAULT_SCALE", "SecretArray", "Table", "Trace"]
+__all__ = ["DEFAULT_SCALE", "NoSuchName", "SecretArray", "Table", "Trace"]
 
 
 OPENED = "to open it, call reveal() in a session, or return it from the computation"
@@ -35,6 +35,14 @@ INSTEAD = {
 """What users of pandas may look for, and what to write."""
 
 
+FRAMED = "net.frame(table) opens all of it as a data frame, table['age'].reveal() one column"
+
+_OF_TABLES = dict.fromkeys(
+    ("head", "tail", "iloc", "loc", "values", "to_numpy", "reveal", "to_pandas"), f"its rows are secret; {FRAMED}"
+)
+"""The same where tables differ from arrays."""
+
+
 def _unchangeable(column: str) -> NoReturn:
     raise UserError(f"a secret table stays as it is; write table = table.assign({column}=...)")
 
@@ -43,7 +51,7 @@ def _refusal(what: str, instead: str) -> NoReturn:
     raise UserError(f"{what} would show a secret; {instead}")
 
 
-class _NoAttribute(UserError, AttributeError):
+class NoSuchName(UserError, AttributeError):
     """Of a name that arrays do not have: an error of the user's, and one that `hasattr` understands."""
 
 
@@ -111,8 +119,8 @@ class SecretArray(Ordering):
         functions = import_module("quorate.lang.functions")
         if name in functions.__all__ or name in INSTEAD:
             instead = INSTEAD.get(name, f"use quorate.{name}(x, ...)")
-            raise _NoAttribute(f"a secret array has no {name!r}: {instead}")
-        raise _NoAttribute(
+            raise NoSuchName(f"a secret array has no {name!r}: {instead}")
+        raise NoSuchName(
             f"a secret array has no attribute {name!r}{_hint(name, dir(type(self)))}; if it should be a column, give a "
             f"dictionary or a data frame, such as {{{name!r}: [...]}}, which makes a table"
         )
@@ -152,9 +160,9 @@ class Table:
         if column in self._columns:
             found: SecretArray = self._columns[column]
             return found
-        if column in INSTEAD:
-            raise _NoAttribute(f"a secret table has no {column!r}: {INSTEAD[column]}")
-        raise _NoAttribute(self._unknown(column))
+        if instead := _OF_TABLES.get(column, INSTEAD.get(column)):
+            raise NoSuchName(f"a secret table has no {column!r}: {instead}")
+        raise NoSuchName(self._unknown(column))
 
     def __setattr__(self, name: str, value: Any) -> None:
         if not name.startswith("_"):
@@ -184,6 +192,10 @@ class Table:
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._columns)
+
+    def __array__(self, *_: Any, **__: Any) -> NoReturn:
+        """Refused: pandas and NumPy would take the names of the columns for the data."""
+        _refusal("a data frame or NumPy array of it", FRAMED)
 
     def __len__(self) -> int:
         return len(self._columns)

@@ -9,6 +9,7 @@ import numpy as np
 
 from quorate.errors import UserError
 from quorate.lang.plan import Operation
+from quorate.lang.public import time_hint
 
 if TYPE_CHECKING:
     from quorate.lang.recorded import Recorded
@@ -82,13 +83,14 @@ def _of_bundle(bundle: Operation, index: int) -> list[int]:
 
 
 def check_same(arrays: Sequence[Recorded]) -> None:
-    """Raises `UserError` if rows of differing lists of categories are put below each other."""
+    """Raises `UserError` if codes of differing lists of categories meet: below each other, or in a comparison."""
     lists = [found for array in arrays if (found := array.categories) is not None]
     if any(found != lists[0] for found in lists):
         other = next(found for found in lists if found != lists[0])
+        order = ", the same in another order" if sorted(other) == sorted(lists[0]) else ""
         raise UserError(
-            f"one column has the categories {', '.join(lists[0])}, another {', '.join(other)}, so their codes differ; "
-            "owners agree on one list: categories={...} of net.secret, or a schema"
+            f"one column has the categories {', '.join(lists[0])}, another {', '.join(other)}{order}, so their codes "
+            "differ; owners agree on one list in one order: give all categories={...} of net.secret, or a schema"
         )
 
 
@@ -110,7 +112,8 @@ def codes_of(array: Recorded, values: Any) -> Any:
 def _code(array: Recorded, text: str) -> int:
     names = array.categories
     if names is None:
-        raise UserError(f"{text!r} is a text, and {array!r} has no categories; compare it with numbers")
+        told = time_hint(text) or "compare it with numbers"
+        raise UserError(f"{text!r} is a text, and {array!r} has no categories; {told}")
     folded = [name.strip().casefold() for name in names]
     if (wanted := text.strip().casefold()) not in folded:
         raise UserError(f"{text!r} is none of the categories {', '.join(names)}")

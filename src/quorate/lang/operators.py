@@ -9,7 +9,7 @@ from typing import Any, Self, cast
 import numpy as np
 
 from quorate.errors import UserError
-from quorate.lang.categories import codes_of
+from quorate.lang.categories import check_same, codes_of
 from quorate.lang.dims import Dim
 from quorate.lang.indexing import Indexing
 from quorate.lang.operations.base import broadcast_shapes
@@ -55,7 +55,7 @@ class Operators(Indexing):
         common = promote(self.dtype, right.dtype)
         if numbers and common == BOOL:
             common = INT
-        return self.astype(common), right.astype(common)
+        return self.converted(common), right.converted(common)
 
     def _binary(self, kind: str, other: Any, swap: bool = False) -> Self:
         left, right = self._together(other)
@@ -258,8 +258,14 @@ class Operators(Indexing):
 
     def _compared(self, kind: str, other: Any, swap: bool = False) -> Self:
         """Integers of any width compare with any number."""
-        wide = self.astype(INT) if self.dtype.kind == "int" else self
+        self._check_codes(other)
+        wide = self.astype_raw(INT) if self.dtype.kind == "int" else self
         return wide._binary(kind, other, swap)
+
+    def _check_codes(self, other: Any) -> None:
+        """Raises `UserError` if both have categories, and not the same."""
+        if isinstance(other, Recorded):
+            check_same([self, other])
 
     def __lt__(self, other: Any) -> Self:
         return (~self).__and__(other) if self._both_bool(other) else self._compared("lt", other)
@@ -328,13 +334,14 @@ class Operators(Indexing):
 
         bool to numbers gives 0 and 1; numbers to bool: whether they are not zero; fixed to int cuts the fraction
         off, as NumPy does; to fixed of a smaller scale rounds to one of the two neighbours, or with `rounding="floor"`
-        exactly down. Integers of another width cost nothing: that they fit is proven.
+        exactly down. Integers of another width cost nothing: that they fit is proven. A column of categories gives
+        their codes as plain numbers.
         """
         if rounding not in (None, "floor"):
             raise UserError(f"rounding {rounding!r}; use 'floor', or leave it out for the cheaper rounding either way")
         target = _dtype_of(dtype)
         if target == self.dtype:
-            return self
+            return self if self.categories is None else self.record("view", dtype=str(target))
         if target == BOOL:
             return ~self._compared("eq", 0)
         if self.dtype == BOOL:
@@ -343,6 +350,10 @@ class Operators(Indexing):
             return self.record("rescale_floor" if rounding else "rescale", scale=target.scale)
         whole = self if self.dtype.kind == "int" else self._truncated()
         return whole if whole.dtype == target else whole.astype_raw(target)
+
+    def converted(self, dtype: DType) -> Self:
+        """As `astype`; what is of this type already keeps its categories."""
+        return self if dtype == self.dtype else self.astype(dtype)
 
     def astype_raw(self, dtype: DType) -> Self:
         """The same raw integers with another meaning: fixed(s) as multiples of 2**-s, integers as fixed, any width."""
@@ -397,6 +408,7 @@ class Operators(Indexing):
 
     def _extreme(self, kind: str, other: Any) -> Self:
         """The smaller or larger of two, elementwise."""
+        self._check_codes(other)
         if self._both_bool(other):
             return self.__and__(other) if kind == "minimum" else self.__or__(other)
         return self._binary(kind, other)
@@ -421,6 +433,7 @@ class Operators(Indexing):
 
     def chosen(self, condition: Self, otherwise: Any) -> Self:
         """This array where the secret or public condition holds, else the other one."""
+        self._check_codes(otherwise)
         left, right = self._together(otherwise, numbers=False)
         if condition.dtype != BOOL:
             raise UserError("the condition of where must be bool; compare numbers first")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import UTC, datetime
 from fractions import Fraction
 from typing import Any
 
@@ -13,7 +14,7 @@ from quorate.errors import UserError
 from quorate.lang.recorded import Recorded
 from quorate.sharing.dtype import DEFAULT_SCALE, INT, DType, fixed, of_numpy
 
-__all__ = ["as_public", "constant_type", "factor", "ratio"]
+__all__ = ["as_public", "constant_type", "factor", "ratio", "time_hint"]
 
 FACTOR_BITS = 24
 """Significant bits of public factors that are not whole: relative error below 2**-24 for the largest of an array."""
@@ -33,8 +34,31 @@ def as_public(values: Any) -> Public:
     except ValueError:
         raise UserError("nested lists of different lengths are no array; use rows of equal length") from None
     if array.dtype.kind not in "biuf":
-        raise UserError(f"cannot compute with a {type(values).__name__}; use numbers, bools or arrays of them")
+        told = time_hint(values) or "use numbers, bools or arrays of them"
+        raise UserError(f"cannot compute with a {type(values).__name__}; {told}")
     return array
+
+
+def time_hint(value: Any) -> str:
+    """What to write in place of a time, or of a text that is one; empty for anything else."""
+    try:
+        moment = _moment(value)
+        seconds = math.floor((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
+    except (ValueError, OverflowError):
+        return ""
+    return (
+        f"columns of times hold whole seconds since 1970-01-01 UTC: compare them with {seconds}, which is "
+        "int(ts.timestamp()) of a time with its zone"
+    )
+
+
+def _moment(value: Any) -> datetime:
+    """A time of Python, NumPy or pandas, or an ISO 8601 text. Raises `ValueError` for others."""
+    if isinstance(value, datetime):
+        return value
+    if isinstance(value, np.datetime64):
+        value = value.astype("datetime64[s]")
+    return datetime.fromisoformat(str(value))
 
 
 def constant_type(values: Any, like: DType) -> DType:

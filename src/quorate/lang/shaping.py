@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from quorate.errors import UserError
-from quorate.lang.array import SecretArray
+from quorate.lang.array import SecretArray, Table
 from quorate.lang.categories import check_same
 from quorate.lang.dims import Dim, Shape, Size
 from quorate.lang.indexing import sizes_of
@@ -37,8 +37,14 @@ def _array(x: Any) -> Array:
 
 
 @like_numpy("concatenate", "concat")
-def concatenate(arrays: Sequence[Any], axis: int | None = 0) -> Array:
-    """Join arrays along an existing axis, in the type in which they meet."""
+def concatenate(arrays: Sequence[Any], axis: int | None = 0) -> Any:
+    """Join arrays along an existing axis, in the type in which they meet; tables of the same columns by their rows."""
+    if any(isinstance(one, Table) for one in arrays):
+        return _below(arrays, axis)
+    return _joined(arrays, axis)
+
+
+def _joined(arrays: Sequence[Any], axis: int | None = 0) -> Array:
     parts = _of_one_type(arrays)
     if axis is None:
         parts, axis = [part.reshape(-1) for part in parts], 0
@@ -50,11 +56,28 @@ def concatenate(arrays: Sequence[Any], axis: int | None = 0) -> Array:
 concat = concatenate
 
 
+def _below(tables: Sequence[Any], axis: int | None) -> Table:
+    """The rows of tables below each other."""
+    if not all(isinstance(one, Table) for one in tables) or axis != 0:
+        raise UserError(
+            "tables are joined with tables, by their rows (axis 0); for columns see assign and quorate.align"
+        )
+    wanted = tables[0].keys()
+    for other in tables[1:]:
+        if set(other) != set(wanted):
+            raise UserError(
+                f"tables with the columns {', '.join(wanted)} and {', '.join(other)}; take those that all have, such "
+                f"as table[[{wanted[0]!r}]]"
+            )
+    columns = {name: _joined([one[name] for one in tables]) for name in wanted}
+    return Table("table", columns, columns[wanted[0]].shape[0])
+
+
 def _of_one_type(arrays: Sequence[Any]) -> list[Array]:
     like = _array(list(arrays))
     parts = [like._other(array) for array in arrays]
     common = promote(*(part.dtype for part in parts))
-    return [part.astype(common) for part in parts]
+    return [part.converted(common) for part in parts]
 
 
 @like_numpy()
@@ -64,26 +87,26 @@ def stack(arrays: Sequence[Any], axis: int = 0) -> Array:
     if len({part.shape for part in parts}) > 1:
         raise UserError(f"stack takes arrays of one shape, not {' and '.join(str(part.shape) for part in parts)}")
     place = axis_of(axis, parts[0].ndim + 1)
-    return concatenate([part.expand_dims(place) for part in parts], place)
+    return _joined([part.expand_dims(place) for part in parts], place)
 
 
 @like_numpy()
 def vstack(arrays: Sequence[Any]) -> Array:
     """Rows on top of one another."""
-    return concatenate([atleast_2d(part) for part in _of_one_type(arrays)], 0)
+    return _joined([atleast_2d(part) for part in _of_one_type(arrays)], 0)
 
 
 @like_numpy()
 def hstack(arrays: Sequence[Any]) -> Array:
     """Side by side: along the second axis, of vectors along the first."""
     parts = [atleast_1d(part) for part in _of_one_type(arrays)]
-    return concatenate(parts, 0 if parts[0].ndim == 1 else 1)
+    return _joined(parts, 0 if parts[0].ndim == 1 else 1)
 
 
 @like_numpy()
 def column_stack(arrays: Sequence[Any]) -> Array:
     """Vectors as the columns of a matrix."""
-    return concatenate([part[:, None] if part.ndim == 1 else part for part in _of_one_type(arrays)], 1)
+    return _joined([part[:, None] if part.ndim == 1 else part for part in _of_one_type(arrays)], 1)
 
 
 @like_numpy()
@@ -233,7 +256,7 @@ def _rolled(array: Array, by: Any, axis: int) -> Array:
     size = array.shape[axis]
     cut = -by % size if isinstance(size, int) and size else -by
     before = (slice(None),) * axis
-    return concatenate([array[(*before, slice(cut, None))], array[(*before, slice(None, cut))]], axis) if cut else array
+    return _joined([array[(*before, slice(cut, None))], array[(*before, slice(None, cut))]], axis) if cut else array
 
 
 @like_numpy()
@@ -250,7 +273,7 @@ def tile(x: Any, reps: Any) -> Array:
     array = array.reshape(*[1] * (len(counts) - array.ndim), *array.shape)
     counts = [1] * (array.ndim - len(counts)) + counts
     for axis, count in enumerate(counts):
-        array = concatenate([array] * count, axis) if count else array[(slice(None),) * axis + (slice(0),)]
+        array = _joined([array] * count, axis) if count else array[(slice(None),) * axis + (slice(0),)]
     return array
 
 
@@ -301,7 +324,7 @@ def diag(x: Any, k: int = 0) -> Array:
         return array.diagonal(k)
     wide = array[:, None] * np.eye(len(array), len(array) + abs(k), max(k, 0), dtype=np.int8)
     zeros = zeros_like(wide, shape=(abs(k), wide.shape[1]))
-    return concatenate([wide, zeros] if k >= 0 else [zeros, wide]) if k else wide
+    return _joined([wide, zeros] if k >= 0 else [zeros, wide]) if k else wide
 
 
 @like_numpy()
@@ -333,7 +356,7 @@ def diff(x: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = 
     if len(ends) > 1:
         one: Shape = (*array.shape[:place], 1, *array.shape[place + 1 :])
         parts = [array._other(end) for end in ends]
-        array = concatenate([part if part.ndim else part.broadcast_to(one) for part in parts], place)
+        array = _joined([part if part.ndim else part.broadcast_to(one) for part in parts], place)
     before = (slice(None),) * place
     for _ in range(n):
         later, earlier = array[(*before, slice(1, None))], array[(*before, slice(None, -1))]

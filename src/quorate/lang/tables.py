@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from quorate.errors import UserError
 from quorate.lang.array import SecretArray, Table
+from quorate.lang.categories import check_same
 from quorate.lang.numpy_names import secrets_only
 from quorate.sharing.dtype import BOOL, INT, promote
 
@@ -96,7 +97,9 @@ def merge(a: Columns, b: Columns, by: By, descending: bool | Sequence[bool] = Fa
         raise UserError(f"tables with the columns {', '.join(left)} and {', '.join(right)}; merge needs the same ones")
     order = [*keys, *(name for name in left if name not in keys)]
     types = [promote(left[name].dtype, right[name].dtype) for name in order]
-    runs = [[side[name].astype(dtype) for name, dtype in zip(order, types, strict=True)] for side in (left, right)]
+    for name in order:
+        check_same([left[name], right[name]])
+    runs = [[side[name].converted(dtype) for name, dtype in zip(order, types, strict=True)] for side in (left, right)]
     parts = runs[0][0].unpacked(
         "merge", *runs[0][1:], *runs[1], keys=len(keys), descending=_directions(descending, keys)
     )

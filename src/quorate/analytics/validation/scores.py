@@ -15,6 +15,7 @@ from quorate.analytics.scoring import accuracy, counted, r_squared
 from quorate.analytics.small_groups import blanked, protect
 from quorate.errors import UserError
 from quorate.lang.array import SecretArray
+from quorate.lang.categories import check_same
 from quorate.lang.result import Result
 from quorate.sharing.dtype import INT, fixed
 
@@ -129,6 +130,7 @@ def confusion_matrix(
     if type(classes) is not int or not 2 <= classes <= 1024:
         raise UserError(f"classes {classes!r}; give a whole number from 2")
     truth, taken = vector(y), vector(found, "the prediction")
+    check_same([truth, taken])
     if truth.shape != taken.shape:
         raise UserError(f"y has {truth.shape[0]} rows and the prediction {taken.shape[0]}")
     first, second = ((column[:, None] == np.arange(classes)).astype(INT) for column in (truth, taken))
