@@ -565,10 +565,11 @@ def test_a_damaged_count_is_no_empty_one(tmp_path):
     ledger.charge("anna", {"olga/stays": 1}, None)
     (path,) = (tmp_path / "openings" / "p1").glob("*.json")
     assert path.stat().st_mode & 0o077 == 0
-    path.write_text("")
-    for action in (lambda: ledger.counts("anna"), lambda: ledger.charge("anna", {"olga/stays": 1}, 9)):
-        with pytest.raises(EnvironmentFault, match="damaged"):
-            action()
+    for content in ("", '{"olga/stays": -5}', '{"olga/stays": 1.5}'):
+        path.write_text(content)
+        for action in (lambda: ledger.counts("anna"), lambda: ledger.charge("anna", {"olga/stays": 1}, 9)):
+            with pytest.raises(EnvironmentFault, match="damaged"):
+                action()
 
 
 def test_owners_and_analysts_are_told_what_was_opened(tmp_path):

@@ -43,6 +43,7 @@ class Strand(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
         place: where along an axis other elements rest on other rows; None: nowhere that is known.
         count: how many such elements there are at least.
         order: 2 if the elements along `place` are sorted, 1 if they are within the runs of other keys, else 0.
+        padding: how many elements of a sorted column at most are no rows that others than the reader have placed.
         arranged: which row lies where along `place` was decided by data.
         running: elements are running sums, so that rows count the more the farther they lie from the end.
         weighed: rows were given weights that the author of the plan chose for each, so that a sum is none over rows.
@@ -54,6 +55,7 @@ class Strand(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     place: Region | None = None
     count: int = 1
     order: int = 0
+    padding: int = 0
     arranged: bool = False
     running: bool = False
     weighed: bool = False
@@ -68,7 +70,15 @@ class Strand(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
 
     def lost(self) -> Strand:
         """After something that picks single elements, or mixes positions in a way that is not followed."""
-        return msgspec.structs.replace(self, place=None, count=1, order=0, arranged=False, running=False)
+        return msgspec.structs.replace(self, place=None, count=1, order=0, padding=0, arranged=False, running=False)
+
+    def sorted(self, padding: int) -> Strand:
+        """After its elements were sorted, with so many others at most among them."""
+        return msgspec.structs.replace(self, order=2, padding=padding)
+
+    def within(self, taken: int) -> int:
+        """How many of its elements are at least among `taken` of a sorted column: others may lie there first."""
+        return max(1, min(self.count, taken - self.padding)) if self.order == 2 else 1
 
     def at(self, place: Region, count: int | None = None) -> Strand:
         """Elsewhere."""
@@ -145,6 +155,7 @@ def _weaker(one: Strand, other: Strand) -> Strand:
         one.place,
         min(one.count, other.count),
         min(one.order, other.order),
+        max(one.padding, other.padding),
         one.arranged and other.arranged,
         one.running or other.running,
         one.weighed or other.weighed,

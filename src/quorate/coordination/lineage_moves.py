@@ -80,20 +80,18 @@ def indexed(
     index: Sequence[Any],
     wanted: Shape,
     *,
-    padding: int | None = None,
     mixing: bool = False,
 ) -> Facts:
     """After taking elements at canonical items, see `quorate.lang.operations.structure.indexed_shape`.
 
-    Rows that are taken more often than others were given weights, unless `mixing` says that these do not matter. All
-    but `padding` elements of a sorted column are rows of data sets, so that what lies at its ends counts as so many.
+    Rows that are taken more often than others were given weights, unless `mixing` says that these do not matter.
     """
     picks, targets = _picks(shape, index)
     strands: list[Strand] = []
     for strand in facts.strands:
         if strand.place is None:
             strands.append(strand)
-        elif (left := _picked(strand, picks[strand.place.axis], targets[strand.place.axis], padding)) is not None:
+        elif (left := _picked(strand, picks[strand.place.axis], targets[strand.place.axis])) is not None:
             uneven = not mixing and _uneven(picks[strand.place.axis], strand.place)
             strands.append(left.picked() if uneven else left)
     regions: list[Region] = []
@@ -132,7 +130,7 @@ def _picks(shape: Shape, index: Sequence[Any]) -> tuple[list[_Picks], list[int |
     return picks, targets
 
 
-def _picked(strand: Strand, picks: _Picks, target: int | None, padding: int | None) -> Strand | None:
+def _picked(strand: Strand, picks: _Picks, target: int | None) -> Strand | None:
     """What is left of a strand; None if none of its positions is taken."""
     place = strand.place
     if place is None:
@@ -142,10 +140,9 @@ def _picked(strand: Strand, picks: _Picks, target: int | None, padding: int | No
         return None
     if target is None:
         return strand.lost()
+    # Of rows that lie anywhere, all positions that are not taken may have been.
     count = strand.count - (place.high - place.low - taken)
-    if strand.order == 2 and place.axis == 0 and padding is not None:
-        count = max(count, taken - padding)
-    now = strand.at(Region(target, first, last), max(1, count))
+    now = strand.at(Region(target, first, last), max(1, count, strand.within(taken) if place.axis == 0 else 1))
     return now if _contiguous(picks) else msgspec.structs.replace(now, order=0)
 
 
@@ -190,7 +187,7 @@ def _contiguous(picks: _Picks) -> bool:
 def reshaped(facts: Facts, shape: Shape, wanted: Shape) -> Facts:
     """After a change of shape that leaves the order of elements."""
     blocks = _blocks(shape, wanted)
-    strands = [s if s.place is None else placed(s, _merged(s.place, blocks, wanted, 0)) for s in facts.strands]
+    strands = [s if s.place is None else _flat(s, _merged(s.place, blocks, wanted, 0)) for s in facts.strands]
     regions: list[Region] = []
     ramps: set[int] = set()
     for region in facts.chosen:
@@ -203,6 +200,14 @@ def reshaped(facts: Facts, shape: Shape, wanted: Shape) -> Facts:
         else:
             regions += [Region(new, 0, wanted[new]) for new in news]
     return Facts(tidy(strands), bounded(regions), frozenset(ramps))
+
+
+def _flat(strand: Strand, place: Region | None) -> Strand:
+    """A strand after a change of shape; if its elements lie among others now, they are sorted no more."""
+    old, now = strand.place, placed(strand, place)
+    if old is None or place is None or place.high - place.low == old.high - old.low:
+        return now
+    return msgspec.structs.replace(now, order=0)
 
 
 class _Block(NamedTuple):

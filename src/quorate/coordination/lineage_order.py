@@ -13,7 +13,7 @@ from quorate.coordination.lineage import NOTHING, Facts, Region, Strand, everywh
 from quorate.coordination.lineage_step import Step, anywhere, hits
 from quorate.lang.operations.base import concrete
 
-__all__ = ["RULES", "rows_of_others"]
+__all__ = ["RULES", "positions_of_others"]
 
 
 def _sorted(step: Step) -> Facts:
@@ -21,12 +21,14 @@ def _sorted(step: Step) -> Facts:
     ruling = [strand for facts in columns[:keys] for strand in facts.strands]
     chosen = any(facts.chosen for facts in columns[:keys])
     decided = any(step.decided(k) for k in range(keys))
+    padding = step.shapes(0)[0] - positions_of_others(step)
     parts = []
     for k, facts in enumerate(columns):
         strands = tidy([*facts.strands, *ruling])
         strands = frozenset(msgspec.structs.replace(strand, arranged=decided) for strand in strands)
         if k < keys:
-            strands = frozenset(msgspec.structs.replace(strand, order=1 if k else 2) for strand in strands)
+            ordered = [msgspec.structs.replace(s, order=1) if k else s.sorted(padding) for s in strands]
+            strands = frozenset(ordered)
         parts.append(Facts(strands, everywhere(step.shapes(k)) if chosen or facts.chosen else frozenset()))
     order = Facts(tidy(ruling), frozenset({Region(0, 0, step.shapes(0)[0], decided)}))
     return Facts(parts=(*parts, *([order] if step.attributes["order"] else [])))
@@ -58,10 +60,10 @@ def _compacted(step: Step) -> Facts:
 def _topped(step: Step) -> Facts:
     """The largest rest together on as many rows as they are, less what is no data; which they are tells of one row."""
     facts, most = step.operands[0], step.attributes["k"]
-    rows = max(1, most - max(0, step.shapes(0)[0] - rows_of_others(step, 0)))
+    place, padding = Region(0, 0, most), step.shapes(0)[0] - positions_of_others(step)
     largest = [
-        strand.lost() if strand.place is None or strand.place.axis else strand.lost().at(Region(0, 0, most), rows)
-        for strand in facts.strands
+        s.lost() if s.place is None or s.place.axis else s.lost().at(place, s.sorted(padding).within(most))
+        for s in facts.strands
     ]
     regions = everywhere((most,))
     return Facts(parts=(Facts(tidy(largest), regions), Facts(_singles(facts).strands, regions)))
@@ -80,7 +82,7 @@ def _grouped(step: Step) -> Facts:
         column = NOTHING if what == "count" else columns[index]
         whole = _totals(column, values, groups) if what in ("sum", "mean", "count") else _singles(column)
         results.append(union([ruling, whole], frozenset()))
-    every = Facts(tidy(strand.combined() for strand in ruling.strands))
+    every = union([step.reduced(facts, 0, combining=True) for facts in columns[:keys]])
     results += [ruling if size else every for size in sizes[len(results) :]]
     return Facts(
         parts=tuple(
@@ -118,26 +120,38 @@ def _thresholds(step: Step) -> Facts:
 def _quantile(step: Step) -> Facts:
     """An order statistic tells of as many rows of data sets as lie beyond it, even if all that is no data does too."""
     share = min(min(Fraction(*pair), 1 - Fraction(*pair)) for pair in step.attributes["q"])
-    padding = step.shapes(0)[0] - rows_of_others(step, 2)
-    least = math.floor(share * step.shapes(0)[0]) - padding
+    whole = Region(0, 0, step.shapes(0)[0])
+    beyond = math.floor(share * whole.high)
     strands = []
     for strand in step.operands[0].strands:
         if strand.place is not None and strand.place.axis == 0:
-            beyond = max(1, least) if strand.order == 2 else 1
-            strand = msgspec.structs.replace(strand.lost(), rows=strand.rows * beyond)
+            rows = strand.within(beyond) if strand.place == whole else 1
+            strand = msgspec.structs.replace(strand.lost(), rows=strand.rows * rows)
         strands.append(strand)
     chosen = step.operands[0].chosen or step.operands[0].ramps
     return Facts(tidy(strands), everywhere(step.shape) if chosen else frozenset())
 
 
-def rows_of_others(step: Step, order: int) -> int:
-    """How many elements of a column, sorted at least so far, are rows of data sets that the reader has not placed."""
-    counts: dict[str, int] = {}
+def positions_of_others(step: Step) -> int:
+    """How many elements of a column at least are rows of data sets that the reader has not placed.
+
+    Rows of several data sets may lie at the same positions, as after a sum; those of one in several pieces, or in
+    several versions, may be the same rows. What lies at positions of its own counts in full.
+    """
+    spans: dict[tuple[str, str], tuple[int, int, int]] = {}
     for strand in step.operands[0].strands:
-        along = strand.place is not None and strand.place.axis == 0
-        if along and strand.order >= order and strand.owner != step.reader:
-            counts[strand.source] = min(strand.count, counts.get(strand.source, strand.count))
-    return sum(counts.values())
+        place = strand.place
+        if place is None or place.axis or strand.owner == step.reader:
+            continue
+        key = (strand.owner, strand.source.partition("@")[0])
+        high, low, count = spans.get(key, (place.high, place.low, strand.count))
+        spans[key] = (max(high, place.high), min(low, place.low), min(count, strand.count))
+    # The most that spans without a position in common hold together, among those that end at `high` or before.
+    best: list[tuple[int, int]] = []
+    for high, low, count in sorted(spans.values()):
+        before = max((most for end, most in best if end <= low), default=0)
+        best.append((high, before + min(count, high - low)))
+    return max((most for _, most in best), default=0)
 
 
 def _running(step: Step) -> Facts:
@@ -183,13 +197,15 @@ def _totals(facts: Facts, values: int | None, size: int) -> Facts:
 
 
 def _total(strand: Strand, values: int | None, size: int) -> Strand:
-    """All groups together have the rows that there were."""
+    """All groups together have the rows that there were, unless there are more of them than are shown."""
     if strand.place is None or strand.place.axis:
         return strand.lost()
     every = strand.combined()
     rows = max(1, 0 if values is None else every.rows // values)
     place = Region(0, 0, size)
-    return msgspec.structs.replace(every, rows=rows, place=place, count=max(1, every.rows // rows), arranged=True)
+    return msgspec.structs.replace(
+        every, rows=rows, place=place, count=max(1, min(size, every.rows // rows)), arranged=True
+    )
 
 
 def _singles(facts: Facts) -> Facts:

@@ -13,7 +13,6 @@ import numpy as np
 from quorate.coordination.lineage import NOTHING, Facts, Region, Strand, bounded, everywhere, tidy, union
 from quorate.coordination.lineage_moves import indexed, joined, reshaped, seen_as
 from quorate.coordination.lineage_order import RULES as ORDER
-from quorate.coordination.lineage_order import rows_of_others
 from quorate.coordination.lineage_step import Step
 from quorate.lang.operations.io import constant_values
 from quorate.lang.plan import Type
@@ -103,9 +102,7 @@ def _reshaped(step: Step) -> Facts:
 
 
 def _indexed(step: Step) -> Facts:
-    shape = step.shapes(0)
-    padding = shape[0] - rows_of_others(step, 2) if shape else 0
-    return indexed(step.operands[0], shape, step.attributes["index"], step.shape, padding=padding, mixing=step.mixing)
+    return indexed(step.operands[0], step.shapes(0), step.attributes["index"], step.shape, mixing=step.mixing)
 
 
 def _concatenated(step: Step) -> Facts:

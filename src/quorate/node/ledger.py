@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
@@ -20,6 +21,8 @@ from quorate.node.locked import locked
 from quorate.node.messages import Opened
 
 __all__ = ["Ledger", "numbers_opened"]
+
+_Count = Annotated[int, msgspec.Meta(ge=0)]
 
 
 def numbers_opened(plan: Plan, known: Sequence[Facts], opened: Sequence[str], reader: str) -> dict[str, int]:
@@ -64,7 +67,7 @@ class Ledger:
         if not path.exists():
             return {}
         try:
-            return msgspec.json.decode(read_bytes(path), type=dict[str, int])
+            return msgspec.json.decode(read_bytes(path), type=dict[str, _Count])
         except msgspec.MsgspecError:
             raise EnvironmentFault(
                 f"{path}: damaged; restore it from a backup, or write the counts anew, such as {{}} for none"
