@@ -222,7 +222,7 @@ def in_real_units(values: SecretArray, exponents: npt.ArrayLike, bits: int = 60)
 def bits_of(array: SecretArray) -> int:
     """Bits of the largest raw value that an array may hold."""
     low, high = array.limits
-    return math.ceil(math.log2(max(-low, high, 2.0**-40))) + array.dtype.scale
+    return max(1, math.ceil(math.log2(max(-low, high, 2.0**-40))) + array.dtype.scale)
 
 
 def fitting(array: SecretArray, beside: int) -> SecretArray:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 import quorate.lang.functions as q
-from quorate.analytics.columns import known
+from quorate.analytics.columns import bits_of, known
 from quorate.lang.array import SecretArray
 from quorate.sharing.dtype import INT, fixed
 
@@ -16,7 +16,6 @@ __all__ = [
     "RECIPROCAL_SCALE",
     "WINDOW",
     "Lifted",
-    "bits_of",
     "lifted",
     "plus",
     "sum_of_products",
@@ -36,12 +35,6 @@ RECIPROCAL_SCALE = 22
 
 FIELD_CAPACITY = 59
 """Its bits."""
-
-
-def bits_of(array: SecretArray) -> int:
-    """Bits of the largest raw value that there may be."""
-    low, high = array.limits
-    return math.ceil(math.log2(max(-low, high, 2.0**-40))) + array.dtype.scale
 
 
 def times(a: SecretArray, b: SecretArray, scale: int, terms: int = 1) -> SecretArray:

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 import quorate.lang.functions as q
-from quorate.analytics.columns import Unit, columns, in_real_units, known, most_rows, unit, vector
+from quorate.analytics.columns import Unit, bits_of, columns, fitting, in_real_units, known, most_rows, unit, vector
 from quorate.errors import UserError
 from quorate.lang.array import SecretArray
 from quorate.sharing.dtype import BOOL, INT, fixed
 
-__all__ = ["Design", "Rows", "bits_of", "designed", "fitting", "linear_predictor", "product", "relabelled", "rows_of"]
+__all__ = ["Design", "Rows", "designed", "linear_predictor", "product", "relabelled", "rows_of"]
 
 FINEST = 22
 """Fraction bits of features in units."""
@@ -178,18 +178,6 @@ def product(kind: str, left: SecretArray, right: SecretArray, scale: int) -> Sec
     shift = max(0, left.dtype.scale + right.dtype.scale - scale)
     found = left.record(kind, right, **({"shift": shift} if shift else {}))
     return found.astype(fixed(scale))
-
-
-def bits_of(array: SecretArray) -> int:
-    """Bits of the largest raw value."""
-    low, high = array.limits
-    return max(1, int(np.ceil(np.log2(max(-low, high, 2.0**-40)))) + array.dtype.scale)
-
-
-def fitting(array: SecretArray, beside: int) -> SecretArray:
-    """An array with so few fraction bits that its product with a number of `beside` bits fits."""
-    spare = known(array).capacity - 2 - beside - bits_of(array)
-    return array if spare >= 0 else array.astype(fixed(array.dtype.scale + spare))
 
 
 def linear_predictor(X: Any, coefficients: SecretArray, intercept: SecretArray, scale: int = FINEST) -> SecretArray:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from quorate.analytics.regression.design import Design, bits_of
+from quorate.analytics.columns import bits_of
+from quorate.analytics.regression.design import Design
 from quorate.analytics.regression.newton import Family, Outcome
 from quorate.lang.array import SecretArray
 from quorate.sharing.dtype import fixed

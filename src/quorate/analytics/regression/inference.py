@@ -9,9 +9,9 @@ import numpy as np
 
 import quorate.lang.functions as q
 from quorate.analytics.coefficients import NORMAL, Coefficients, wald
-from quorate.analytics.columns import in_real_units, known, times
+from quorate.analytics.columns import bits_of, fitting, in_real_units, known, times
 from quorate.analytics.refinement import precise_dot
-from quorate.analytics.regression.design import Design, bits_of, fitting, product
+from quorate.analytics.regression.design import Design, product
 from quorate.analytics.regression.lowered import lowered
 from quorate.analytics.regression.newton import BELOW, Outcome
 from quorate.lang.array import SecretArray

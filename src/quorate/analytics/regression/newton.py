@@ -20,9 +20,9 @@ import numpy as np
 import numpy.typing as npt
 
 import quorate.lang.functions as q
-from quorate.analytics.columns import known
+from quorate.analytics.columns import bits_of, known
 from quorate.analytics.linear_algebra import LARGEST, MOST_SHIFT, factorised, gram, normalised
-from quorate.analytics.regression.design import Design, bits_of, product, relabelled
+from quorate.analytics.regression.design import Design, product, relabelled
 from quorate.lang.array import SecretArray
 from quorate.sharing.dtype import INT, fixed
 

@@ -11,15 +11,13 @@ import numpy as np
 
 import quorate.lang.functions as q
 from quorate.analytics.coefficients import Coefficients, Tabulated
-from quorate.analytics.columns import names_of, vector
+from quorate.analytics.columns import bits_of, fitting, names_of, vector
 from quorate.analytics.dependent import warn_of_dependent
 from quorate.analytics.regression.design import (
     WEIGHT_SCALE,
     Design,
     Rows,
-    bits_of,
     designed,
-    fitting,
     linear_predictor,
     product,
     rows_of,
