@@ -195,6 +195,9 @@ def test_all_rows_may_be_dropped_but_then_there_are_too_few() -> None:
         Case("a\nyes\nmaybe\n", ["row 3", "'maybe' is not true or false"], [BoolColumn(name="a")]),
         Case("a\n2024-01-01\n2024-02-30\n", ["row 3", "'2024-02-30' is not a time"], [TimestampColumn(name="a")]),
         Case("a\n1700000000000\n", ["outside the agreed range", "not milliseconds"], [TimestampColumn(name="a")]),
+        Case("a\n2026-12-31\n2027-01-01\n", ["row 3", "'2027-01-01' is outside the agreed range "
+                                             "[2026-01-01T00:00:00Z, 2026-12-31T23:59:59Z]; correct"],
+             [TimestampColumn(name="a", range=("2026-01-01", "2026-12-31"))]),
         Case("a,b\n1,1\n,2\n", ["row 3, column 'a': the value is missing", "missing: drop"]),
     ],
 )  # fmt: skip

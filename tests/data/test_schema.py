@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from quorate.data.column import content_of
 from quorate.data.schema import (
     BoolColumn,
     CategoryColumn,
@@ -30,6 +31,9 @@ from quorate.sharing.dtype import BOOL, INT, fixed, int8, int16, int32
         (Int16Column(name="c", range=(0, 365)), int16, (0, 365)),
         (Int32Column(name="c"), int32, (-(2**31), 2**31 - 1)),
         (TimestampColumn(name="c"), INT, (0, 2**40)),
+        (TimestampColumn(name="c", range=("1970-01-02", "1970-01-02")), INT, (86400, 2 * 86400 - 1)),
+        (TimestampColumn(name="c", range=("1970-01-01", "1970-01-01T12:00"), zone="Etc/GMT-1"), INT, (-3600, 39600)),
+        (TimestampColumn(name="c", range=(5, "1970-01-01T00:01:00Z"), zone="Asia/Tokyo"), INT, (5, 60)),
         (BoolColumn(name="c"), BOOL, (0, 1)),
     ],
 )
@@ -79,12 +83,23 @@ def test_fill_values(column: Column, number: float) -> None:
         (IntColumn(name="c", fill=3), "fill", "if, and only if"),
         (IntColumn(name="c", range=(0, 2), missing="fill", fill=3), "fill", "outside the range [0, 2]"),
         (TimestampColumn(name="c", missing="fill", fill="yesterday"), "fill", "no ISO 8601 time"),
+        (TimestampColumn(name="c", range=("2026-01-01", "31.12.2026")), "range", "'31.12.2026' is no ISO 8601 time"),
+        (TimestampColumn(name="c", range=("2026-01-02", "2026-01-01")), "range", "above the upper limit"),
+        (TimestampColumn(name="c", range=("2026-01-01", 2**40), zone="Nowhere"), "zone", "no time zone"),
     ],
 )
 def test_refused_declarations(column: Column, key: str, text: str) -> None:
     problems = list(column.problems())
     assert [found for found, _ in problems] == [key]
     assert text in problems[0][1]
+
+
+def test_a_range_of_dates_is_agreed_on_in_seconds() -> None:
+    dates = TimestampColumn(name="c", range=("2026-01-01", "2026-12-31"), zone="Europe/Berlin")
+    seconds = TimestampColumn(name="c", range=(1767222000, 1798757999), zone="Europe/Berlin")
+    assert dates == seconds
+    assert content_of(dates) == content_of(seconds)
+    assert content_of(seconds)["range"] == (1767222000, 1798757999)
 
 
 def test_widest_allowed_ranges() -> None:

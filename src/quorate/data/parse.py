@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, cast
 
@@ -40,6 +41,8 @@ _BOOLS = {
     **dict.fromkeys(("false", "f", "no", "n", "0", "0.0"), 0),
 }
 _BEYOND = 2.0**63
+_LATEST = 253_402_300_799
+"""The end of the year 9999, after which no time is written."""
 _FRACTION = re.compile(r"[+-]?[0-9]+\.[0-9]+")
 _DIGITS = re.compile(r"[0-9]{8}")
 _ISO = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9:.]+)?(Z|[+-][0-9:]+)?$")
@@ -170,7 +173,7 @@ class Parser:
         if infinite.any():
             yield work.fault("infinite", infinite, "is infinite", _NO_NUMBER)
         if (large := refused & ~infinite & work.beyond()).any():
-            yield self._outside(work, large)
+            yield self._outside(work, large, _BEYOND)
         if (rest := refused & ~infinite & ~large).any():
             if isinstance(self.column, CategoryColumn):
                 yield work.fault("category", rest, _no_category(self.column), "")
@@ -186,13 +189,14 @@ class Parser:
         low, high = self.column.bounds
         out = converted & np.isfinite(values) & ~((values >= low) & (values <= high))
         if out.any():
-            yield self._outside(work, out)
+            yield self._outside(work, out, values[out].max().item())
 
-    def _outside(self, work: _Batch, out: Mask) -> Fault:
-        low, high = self.column.bounds
-        hint = " (times are in seconds, not milliseconds)" if isinstance(self.column, TimestampColumn) else ""
+    def _outside(self, work: _Batch, out: Mask, largest: float) -> Fault:
+        are_times = isinstance(self.column, TimestampColumn)
+        low, high = map(_as_time if are_times else _plain, self.column.bounds)
+        hint = " (times are in seconds, not milliseconds)" if are_times and largest > _LATEST else ""
         todo = f"; correct the value or agree on another range{hint}"
-        return work.fault("range", out, f"is outside the agreed range [{_plain(low)}, {_plain(high)}]", todo)
+        return work.fault("range", out, f"is outside the agreed range [{low}, {high}]", todo)
 
 
 @dataclass(frozen=True)
@@ -280,6 +284,12 @@ def _time_hint(text: str) -> str:
     if _ISO.match(text):
         return "; there is no such day, or no such hour in its time zone; correct the value"
     return "; correct the value, or state how it is written (format: ...) in a source document"
+
+
+def _as_time(number: float) -> str:
+    if not 0 <= number <= _LATEST:
+        return _plain(number)
+    return datetime.fromtimestamp(number, UTC).isoformat().replace("+00:00", "Z")
 
 
 def _plain(number: Any) -> str:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 import zoneinfo
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
-from typing import Protocol
+from typing import Protocol, cast
 
 import msgspec
 
 from quorate.data.column import BaseColumn, RangedColumn, UnitColumn, fold
+from quorate.data.times import moment
 from quorate.errors import UserError
 from quorate.sharing.dtype import BOOL, INT, DType, fixed, int8, int16, int32
 
@@ -194,34 +193,47 @@ class TimestampColumn(RangedColumn, frozen=True, kw_only=True, tag="timestamp"):
 
     `zone` (such as "Europe/Paris") is that of times which state none. Without it they are in UTC, and must not be mixed
     with times that state one.
+
+    `range` may be written as ISO 8601 times, and becomes seconds since 1970; a date alone as its end is that whole day.
     """
 
-    range: tuple[int, int] = (0, _TIME_LIMIT)
+    range: tuple[int | str, int | str] = (0, _TIME_LIMIT)
     fill: int | str | None = None
     zone: str | None = None
+
+    def __post_init__(self) -> None:
+        # one form for what is agreed, however it was written; what cannot be read stays for `problems` to name
+        if zone_problem(self.zone) is None and not list(self._unread_limits()):
+            low, high = self.range
+            agreed = moment(low, self.zone), moment(high, self.zone, end=True)
+            msgspec.structs.force_setattr(self, "range", agreed)
 
     @property
     def bounds(self) -> tuple[int, int]:
         """The declared range in seconds since 1970, by default 0 ... 2**40."""
-        return self.range
+        return cast("tuple[int, int]", self.range)
 
     @property
     def fill_number(self) -> int | None:
         """Seconds since 1970 of the replacement; raises `UserError` if its text is no ISO 8601 time."""
-        if not isinstance(self.fill, str):
-            return self.fill
-        try:
-            moment = datetime.fromisoformat(self.fill)
-        except ValueError as error:
-            raise UserError(f"{self.fill!r} is no ISO 8601 time; write it as 2024-05-31T08:30:00Z") from error
-        zone = UTC if self.zone is None else zoneinfo.ZoneInfo(self.zone)
-        return math.floor((moment if moment.tzinfo else moment.replace(tzinfo=zone)).timestamp())
+        return None if self.fill is None else moment(self.fill, self.zone)
 
     def _own_problems(self) -> Iterator[tuple[str, str]]:
         if problem := zone_problem(self.zone):
             yield "zone", problem
         else:
             yield from super()._own_problems()
+
+    def _range_problems(self) -> Iterator[tuple[str, str]]:
+        unread = list(self._unread_limits())
+        yield from unread or super()._range_problems()
+
+    def _unread_limits(self) -> Iterator[tuple[str, str]]:
+        for limit in self.range:
+            try:
+                moment(limit, None)
+            except UserError as error:
+                yield "range", str(error)
 
 
 class BoolColumn(BaseColumn, frozen=True, kw_only=True, tag="bool"):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import zoneinfo
+from datetime import UTC, date, datetime, time
 from typing import NamedTuple
 
 import numpy as np
@@ -9,8 +12,9 @@ import numpy as np
 from quorate.data.conversion import TICKS
 from quorate.data.table import Arrow
 from quorate.data.values import attempt, like, tolerant, whole
+from quorate.errors import UserError
 
-__all__ = ["Times", "seconds"]
+__all__ = ["Times", "moment", "seconds"]
 
 _NUMBER = r"^[+-]?\d+(\.0)?$"
 _DATE = r"^\d{4}-\d{2}-\d{2}"
@@ -23,6 +27,28 @@ class Times(NamedTuple):
     seconds: Arrow
     zoned: Arrow
     naive: Arrow
+
+
+def moment(written: int | str, zone: str | None, *, end: bool = False) -> int:
+    """Seconds since 1970, at the `end` of a date alone; raises `UserError` for a text that is no ISO 8601 time."""
+    if not isinstance(written, str):
+        return written
+    try:
+        found = datetime.fromisoformat(written)
+    except ValueError as error:
+        raise UserError(f"{written!r} is no ISO 8601 time; write it as 2024-05-31 or 2024-05-31T08:30:00Z") from error
+    if end and _is_date(written):
+        found = datetime.combine(found, time(23, 59, 59))
+    place = UTC if zone is None else zoneinfo.ZoneInfo(zone)
+    return math.floor((found if found.tzinfo else found.replace(tzinfo=place)).timestamp())
+
+
+def _is_date(written: str) -> bool:
+    try:
+        date.fromisoformat(written)
+    except ValueError:
+        return False
+    return True
 
 
 def seconds(array: Arrow, is_text: bool, zone: str | None, unit: str | None, form: str | None) -> Times:
