@@ -10,10 +10,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
-__all__ = ["Markup", "bytes_text", "facts", "folded", "number", "panel", "table", "text"]
+__all__ = ["Markup", "Probability", "bytes_text", "digits", "facts", "folded", "number", "panel", "table", "text"]
 
 MOST_ROWS = 30
 """A longer table shows its first and last rows."""
+
+LEAST_CHANCE = 1e-4
+"""Smaller p-values are shown as smaller than this."""
 
 _STYLE = (
     ".quorate{font-size:13px;line-height:1.45;max-width:72em}"
@@ -40,15 +43,29 @@ def text(value: object) -> Markup:
     return value if isinstance(value, Markup) else Markup(escape(str(value)))
 
 
-def number(value: Any) -> Markup:
-    """A number with six digits; what is not there as a dash."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return text(value)
+class Probability(float):
+    """A p-value: very small ones are shown as a bound."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return f"<{LEAST_CHANCE:g}" if self < LEAST_CHANCE else f"{float(self):.6g}"
+
+
+def digits(value: float) -> str:
+    """A number as text, with six digits; what is not there as a dash."""
     if isinstance(value, int):
-        return Markup(f"{value:,}")
+        return f"{value:,}"
     if math.isnan(value):
-        return Markup("–")
-    return text(f"{value:,.0f}" if value.is_integer() and abs(value) < 1e15 else f"{value:.6g}")
+        return "–"
+    if isinstance(value, Probability):
+        return str(value)
+    return f"{value:,.0f}" if value.is_integer() and abs(value) < 1e15 else f"{value:.6g}"
+
+
+def number(value: Any) -> Markup:
+    """A number as HTML, as of `digits`; anything else as its text."""
+    return text(digits(value) if isinstance(value, int | float) and not isinstance(value, bool) else value)
 
 
 def bytes_text(count: int) -> str:

@@ -136,5 +136,8 @@ def test_opened_results_read_well_in_a_terminal(table):
     assert blocks["coef"][0].split() == ["coef", "days", "ill"]
     assert blocks["intercept_conf_int"][0].split() == ["intercept_conf_int", "lower", "upper"]
     curves = repr(q.analytics.KaplanMeier().fit(table.days, table.ill, by=table.ward).reveal())
-    assert [line.split()[0] for line in curves.split("\n\n")[-1].splitlines()[1:]] == WARDS
-    assert curves.split("\n\n")[-1].splitlines()[0].endswith("…")
+    *_, last, note = curves.split("\n\n")
+    assert [line.split()[0] for line in last.splitlines()[1:]] == WARDS
+    assert note.startswith("hidden: fewer rows")
+    assert last.splitlines()[0].endswith("…")
+    assert max(map(len, note.splitlines())) <= 80

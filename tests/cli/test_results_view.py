@@ -19,7 +19,9 @@ RESULTS = {
     "nobody": np.zeros((0, 2)),
     "frame": FRAME,
     "series": pd.Series([1.0, np.inf], index=["a", "b"]),
-    "model": Fitted(r2_=0.5, coef_=np.array([1.0, 2.0]), feature_names_in_=["age", "dose"]),
+    "model": Fitted(
+        {"r2_": 0.5, "coef_": np.array([1.0, 2.0]), "feature_names_in_": ["age", "dose"]}, axes={"coef_": ("feature",)}
+    ),
     "parts": {"shown": np.array([True, False])},
 }
 

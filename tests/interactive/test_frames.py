@@ -105,9 +105,13 @@ def test_what_comes_of_kept_shares_names_the_run_that_made_them(net):
 
 
 def test_results_in_several_shapes_are_asked_for_by_name():
-    opened = Fitted(
-        centres_=np.arange(6.0).reshape(2, 3), inertia_=1.5, n_features_in_=3, feature_names_in_=["a", "b", "c"]
-    )
+    values = {
+        "centres_": np.arange(6.0).reshape(2, 3),
+        "inertia_": 1.5,
+        "n_features_in_": 3,
+        "feature_names_in_": ["a", "b", "c"],
+    }
+    opened = Fitted(values, axes={"centres_": ("cluster", "feature")})
     assert opened.to_pandas("centres_").columns.tolist() == ["a", "b", "c"]
     assert opened.to_pandas()["inertia"].tolist() == [1.5]
     assert opened.to_arrow("centres_").column("c").to_pylist() == [2, 5]

@@ -110,7 +110,8 @@ def test_ratios_of_a_table_with_limits_and_intercept():
 
 
 def test_limits_of_a_fitted_method_are_taken():
-    opened = Fitted(coef_=np.array([1.0]), conf_int_=np.array([[0.5, 1.75]]), n_features_in_=1)
+    values = {"coef_": np.array([1.0]), "conf_int_": np.array([[0.5, 1.75]]), "n_features_in_": 1}
+    opened = Fitted(values, axes={"coef_": ("feature",), "conf_int_": ("feature", "limit")})
     ax = plots.coefficients(opened)
     assert ax.collections[0].get_segments()[0][:, 0].tolist() == [0.5, 1.75]
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from typing import Any, NoReturn, Self
+from typing import Any, ClassVar, NoReturn, Self
 
-from quorate.analytics.columns import columns, names_of
+from quorate.analytics.axes import Axes
+from quorate.analytics.columns import category_names, columns, names_of
 from quorate.analytics.opened import Fitted
 from quorate.errors import UserError
 from quorate.lang.array import SecretArray
@@ -19,8 +20,14 @@ class Estimator(Result):
     """A method with `fit`. Parameters of the constructor are attributes of the same name.
 
     What `fit` finds are attributes that end in an underscore: secret arrays (the parts of the result), and public facts
-    that are no arrays, such as the number of features.
+    that are no arrays, such as the number of features. Tables of opened results label rows and columns as `AXES` says.
     """
+
+    AXES: ClassVar[Axes] = {}
+    """What the axes of results are, opened ones included."""
+
+    CODES = False
+    """Whether features may be columns of categories, whose codes say no more than which rows are alike."""
 
     def get_params(self) -> dict[str, Any]:
         """The parameters of the constructor, as in scikit-learn."""
@@ -45,7 +52,7 @@ class Estimator(Result):
 
     def finished(self, values: Mapping[str, Any]) -> Any:
         """The opened results, with the public ones."""
-        return Fitted({**self.public(), **values})
+        return Fitted({**self.public(), **values}, axes=self.AXES)
 
     @classmethod
     def restored(cls, params: Mapping[str, Any], public: Mapping[str, Any], parts: Mapping[str, SecretArray]) -> Self:

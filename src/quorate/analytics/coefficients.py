@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from quorate.analytics.axes import LIMIT, Axes
 from quorate.analytics.base import Estimator
 from quorate.analytics.opened import Fitted, needed
 from quorate.errors import UserError
@@ -31,6 +32,17 @@ TABLE: Sequence[str] = (
     "step_",
 )
 """What is opened for a table, beside single numbers."""
+
+AXES: Axes = {
+    **dict.fromkeys(("coef_", "standard_errors_", "independent_", "narrow_", "z_"), ("class", "feature")),
+    **dict.fromkeys(("p_values_", "ratios_", "hazard_ratios_", "lower_", "upper_", "mean_"), ("class", "feature")),
+    **dict.fromkeys(("intercept_", "intercept_error_", "intercept_z_", "intercept_p_value_"), ("class",)),
+    **dict.fromkeys(("log_likelihood_", "converged_", "separated_", "step_"), ("class",)),
+    **dict.fromkeys(("baseline_cumulative_hazard_", "baseline_shown_", "times_"), ("time",)),
+    "conf_int_": ("class", "feature", LIMIT),
+    "intercept_conf_int_": ("class", LIMIT),
+}
+"""What the axes of results of all these models are."""
 
 Floats = npt.NDArray[np.float64]
 
@@ -99,7 +111,7 @@ class Coefficients(Fitted):
     def __init__(
         self, values: Mapping[str, Any], titles: Titles, confidence: float = 0.95, free: float | None = None
     ) -> None:
-        super().__init__(values)
+        super().__init__(values, axes=AXES)
         self._how = (titles, confidence, free)
 
     def summary(self) -> Any:

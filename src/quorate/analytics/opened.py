@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from textwrap import fill
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from quorate.analytics.axes import ENDS, LABELS, LIMIT, Axes, axes_of, labels_of
 from quorate.errors import UserError
-from quorate.html import Markup, facts, folded, panel, table
+from quorate.html import Markup, Probability, facts, folded, panel, table
 
-__all__ = ["Fitted", "Listing", "needed"]
+__all__ = ["HIDDEN", "NOTE", "Fitted", "Listing", "needed", "shown_as", "with_note"]
 
 PROVENANCE = "quorate"
+NOTE = "note"
 MOST_COLUMNS = 12
 WIDTH = 80
 """Characters of a line in a terminal."""
@@ -22,30 +25,21 @@ MOST_OPEN = 20
 """Longer tables are folded up."""
 
 LIMITS = "conf_int_"
-"""Confidence limits of coefficients, shape (features, 2)."""
+"""Confidence limits of coefficients stand beside them, as columns `lower` and `upper`."""
 
-ENDS = ("lower", "upper")
-
-CATEGORIES = "categories"
-"""Names of the bars of a histogram."""
-
-GROUPS = "groups_"
-"""Names of groups that have a curve each."""
-
-OF_NODES = ("splits_", "feature_", "threshold_", "edges_")
-"""Matrices of trees, whose columns are no features."""
-
-NAMES = (CATEGORIES, GROUPS, "feature_names_in_", "class_names_", "feature_categories_")
+TOLD = ("class_names_", "feature_names_in_", "feature_categories_", "groups_", "categories")
 """Results that name others and stand in no table themselves."""
 
-BY_CLASS = ("class_", "log_likelihood_", "step_", "converged_", "separated_")
-"""How results with one number per class begin."""
+SHOWN = ("shown", "shown_", "baseline_shown_", "large_shown_")
+"""Results that say which cells are not hidden."""
 
-ROW_BY_CLASS = (
-    *("coef_", "standard_errors_", "independent_", "z_", "p_values_", "ratios_", "theta_", "var_", "unit_"),
-    *("feature_count_", "feature_log_prob_", "intercept_conf_int_"),
+HIDDEN = (
+    "hidden: fewer rows than the least size of a small group, or needed to protect such a cell; a range without "
+    "empty cells shows more"
 )
-"""How matrices with one row per class begin."""
+
+CHANCES = ("p_value", "pvalue", "p-value", "P>|z|", "P>|t|")
+"""How names of p-values end."""
 
 
 class Listing(NamedTuple):
@@ -54,6 +48,14 @@ class Listing(NamedTuple):
     title: str
     headings: list[str]
     rows: list[list[Any]]
+
+
+class _Block(NamedTuple):
+    """Results with one value per place of an axis. `axis` is None where the method does not state one."""
+
+    axis: str | None
+    labels: list[Any] | None
+    columns: dict[str, Any]
 
 
 def needed(package: str) -> Any:
@@ -71,13 +73,31 @@ class Fitted(dict[str, Any]):
     """Opened results by name, also as attributes: `opened.coef_`.
 
     Attributes:
+        axes: result -> names of its axes, as far as the method states them; see `quorate.analytics.axes`. Rows and
+            columns of tables are labelled by these.
         provenance: the runs that opened them and that computed what these depend on: dictionaries with session, plan,
             protocol, parties, rounds, bytes_sent, seconds, finished, software.
     """
 
-    def __init__(self, *args: Any, **named: Any) -> None:
-        super().__init__(*args, **named)
+    def __init__(
+        self,
+        values: Mapping[str, Any] | None = None,
+        /,
+        *,
+        axes: Axes | None = None,
+        hidden: bool = False,
+        **named: Any,
+    ) -> None:
+        super().__init__(values or {}, **named)
+        self.axes: Axes = axes or {}
+        self._hidden = hidden
         self.provenance: list[dict[str, Any]] = []
+
+    @property
+    def note(self) -> str:
+        """What to tell people about cells that are hidden because they stand for few rows; empty if none is."""
+        hides = self._hidden or any(name in self and not np.all(self[name]) for name in SHOWN)
+        return HIDDEN if hides else ""
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or name not in self:
@@ -88,13 +108,16 @@ class Fitted(dict[str, Any]):
         """A data frame with provenance in `attrs["quorate"]`.
 
         Args:
-            name: one result, as a table of its own. By default all those with one value per feature, one row each;
-                of a result without such, all that have the commonest length; of single numbers, one row of them.
+            name: one result, as a table of its own. By default those of the axis that most results have, such as one
+                row per feature, class or cluster, together with matrices of one column per feature; of single
+                numbers, one row of them.
 
         Raises:
             UserError: no such result, more than two dimensions, or pandas is not installed.
         """
-        frame = needed("pandas").DataFrame(*self._table(name))
+        columns, index, axis = self._table(name)
+        frame = needed("pandas").DataFrame(columns, index)
+        frame.index.name = axis if index is not None else None
         frame.attrs[PROVENANCE] = self.provenance
         return frame
 
@@ -106,9 +129,9 @@ class Fitted(dict[str, Any]):
         """
         import pyarrow
 
-        columns, index = self._table(name)
+        columns, index, _ = self._table(name)
         if index is not None:
-            columns = {"name": index, **columns}
+            columns = {"name": list(map(_told, index)), **columns}
         made = pyarrow.table({key: pyarrow.array(values) for key, values in columns.items()})
         return made.replace_schema_metadata({PROVENANCE: json.dumps(self.provenance)})
 
@@ -116,12 +139,12 @@ class Fitted(dict[str, Any]):
         """All results of two dimensions at most as tables for people: numbers, those of equal length, matrices."""
         found = []
         if numbers := self._numbers():
-            found.append(Listing("", ["", "value"], [[_label(key), _plain(value)] for key, value in numbers.items()]))
-        features = self._features()
-        for (length, names), group in sorted(self._groups().items(), key=lambda item: item[0][0] != len(features)):
-            columns = [np.asarray(values).tolist() for values in group.values()]
-            rows = [[str(k), *cells] for k, *cells in zip(names or range(length), *columns, strict=True)]
-            found.append(Listing(", ".join(group), ["", *group], rows))
+            rows = [[_label(key), shown_as(key, _plain(value))] for key, value in numbers.items()]
+            found.append(Listing("", ["", "value"], rows))
+        for axis, labels, group in self._blocks():
+            columns = [[shown_as(key, cell) for cell in np.asarray(values).tolist()] for key, values in group.items()]
+            rows = [[_told(k), *cells] for k, *cells in zip(labels or range(len(columns[0])), *columns, strict=True)]
+            found.append(Listing(", ".join(group), [axis or "", *group], rows))
         found += [self._listed(key, np.asarray(value)) for key, value in self.items() if self._is_matrix(key, value)]
         return found
 
@@ -129,12 +152,13 @@ class Fitted(dict[str, Any]):
         """A matrix; of a wide one the first columns."""
         width = min(values.shape[1], MOST_COLUMNS)
         more = ["…"] if width < values.shape[1] else []
-        rows = zip(self._row_names(key, values) or range(len(values)), values[:, :width].tolist(), strict=True)
-        headings = [_label(key), *self._column_names(key, values)[:width], *more]
-        return Listing(_label(key), headings, [[str(name), *row, *more] for name, row in rows])
+        rows = zip(self._along(key, values, 0) or range(len(values)), values[:, :width].tolist(), strict=True)
+        headings = [_label(key), *self._headings(key, values)[:width], *more]
+        told = [[_told(name), *(shown_as(key, cell) for cell in row), *more] for name, row in rows]
+        return Listing(_label(key), headings, told)
 
-    def _table(self, name: str | None) -> tuple[dict[str, Any], list[str] | None]:
-        """Columns, and names of the rows where they have some."""
+    def _table(self, name: str | None) -> tuple[dict[str, Any], list[Any] | None, str | None]:
+        """Columns, labels of the rows where they have some, and what the rows are."""
         if name is None:
             return self._main()
         if name not in self:
@@ -144,74 +168,84 @@ class Fitted(dict[str, Any]):
         values = np.asarray(self[name])
         if values.ndim > 2:
             raise UserError(f"{name!r} has {values.ndim} dimensions; a table has two")
+        axes = axes_of(self.axes, name, values.ndim) or (None,)
+        index = self._along(name, values, 0) if values.ndim else None
         if values.ndim == 2:
-            labels = self._column_names(name, values)
-            return {label: values[:, k] for k, label in enumerate(labels)}, self._row_names(name, values)
-        index = self._names(name, len(values)) if values.ndim else None
-        return {_label(name): values.reshape(-1)}, index
+            return {label: values[:, k] for k, label in enumerate(self._headings(name, values))}, index, axes[0]
+        return {_label(name): values.reshape(-1)}, index, axes[0] if values.ndim else None
 
-    def _main(self) -> tuple[dict[str, Any], list[str] | None]:
-        groups = self._groups()
-        features = self._features()
-        if features and (key := (len(features), tuple(features))) in groups:
-            return groups[key], features
-        if groups:
-            (_, names), columns = max(groups.items(), key=lambda item: len(item[1]))
-            return columns, None if names is None else list(names)
-        return {_label(key): [value] for key, value in self._numbers().items()}, None
+    def _main(self) -> tuple[dict[str, Any], list[Any] | None, str | None]:
+        blocks = self._blocks()
+        if not blocks:
+            return {_label(key): [value] for key, value in self._numbers().items()}, None, None
+        stated = [block for block in blocks if block.axis is not None]
+        axis, labels, columns = max(stated or blocks, key=lambda block: len(block.columns))
+        matrices = [key for key in self if axis and self._axes(key) == (axis, "feature")]
+        for key in matrices:
+            values = np.asarray(self[key])
+            names = self._headings(key, values)
+            apart = len(matrices) > 1 or not columns.keys().isdisjoint(names)
+            columns |= {f"{_label(key)} {name}" if apart else name: values[:, k] for k, name in enumerate(names)}
+        rows = len(next(iter(columns.values())))
+        return columns, list(range(rows)) if axis and labels is None else labels, axis
 
     # -- names of rows and columns ------------------------------------------------------------------------------------
 
     def _features(self) -> list[str]:
+        return list(map(str, labels_of(self, "feature", self._width()) or range(self._width())))
+
+    def _width(self) -> int:
         names = self.get("feature_names_in_")
-        if names is not None:
-            return [str(name) for name in names]
-        return [f"x{k}" for k in range(int(self.get("n_features_in_", 0)))]
+        return int(self.get("n_features_in_", 0)) if names is None else len(names)
 
-    def _names(self, key: str, length: int) -> list[str] | None:
-        """What the numbers of a result of one dimension stand for."""
-        classes = self.get("class_names_") if key.startswith(BY_CLASS) else None
-        for names in (self.get(CATEGORIES), self.get(GROUPS), classes, self._features()):
-            if names and len(names) == length:
-                return list(names)
-        return None
+    def _axes(self, key: str) -> tuple[str, ...] | None:
+        return axes_of(self.axes, key, _dimensions(self[key]))
 
-    def _row_names(self, key: str, values: Any) -> list[str] | None:
-        """What the rows of a matrix stand for: groups or classes, if they have names."""
-        names = self.get("class_names_") if key.startswith(ROW_BY_CLASS) else self.get(GROUPS)
-        return list(names) if names and len(names) == len(values) else None
+    def _along(self, key: str, values: Any, dimension: int) -> list[Any] | None:
+        """What the places along one dimension of a result stand for: as the method states, or a series by itself."""
+        if dimension == 0 and hasattr(self[key], "index") and hasattr(self[key], "dtype"):
+            return list(self[key].index)
+        axes = self._axes(key)
+        return None if axes is None else labels_of(self, axes[dimension], values.shape[dimension])
+
+    def _headings(self, key: str, values: Any) -> list[str]:
+        """What the columns of a matrix stand for."""
+        return list(map(_told, self._along(key, values, 1) or range(values.shape[1])))
+
+    def _names_others(self, key: str) -> bool:
+        """Whether a result is there as labels of others."""
+        used = {axis for axes in self.axes.values() for axis in axes}
+        return key in TOLD or any(key in names and axis in used for axis, names in LABELS.items())
 
     def _is_matrix(self, key: str, value: Any) -> bool:
-        return key not in (LIMITS, *NAMES) and _dimensions(value) == 2
+        return not self._names_others(key) and _dimensions(value) == 2 and not self._is_limits(key)
 
-    def _column_names(self, key: str, values: Any) -> list[str]:
-        """What the columns of a matrix stand for."""
-        features, width = self._features(), values.shape[1]
-        if key.endswith(LIMITS) and width == 2:
-            return list(ENDS)
-        named = width == len(features) and key not in OF_NODES
-        return features if named else list(map(str, range(width)))
+    def _is_limits(self, key: str) -> bool:
+        return key == LIMITS and self._axes(key) == ("feature", LIMIT)
 
-    def _groups(self) -> dict[tuple[int, tuple[str, ...] | None], dict[str, Any]]:
-        """Results of one dimension, by their length and what they stand for."""
-        found: dict[tuple[int, tuple[str, ...] | None], dict[str, Any]] = {}
+    def _blocks(self) -> list[_Block]:
+        """Results of one dimension, by their axis, or by their length where none is stated; features first."""
+        found: dict[tuple[Any, ...], _Block] = {}
         for key, value in self.items():
-            if key == LIMITS and np.shape(value)[1:] == (2,):
+            if self._is_limits(key):
                 own = dict(zip(ENDS, np.asarray(value).T, strict=True))
-            elif key not in NAMES and not key.startswith("intercept") and _dimensions(value) == 1:
+            elif not self._names_others(key) and not key.startswith("intercept_conf") and _dimensions(value) == 1:
                 own = {_label(key): np.asarray(value)}
             else:
                 continue
-            names = self._names(key, len(value))
-            found.setdefault((len(value), None if names is None else tuple(names)), {}).update(own)
-        return found
+            axis = (self._axes(key) or (None,))[0]
+            labels = self._along(key, np.asarray(value), 0)
+            place = axis, len(value), None if labels is None else tuple(labels)
+            found.setdefault(place, _Block(axis, labels, {})).columns.update(own)
+        return sorted(found.values(), key=lambda block: block.axis != "feature")
 
     def _numbers(self) -> dict[str, Any]:
         return {key: value for key, value in self.items() if value is not None and _dimensions(value) == 0}
 
     def __repr__(self) -> str:
         listed = ["\n".join(_lines(listing)) for listing in self.tables()]
-        return "\n\n".join(listed) or "no results of two dimensions at most"
+        told = "\n\n".join(listed) or "no results of two dimensions at most"
+        return f"{told}\n\n{fill(self.note, WIDTH)}" if self.note else told
 
     def _repr_html_(self) -> str:
         parts: list[Markup] = []
@@ -222,7 +256,7 @@ class Fitted(dict[str, Any]):
             made = table(listing.headings, listing.rows)
             long = len(listing.rows) > MOST_OPEN
             parts.append(folded(f"{listing.title} ({len(listing.rows)} values)", made) if long else made)
-        return panel("Opened results", *parts, note=_origin(self.provenance))
+        return panel("Opened results", *parts, note="; ".join(filter(None, (self.note, _origin(self.provenance)))))
 
 
 def _lines(listing: Listing) -> list[str]:
@@ -243,7 +277,28 @@ def _lines(listing: Listing) -> list[str]:
 
 
 def _short(cell: Any) -> str:
+    if isinstance(cell, Probability):
+        return str(cell)
     return f"{cell:.6g}" if isinstance(cell, float) else str(cell)
+
+
+def with_note(frame: Any, shown: Any) -> Any:
+    """A data frame; if some of its cells are not shown, with a remark on that in `attrs["note"]`."""
+    if not np.all(shown):
+        frame.attrs[NOTE] = HIDDEN
+    return frame
+
+
+def shown_as(name: str, value: Any) -> Any:
+    """A value as tables for people show it: those of results or columns that are p-values in a type of their own."""
+    title = _label(name)
+    chance = title == "p" or title.removesuffix("s").endswith(CHANCES)
+    return Probability(value) if chance and isinstance(value, float) else value
+
+
+def _told(label: Any) -> str:
+    """A label as text."""
+    return f"{label:g}" if isinstance(label, float) else str(label)
 
 
 def _dimensions(value: Any) -> int:

@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from quorate.analytics.opened import Fitted, Listing
-from quorate.html import Markup, facts, number, panel, text
+from quorate.analytics.opened import NOTE, Fitted, Listing, shown_as
+from quorate.html import Markup, digits, facts, panel, text
 from quorate.html import table as html_table
 
 __all__ = ["page", "plain", "show_results"]
@@ -48,6 +48,8 @@ def show_results(values: Mapping[str, Any]) -> None:
             continue
         for title, headings, rows in _listings(value):
             console.print(_table(f"{name}: {title}" if title else name, headings, rows))
+        if note := _note(value):
+            console.print(note, markup=False)
 
 
 def page(title: str, values: Mapping[str, Any], note: str) -> str:
@@ -61,7 +63,12 @@ def _markup(name: str, value: Any) -> Markup:
         return facts({name: value.item() if isinstance(value, np.generic) else value})
     if isinstance(value, Fitted):
         return panel(name, Markup(value._repr_html_()))
-    return panel(name, *(html_table(headings, rows) for _, headings, rows in _listings(value)))
+    return panel(name, *(html_table(headings, rows) for _, headings, rows in _listings(value)), note=_note(value))
+
+
+def _note(value: Any) -> str:
+    """What there is to say about a result: why cells are hidden."""
+    return value.note if isinstance(value, Fitted) else str(getattr(value, "attrs", {}).get(NOTE, ""))
 
 
 def _listings(value: Any) -> list[Listing]:
@@ -71,8 +78,10 @@ def _listings(value: Any) -> list[Listing]:
     if isinstance(value, Mapping):
         return [Listing("", ["", "value"], [[name, plain(one)] for name, one in value.items()])]
     if _is_frame(value):
+        columns = list(map(str, value.columns))
         rows = zip(value.index, value.to_numpy().tolist(), strict=True)
-        return [Listing("", ["", *map(str, value.columns)], [[str(name), *row] for name, row in rows])]
+        told = [[str(name), *map(shown_as, columns, row)] for name, row in rows]
+        return [Listing("", ["", *columns], told)]
     if _is_series(value):
         return [Listing("", ["", str(value.name or "value")], [[str(name), one] for name, one in value.items()])]
     array = np.asarray(value)
@@ -98,7 +107,7 @@ def _table(title: str, headings: Sequence[str], rows: Sequence[Sequence[Any]]) -
 def _cell(value: Any) -> str:
     value = plain(value)
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return number(value)
+        return digits(value)
     return "–" if value is None else escape(str(value))
 
 

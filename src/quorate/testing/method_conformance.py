@@ -15,7 +15,8 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from quorate.analytics.base import Estimator
+from quorate.analytics.axes import LABELS, axes_of
+from quorate.analytics.base import Estimator, Fitted
 from quorate.errors import UserError
 from quorate.lang.array import Table
 from quorate.lang.computation import Traced, computation
@@ -28,6 +29,9 @@ from quorate.sharing.dtype import DType, fixed, of_numpy
 __all__ = ["PROTOCOLS", "Case", "check_all"]
 
 PROTOCOLS = ("rep3", "shamir", "semi2k")
+
+NAMES = {"feature_categories_", *(name for names in LABELS.values() for name in names)}
+"""Results that are labels of others."""
 
 Columns = Mapping[str, npt.NDArray[Any]]
 
@@ -104,6 +108,7 @@ def check_all(case: Case, protocols: Sequence[str] = PROTOCOLS) -> None:
     check_restored(case)
     check_oblivious(case)
     check_finished(case)
+    check_axes(case)
     check_protocols(case, protocols)
 
 
@@ -170,13 +175,43 @@ def check_oblivious(case: Case) -> None:
 
 def check_finished(case: Case) -> None:
     """What is made of opened parts knows the rows of the run, although they were not known while recording."""
-    rows = {"data": len(next(iter(case.data(1).values())))}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that little data was not enough for Newton's method is no matter here
-        made = case.traced("clear").finished(case.run("clear", 1).values, rows)["model"]
+    made = _opened(case)
     told = made.items() if isinstance(made, Mapping) else [("the result", made)]
     for name, value in told:
         _require(not isinstance(value, Dim), f"{name} is {value} when opened, not a number")
+
+
+def check_axes(case: Case) -> None:
+    """The method states what the axes of all its opened results are, and axes of one name are of one length."""
+    made = _opened(case)
+    if not isinstance(made, Fitted):
+        return
+    lengths: dict[str, int] = {}
+    for name, value in made.items():
+        shape = _shape(value)
+        if not shape or name in NAMES:
+            continue
+        axes = axes_of(made.axes, name, len(shape))
+        _require(axes is not None, f"AXES does not say what the axes of {name}, of shape {shape}, are")
+        for axis, length in zip(axes or (), shape, strict=True):
+            known = lengths.setdefault(axis, length)
+            _require(known == length, f"the axis {axis!r} of {name} has {length} places, others of this name {known}")
+
+
+def _opened(case: Case) -> Any:
+    """What a run in the clear gives, opened; warnings of little data are no matter here."""
+    rows = {"data": len(next(iter(case.data(1).values())))}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return case.traced("clear").finished(case.run("clear", 1).values, rows)["model"]
+
+
+def _shape(value: Any) -> tuple[int, ...]:
+    """Of an array or a list of numbers; () of lists that differ in length, and of what is no array."""
+    try:
+        return np.shape(value) if value is not None else ()
+    except ValueError:
+        return ()
 
 
 def check_protocols(case: Case, protocols: Sequence[str]) -> None:

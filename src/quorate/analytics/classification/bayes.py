@@ -7,11 +7,12 @@ sums per class; nothing is opened.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 import quorate.lang.functions as q
+from quorate.analytics.axes import Axes
 from quorate.analytics.base import Estimator
 from quorate.analytics.columns import category_names
 from quorate.analytics.regression.logistic import labels
@@ -35,6 +36,10 @@ NEVER = -64.0
 class NaiveBayes(Estimator):
     """A classifier that has a log-likelihood for each row and class."""
 
+    AXES: ClassVar[Axes] = {
+        **dict.fromkeys(("class_count_", "class_log_prior_"), ("class",)),
+        **dict.fromkeys(("feature_count_", "feature_log_prob_", "theta_", "var_"), ("class", "feature")),
+    }
     n_features_in_: int
     class_count_: SecretArray
     class_log_prior_: SecretArray

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
 import quorate.lang.functions as q
+from quorate.analytics.axes import Axes
 from quorate.analytics.classification.bayes import LOG_SCALE, NaiveBayes, log_shares
 from quorate.analytics.columns import category_names, columns, names_of, vector
 from quorate.analytics.regression.design import bits_of, fitting, product
@@ -90,6 +91,14 @@ class CategoricalNB(_Discrete):
 
     Nothing is revealed but the number of rows and columns, until results are opened.
     """
+
+    AXES: ClassVar[Axes] = {
+        **NaiveBayes.AXES,
+        "categories_": ("feature",),
+        **dict.fromkeys(("category_count_", "feature_log_prob_"), ("feature", "class", "category")),
+    }
+
+    CODES = True
 
     def __init__(self, classes: int = 2, alpha: float = 1.0, categories: int | list[int] | None = None) -> None:
         super().__init__(classes, alpha)

@@ -96,12 +96,13 @@ class GaussianNB(NaiveBayes):
 
     def finished(self, values: Mapping[str, Any]) -> Any:
         """The opened results, with means and variances of the features themselves; warns of columns at the floor."""
-        opened = super().finished({name: value for name, value in values.items() if name != "unit_factor_"})
+        opened = super().finished({name: value for name, value in values.items() if not name.startswith("unit_")})
         self._warn_of_narrow(values)
-        opened["unit_var_"] = np.asarray(values["unit_var_"]) / np.asarray(values["unit_factor_"], np.float64) ** 2
+        del opened["middle_"], opened["exponent_"]
+        unit_var = np.asarray(values["unit_var_"]) / np.asarray(values["unit_factor_"], np.float64) ** 2
         factor = np.ldexp(1.0, self.exponent_)
         opened["theta_"] = np.asarray(values["unit_theta_"]) * factor + self.middle_
-        opened["var_"] = opened["unit_var_"] * factor**2
+        opened["var_"] = unit_var * factor**2
         return opened
 
     def _warn_of_narrow(self, values: Mapping[str, Any]) -> None:

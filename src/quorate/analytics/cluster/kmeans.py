@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
 
 import quorate.lang.functions as q
+from quorate.analytics.axes import Axes
 from quorate.analytics.base import Estimator
 from quorate.analytics.cluster.assignment import Space, assigned, nearest, score_bits, seeded
 from quorate.analytics.columns import (
@@ -47,6 +48,10 @@ class KMeans(Estimator):
     go to the nearest of the others, so no centre of a few people is opened.
     """
 
+    AXES: ClassVar[Axes] = {
+        **dict.fromkeys(("sizes_", "shown_"), ("cluster",)),
+        "cluster_centers_": ("cluster", "feature"),
+    }
     cluster_centers_: SecretArray
     sizes_: SecretArray
     shown_: SecretArray

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
 import quorate.lang.functions as q
+from quorate.analytics.axes import Axes
 from quorate.analytics.base import Estimator
 from quorate.analytics.columns import (
     bits_of,
@@ -62,6 +63,11 @@ class PCA(Estimator):
         mean_: of each column.
     """
 
+    AXES: ClassVar[Axes] = {
+        **dict.fromkeys(("explained_variance_", "explained_variance_ratio_", "separated_"), ("component",)),
+        "components_": ("component", "feature"),
+        "mean_": ("feature",),
+    }
     components_: SecretArray
     mean_: SecretArray
 

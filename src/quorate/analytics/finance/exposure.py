@@ -79,8 +79,9 @@ class Exposure(Estimator):
         opened = {name: blanked(values[name], shown) for name in ("exposure_", "rows_", "institutions_")}
         total = float(values["total_"])
         share = opened["exposure_"] / total if total else np.full(len(shown), np.nan)
-        public = {"feature_names_in_": self.groups_, "n_features_in_": len(self.groups_)}
-        return Fitted({**public, **opened, "share_": share, "total_": total})
+        cells = {**opened, "share_": share}
+        axes = dict.fromkeys(cells, ("group",))
+        return Fitted({"groups_": self.groups_, **cells, "total_": total}, axes=axes, hidden=not np.all(shown))
 
 
 class Concentration(Estimator):

@@ -6,11 +6,12 @@ import math
 from collections.abc import Sequence
 from fractions import Fraction
 from statistics import NormalDist
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
 import quorate.lang.functions as q
+from quorate.analytics.axes import Axes
 from quorate.analytics.base import Estimator
 from quorate.analytics.columns import in_real_units, known, most_rows
 from quorate.analytics.finance.losses import SCALE, Losses, given_losses, portfolio_losses
@@ -31,6 +32,8 @@ WEIGHT = 16
 
 class _Risk(Estimator):
     """What both methods share: levels, and where losses come from."""
+
+    AXES: ClassVar[Axes] = dict.fromkeys(("value_at_risk_", "expected_shortfall_"), ("level",))
 
     def __init__(self, level: float | Sequence[float] = 0.99) -> None:
         self.level = level

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
 import quorate.lang.functions as q
+from quorate.analytics.axes import Axes
 from quorate.analytics.base import Estimator
 from quorate.analytics.columns import in_real_units, most_rows
 from quorate.analytics.genetics.null import null_model
@@ -44,6 +45,8 @@ class GWAS(Estimator):
     Results of `fit`, secret: `directions_`, `length_`, `varies_`, `rank_`; see `null.Null`. They hold a value per
     person and are not for opening: nodes that open aggregates alone refuse it. `test_variants` gives what is.
     """
+
+    AXES: ClassVar[Axes] = {"directions_": ("person", "direction")}
 
     def __init__(self, test: str = "linear", least: int | None = None) -> None:
         self.test = test
@@ -131,7 +134,10 @@ class Associations(Result):
         index = np.asarray(values.get("index_", np.arange(len(share))))
         names = [str(k) for k in index] if self.names is None else [self.names[k] for k in index]
         tested = {"effect_": effect, "standard_errors_": error, "chi2_": chi2, "p_values_": p}
-        return Fitted(feature_names_in_=names, n_features_in_=len(names), index_=index, **tested)
+        found = {"index_": index, **tested}
+        return Fitted(
+            {"feature_names_in_": names, "n_features_in_": len(names), **found}, axes=dict.fromkeys(found, ("variant",))
+        )
 
 
 def _statistics(test: str, share: Any, people: int, rank: int) -> tuple[Any, Any]:

@@ -8,11 +8,12 @@ columns by the genotypes, and back.
 from __future__ import annotations
 
 import math
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
 import quorate.lang.functions as q
+from quorate.analytics.axes import Axes
 from quorate.analytics.base import Estimator
 from quorate.analytics.columns import bits_of, fitting, known, most_rows, times
 from quorate.analytics.decomposition.eigen import eigen
@@ -61,6 +62,8 @@ class GenotypeComponents(Estimator):
 
     Missing genotypes count as the mean of their variant.
     """
+
+    AXES: ClassVar[Axes] = {"scores_": ("person", "component"), "share_": ("component",)}
 
     scores_: SecretArray
 

@@ -54,7 +54,10 @@ class AlleleCounts(Result):
         names = self.names or [str(k) for k in range(len(shown))]
         told = {"frequency_": frequency, "minor_frequency_": np.minimum(frequency, 1 - frequency)}
         tested = {"hwe_chi2_": chi2, "hwe_p_values_": p_values}
-        return Fitted({"feature_names_in_": names, "n_features_in_": len(names), **counts, **told, **tested})
+        found = {**counts, **told, **tested}
+        return Fitted(
+            {"feature_names_in_": names, "n_features_in_": len(names), **found}, axes=dict.fromkeys(found, ("variant",))
+        )
 
 
 def allele_counts(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from quorate.analytics.columns import columns, known, most_rows, names_of
-from quorate.analytics.opened import needed
+from quorate.analytics.opened import needed, with_note
 from quorate.analytics.small_groups import blanked, checked_least, kept, shown_cells
 from quorate.analytics.statistics.answer import Answer
 from quorate.analytics.statistics.floating import Floating, floating
@@ -72,7 +72,7 @@ def grouped(
     def finish(values: Mapping[str, Any]) -> Any:
         n = blanked(values["n"], values["shown"])
         made = [one.opened(values, str(name), n, ddof) for name, one in zip(names, each, strict=True)]
-        return _frame(made, names, chosen.labels, statistics, single)
+        return with_note(_frame(made, names, chosen.labels, statistics, single), values["shown"])
 
     return Answer(finish, **parts)
 

@@ -152,7 +152,9 @@ def histogram(
     found, shown = protect(counts, counts, least)
 
     def finish(values: Mapping[str, Any]) -> Fitted:
+        axes = {"counts": ("bin",) if names is None else ("category",)}
         bars = {"categories": names} if names is not None else {"bin_edges": np.asarray(edges, np.float64)}
-        return Fitted(counts=blanked(values["counts"], values["shown"]), **bars)
+        counts = blanked(values["counts"], values["shown"])
+        return Fitted({"counts": counts, **bars}, axes=axes, hidden=not np.all(values["shown"]))
 
     return Answer(finish, counts=found, shown=shown)

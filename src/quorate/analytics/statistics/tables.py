@@ -8,7 +8,7 @@ from typing import Any
 
 import quorate.lang.functions as q
 from quorate.analytics.columns import known, most_rows
-from quorate.analytics.opened import Fitted, needed
+from quorate.analytics.opened import Fitted, needed, with_note
 from quorate.analytics.small_groups import blanked, checked_least, kept, protect
 from quorate.analytics.statistics.answer import Answer, stats
 from quorate.analytics.statistics.floating import Floating, floating
@@ -83,7 +83,8 @@ def crosstab(
 
     def finish(values: Mapping[str, Any]) -> Any:
         found = blanked(values["counts"], values["shown"])
-        return needed("pandas").DataFrame(found, index=table.rows, columns=table.columns)
+        frame = needed("pandas").DataFrame(found, index=table.rows, columns=table.columns)
+        return with_note(frame, values["shown"])
 
     return Answer(finish, counts=cells, shown=shown)
 

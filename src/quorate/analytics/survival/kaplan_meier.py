@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 import quorate.lang.functions as q
+from quorate.analytics.axes import Axes
 from quorate.analytics.base import Estimator, Fitted
 from quorate.analytics.columns import category_names, known, vector
 from quorate.analytics.opened import needed
@@ -146,6 +147,13 @@ def _median(survival: SecretArray, shown: SecretArray, times: Floats) -> dict[st
     return {"median_": first.astype_raw(fixed(scale)), "median_reached_": reached}
 
 
+AXES: Axes = {
+    **dict.fromkeys(("at_risk_", "events_", "survival_", "variance_"), ("group", "time")),
+    **dict.fromkeys(("lower_", "upper_", "shown_"), ("group", "time")),
+    **dict.fromkeys(("median_", "median_reached_"), ("group",)),
+}
+
+
 class SurvivalCurves(Fitted):
     """Opened curves: what was opened, NaN where a step is not shown, and what follows from it in public.
 
@@ -158,7 +166,7 @@ class SurvivalCurves(Fitted):
     """
 
     def __init__(self, values: Mapping[str, Any], alpha: float) -> None:
-        super().__init__(values)
+        super().__init__(values, axes=AXES)
         self["times_"] = np.asarray(values["times_"])
         if "survival_" not in values or "shown_" not in values:
             return

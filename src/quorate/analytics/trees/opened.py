@@ -10,6 +10,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from quorate.analytics.axes import Axes
 from quorate.analytics.opened import Fitted
 from quorate.analytics.trees.bins import candidates
 from quorate.errors import DataError, UserError
@@ -17,6 +18,15 @@ from quorate.errors import DataError, UserError
 __all__ = ["OpenedTrees"]
 
 Numbers = npt.NDArray[np.float64]
+
+AXES: Axes = {
+    **dict.fromkeys(("splits_", "feature_", "threshold_"), ("tree", "node")),
+    "values_": ("tree", "leaf", "output"),
+    "baseline_": ("output",),
+    "edges_": ("feature", "edge"),
+    "feature_importances_": ("feature",),
+    "classes_": ("class",),
+}
 
 FORMAT = "quorate trees 1"
 
@@ -29,7 +39,7 @@ class OpenedTrees(Fitted):
     """
 
     def __init__(self, kind: str, values: Mapping[str, Any]) -> None:
-        super().__init__(values)
+        super().__init__(values, axes=AXES)
         self.kind = kind
         places, thresholds = candidates(self["edges_"])
         splits = np.asarray(self["splits_"])

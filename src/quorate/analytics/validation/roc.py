@@ -22,6 +22,8 @@ __all__ = ["RocCurve", "Score", "roc_auc_score", "roc_curve"]
 
 SCALE = 20
 
+CURVE = dict.fromkeys(("fpr_", "tpr_", "thresholds_"), ("threshold",))
+
 
 class Score(Result):
     """A secret number that may not be defined; `reveal` gives a float, NaN where it is not.
@@ -128,7 +130,7 @@ class RocCurve(Result):
         rates = [np.append([0.0], np.asarray(values[name], np.float64)) for name in ("false_", "true_")]
         if not values["shown_"]:
             rates = [np.full(len(rate), np.nan) for rate in rates]
-        return Fitted(fpr_=rates[0], tpr_=rates[1], thresholds_=np.append([np.inf], self.thresholds_))
+        return Fitted(fpr_=rates[0], tpr_=rates[1], thresholds_=np.append([np.inf], self.thresholds_), axes=CURVE)
 
 
 def roc_curve(
