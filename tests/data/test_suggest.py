@@ -43,7 +43,7 @@ def test_types_and_ranges(tmp_path):
     assert "empty" not in columns
     assert "note" not in columns
     assert "# empty: all values are missing" in text
-    assert "# note: texts of many kinds, some of them repeated" in text
+    assert "# note: left out: texts of many kinds, some of them repeated" in text
     assert "# cost: missing in 1 of 203 rows: drop, fill or reject?" in text
     assert check(path, guess(tmp_path, path)).fine
 
@@ -78,6 +78,57 @@ def test_times_with_and_without_zone_are_pointed_out(tmp_path):
     assert "zone: UTC" in text
 
 
-def test_nothing_to_guess_from(tmp_path):
-    with pytest.raises(DataError, match="the file is empty"):
-        suggest(write(tmp_path, ""))
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "the file is empty"),
+        ("ward,cost\n", "has no rows; there is nothing to guess from"),
+        ("ward,cost\nA\n", "no row has as many fields as the header, which has 2"),
+        ("ward;cost\nA;1,5\n", r"'ward;cost': columns must be separated by commas, not by ';'; .*delim=';'"),
+        ("ward\tcost\nA\t1\n", r"not by '\\t'"),
+    ],
+)
+def test_nothing_to_guess_from(tmp_path, text, says):
+    with pytest.raises(DataError, match=says):
+        suggest(write(tmp_path, text))
+
+
+def test_rows_that_are_left_out_are_named(tmp_path):
+    text = suggest(write(tmp_path, "ward,cost\nA,12.5,3\nB\nC,5\n"))
+    assert text.startswith("# Guessed from 1 row. ")
+    assert "# Left out for more or fewer fields than the header has: rows 2, 3. Check" in text
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        (["€ 1.50", '"1,234.50"', "-"], "looks like numbers"),
+        (["1.234", "12%", "7"], "looks like numbers"),
+        (["31/01/2026", "2026-02-01", "2026-02-30"], "looks like dates"),
+        (["31.01.26 08:30", "01.02.26 17:00"], "looks like dates"),
+        (["A1", "B 2", "7"], None),
+        (["2026-A", "2026-B"], None),
+    ],
+)
+def test_what_is_written_otherwise_is_pointed_out(tmp_path, values, says):
+    text = suggest(write(tmp_path, "\n".join(["v", *values])))
+    assert "type: category" in text
+    assert ("# v: looks" in text) == (says is not None)
+    assert says is None or says in text
+
+
+def test_bits_are_truth_values_and_prose_is_left_out(tmp_path):
+    path = write(tmp_path, "died,one,note\n" + "".join(f"{k % 2},1,he said {k}\n" for k in range(60)))
+    assert guess(tmp_path, path).columns == (BoolColumn(name="died"), IntColumn(name="one", range=(0, 1)))
+    assert "# note: left out: free text, or names" in suggest(path)
+    assert "# died: only 0 and 1 occur; if it counts something" in suggest(path)
+    assert check(path, guess(tmp_path, path)).fine
+    alone = suggest(write(tmp_path, "note\n" + "".join(f"he said {k}\n" for k in range(60))))
+    assert "columns: []" in alone
+
+
+@pytest.mark.parametrize("header", ["Surgery,12.5", "p7,2026-01-31", "surgery,cost"])
+def test_a_header_that_could_be_data_is_pointed_out(tmp_path, header):
+    rows = "Surgery,3\nMedicine,4\n"
+    assert "The first row may be no header" in suggest(write(tmp_path, f"{header}\n{rows}"))
+    assert "The first row" not in suggest(write(tmp_path, f"ward,cost\n{rows}"))

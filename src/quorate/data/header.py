@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Sequence
 
 from quorate.data.column import fold
+from quorate.data.looks import other_separator
 from quorate.data.report import Problem
 from quorate.data.schema import Column
 from quorate.data.source import Local, Opened
@@ -69,9 +70,8 @@ def _wrong(column: Column, found: Sequence[str], opened: Opened) -> str:
 
 def _hint(name: str, found: Sequence[str]) -> str:
     near = difflib.get_close_matches(name, found, n=1)
-    separator = next((mark for mark in (";", "\t", "|") if len(found) == 1 and mark in found[0]), None)
-    if separator is not None:
-        return f"the header is {found[0]!r}: columns must be separated by commas, not by {separator!r}"
+    if (separated := other_separator(found)) is not None:
+        return separated
     return _listed(found) + (f"; did you mean {near[0]!r}?" if near else "")
 
 

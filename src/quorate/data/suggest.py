@@ -15,9 +15,11 @@ from typing import Any
 
 import numpy as np
 
+from quorate.data.csv_table import CsvTable
+from quorate.data.looks import header_doubt, is_prose, other_separator, written_otherwise
 from quorate.data.scan import Progress
 from quorate.data.source import open_source
-from quorate.data.table import Arrow
+from quorate.data.table import Arrow, Table
 from quorate.data.times import seconds
 from quorate.data.values import coded, decimals, normalised, whole
 from quorate.errors import DataError
@@ -27,7 +29,9 @@ __all__ = ["suggest"]
 _MOST_CATEGORIES = 50
 _MOST_KEPT = 100_000
 _FEW_ROWS = 20
+_MOST_LINES = 10
 _BOOLS = ({"true", "false"}, {"t", "f"}, {"yes", "no"}, {"y", "n"})
+_BITS = ({"0", "1"}, {"0.0", "1.0"})
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _WORDS = ("true", "false", "null", "none", "yes", "no")
 _RAW_BITS = 45
@@ -123,6 +127,8 @@ class _Guess:
             return None
         if "bool" in self.kinds and any(set(self.texts) <= words for words in _BOOLS):
             return "bool"
+        if "int" in self.kinds and set(self.texts) in _BITS:
+            return "bool"
         if "timestamp" in self.kinds:
             return "timestamp"
         if "int" in self.kinds and max(abs(self.low), abs(self.high)) < _WIDEST:
@@ -131,23 +137,29 @@ class _Guess:
             return "fixed"
         if len(self.texts) <= _MOST_CATEGORIES and (self.repeated or self.rows <= _FEW_ROWS):
             return "category"
-        return None if self.repeated else "key"
+        return None if self.repeated or is_prose(self.texts.values()) else "key"
 
     def _scaled(self) -> dict[str, Any]:
         low, high = (_outwards(end, down=down) for end, down in ((self.low, True), (self.high, False)))
         bits = math.frexp(max(abs(low), abs(high)))[1]
         return {"scale": max(-32, min(_RAW_BITS - bits, 16 if bits > -4 else 30)), "range": [low, high]}
 
-    def comment(self) -> str:
+    def comments(self) -> list[str]:
         """What owners should look at."""
         if self.missing == self.rows:
-            return "all values are missing"
-        if self.fields() is None:
-            return "texts of many kinds, some of them repeated: not a category, nor a unique key"
+            return ["all values are missing"]
+        kind = self._kind()
+        if kind is None:
+            mixed = "some of them repeated: not a category, nor a unique key"
+            return ["left out: " + ("texts of many kinds, " + mixed if self.repeated else "free text, or names")]
         said = [f"missing in {self.missing} of {self.rows} rows: drop, fill or reject?"] if self.missing else []
-        if self._kind() == "timestamp" and self.zones == {True, False}:
+        if kind in ("category", "key") and (hint := written_otherwise(self.texts.values())):
+            said.append(hint)
+        if kind == "bool" and set(self.texts) in _BITS:
+            said.append("only 0 and 1 occur; if it counts something, make it an int with a range")
+        if kind == "timestamp" and self.zones == {True, False}:
             said.append("some times state a zone, some do not: which zone are these in?")
-        return " ".join(said)
+        return said
 
 
 def suggest(source: object, name: str = "table", *, progress: Progress | None = None) -> str:
@@ -162,6 +174,8 @@ def suggest(source: object, name: str = "table", *, progress: Progress | None = 
     if not names:
         raise DataError(f"{table.label}: no column has a name; give the file a header")
     guesses = [_Guess(column) for column in names]
+    if isinstance(table, CsvTable) and (wrong := other_separator(table.names)):
+        raise DataError(f"{table.label}: {wrong}")
     rows = 0
     for batch in table.batches(names):
         rows += batch.num_rows
@@ -169,19 +183,38 @@ def suggest(source: object, name: str = "table", *, progress: Progress | None = 
             guess.take(column)
         if progress is not None:
             progress(*table.done())
-    return "\n".join([*_head(name, rows), *(line for guess in guesses for line in _lines(guess)), *_tail(rows)])
+    if not rows:
+        raise DataError(f"{table.label}: {_nothing(table)}; there is nothing to guess from")
+    notes = [_left_out(table), header_doubt({guess.name: guess.texts for guess in guesses})]
+    head = [f"# {note}" for note in (_origin(rows), *notes) if note]
+    lines = [line for guess in guesses for line in _lines(guess)]
+    empty = "" if any(guess.fields() for guess in guesses) else " []"
+    return "\n".join([*head, "schema: 1", f"name: {_yaml(name)}", f"columns:{empty}", *lines, *_tail(rows)])
 
 
-def _head(name: str, rows: int) -> Iterator[str]:
-    yield f"# Guessed from {rows} rows. Categories and ranges tell something about them: read before you pass this on."
-    yield "schema: 1"
-    yield f"name: {_yaml(name)}"
-    yield "columns:"
+def _origin(rows: int) -> str:
+    counted = "1 row" if rows == 1 else f"{rows} rows"
+    return f"Guessed from {counted}. Categories and ranges tell something about them: read before you pass this on."
+
+
+def _nothing(table: Table) -> str:
+    if table.ragged:
+        return f"no row has as many fields as the header, which has {len(table.names)}"
+    return "has no rows"
+
+
+def _left_out(table: Table) -> str | None:
+    """Which rows nothing was guessed from."""
+    if not table.ragged:
+        return None
+    lines = [str(line) for line, _ in table.ragged]
+    rows = "row" if len(lines) == 1 else "rows"
+    listed = ", ".join(lines[:_MOST_LINES]) + (", ..." if len(lines) > _MOST_LINES else "")
+    return f"Left out for more or fewer fields than the header has: {rows} {listed}. Check for missing or extra commas."
 
 
 def _lines(guess: _Guess) -> Iterator[str]:
-    if comment := guess.comment():
-        yield f"  # {guess.name}: {comment}"
+    yield from (f"  # {_yaml(guess.name)}: {comment}" for comment in guess.comments())
     fields = guess.fields()
     if fields is not None:
         yield f"  - {{{', '.join(f'{key}: {_yaml(value)}' for key, value in fields.items())}}}"
