@@ -9,7 +9,7 @@ import pytest
 
 import quorate as q
 from quorate.analytics.trees.opened import OpenedTrees
-from quorate.errors import DataError
+from quorate.errors import DataError, UserError
 
 mpl.use("Agg")
 WARDS, ENDS = ["surgery", "medicine", "maternity"], ["home", "clinic", "unknown"]
@@ -104,6 +104,63 @@ def test_classes(table):
     assert [row[0] for row in titles["coef"].rows] == ENDS
     two = q.analytics.LogisticRegression(max_iter=2).fit(X, table.ill)
     assert two.class_names_ is None
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        lambda t: q.analytics.LinearRegression().fit({"ward": t.ward}, t.days),
+        lambda t: q.analytics.LinearRegression().fit(t.days, t.ward),
+        lambda t: q.analytics.LogisticRegression().fit(q.column_stack([t.ward, t.days]), t.ill),
+        lambda t: q.analytics.GaussianNB().fit([t.ward, t.days], t.ill),
+        lambda t: q.analytics.KMeans(2).fit(t[["ward", "days"]]),
+        lambda t: q.analytics.PCA(1).fit(t[["ward", "days"]]),
+        lambda t: q.analytics.mean(t.ward),
+        lambda t: q.analytics.quantile(t.ward, 0.5),
+        lambda t: q.analytics.describe(t),
+        lambda t: q.analytics.ttest_ind(t.ward, t.days),
+        lambda t: q.analytics.grouped(t, t.ill),
+    ],
+)
+def test_codes_are_no_measurements(table, method):
+    with pytest.raises(UserError, match=r"is a column of categories .* for w in ward\.categories\[1:\]"):
+        method(table)
+
+
+def test_categories_as_columns_of_bools_and_as_plain_numbers(table, frame):
+    ward = table.ward
+    flags = {f"ward {name}": ward == name for name in ward.categories[1:]}
+    opened = q.analytics.LinearRegression().fit(flags, table.days).reveal()
+    means = frame.groupby("ward", observed=False)["days"].mean()
+    assert opened.coef_ == pytest.approx((means - means["surgery"])[WARDS[1:]].to_numpy(), abs=1e-3)
+    assert q.analytics.mean(ward.astype(int)).reveal() == pytest.approx(frame.ward.cat.codes.mean())
+
+
+def test_models_refuse_codes_of_another_list(net, table, frame):
+    turned = net.secret(frame.assign(ward=frame.ward.cat.reorder_categories(WARDS[::-1])))
+    tree = q.analytics.DecisionTreeClassifier(max_depth=1).fit(table[["ward", "days"]], table.ward)
+    bayes = q.analytics.CategoricalNB(3).fit(table[["ward"]], table.ward)
+    for model, columns in ((tree, ["ward", "days"]), (bayes, ["ward"])):
+        model.score(table[columns], table.ward)
+        for wrong in (
+            lambda m=model, c=columns: m.predict(turned[c]),
+            lambda m=model, c=columns: m.score(table[c], turned.ward),
+        ):
+            with pytest.raises(UserError, match="the model was fitted to surgery, medicine, maternity, so their codes"):
+                wrong()
+
+
+def test_groups_by_the_name_of_a_column(table, frame):
+    found = q.analytics.grouped(table[["ward", "days"]], "ward", ["mean"]).reveal()
+    assert found["days"]["mean"].to_dict() == pytest.approx(
+        frame.groupby("ward", observed=False)["days"].mean().to_dict(), rel=1e-5
+    )
+    keyed = q.analytics.grouped_by_key(table[["ward", "days"]], "ward", ["count"], size=3).reveal()
+    assert keyed["days"]["count"].tolist() == frame.ward.value_counts()[WARDS].tolist()
+    with pytest.raises(UserError, match="'wrad' is the name of no column here; the table has ward, days"):
+        q.analytics.grouped(table[["ward", "days"]], "wrad")
+    with pytest.raises(UserError, match="'ward' is the name of no column here; give a secret column"):
+        q.analytics.grouped(table.days, "ward")
 
 
 def test_tables_of_a_session_hold_texts(net, table, frame):

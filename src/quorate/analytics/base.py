@@ -10,7 +10,7 @@ from quorate.analytics.axes import Axes
 from quorate.analytics.columns import category_names, columns, names_of
 from quorate.analytics.opened import Fitted
 from quorate.errors import UserError
-from quorate.lang.array import SecretArray
+from quorate.lang.array import SecretArray, listed
 from quorate.lang.result import Result
 
 __all__ = ["Estimator", "Fitted"]
@@ -83,10 +83,19 @@ class Estimator(Result):
             if missing := [name for name in wanted if name not in given]:
                 raise UserError(f"X has no column {missing[0]!r}; the model was fitted to {', '.join(wanted)}")
             X = [X[name] for name in wanted]
-        found = columns(X)
+        found = columns(X, codes=self.CODES)
         if len(found) != (count := getattr(self, "n_features_in_", len(found))):
             raise UserError(f"X has {len(found)} columns, the model was fitted to {count}")
+        for column, texts in zip(found, getattr(self, "feature_categories_", None) or [], strict=False):
+            _require_same(texts, category_names(column), "a column of X")
         return found
+
+    def _classes_of(self, y: Any) -> Any:
+        """`y`, to be compared with predictions. Raises `UserError` if its codes stand for other classes."""
+        names, own = getattr(self, "class_names_", None), category_names(y)
+        if names is not None and own is not None:
+            _require_same(names, category_names(y, getattr(self, "classes_", range(len(names)))) or own, "y")
+        return y
 
     def _require_fit(self) -> None:
         if not self.parts():
@@ -109,3 +118,11 @@ class Estimator(Result):
 
     def _title(self) -> str:
         return repr(self)
+
+
+def _require_same(texts: list[str] | None, own: list[str] | None, what: str) -> None:
+    if texts is not None and own is not None and own != texts:
+        raise UserError(
+            f"{what} has the categories {listed(own)}, the model was fitted to {listed(texts)}, so their codes differ; "
+            "owners agree on one list in one order: give all categories={...} of net.secret, or a schema"
+        )

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 import quorate.lang.functions as q
 from quorate.errors import UserError
-from quorate.lang.array import SecretArray, Table
+from quorate.lang.array import SecretArray, Table, listed
 from quorate.lang.known import Known
 from quorate.sharing.dtype import BOOL, INT, fixed
 
@@ -66,25 +66,35 @@ def named(x: Any) -> str:
     return repr(x) if isinstance(x, SecretArray) else f"of type {type(x).__name__}"
 
 
-def vector(x: Any, what: str = "y") -> SecretArray:
-    """A secret column of numbers. Raises `UserError` for anything else."""
+def vector(x: Any, what: str = "y", *, codes: bool = False) -> SecretArray:
+    """A secret column of numbers; where `codes` have a meaning, also one of categories.
+
+    Raises:
+        UserError: anything else.
+    """
     if isinstance(x, SecretArray) and x.ndim == 2 and x.shape[1] == 1:
         x = x[:, 0]
     if not isinstance(x, SecretArray) or x.ndim != 1:
         raise UserError(
             f"{what} is one secret value per row, not {named(x)}; use net.secret(...) or a column of a table"
         )
+    if not codes and x.categories is not None:
+        raise UserError(
+            f"{what} is a column of categories ({listed(x.categories)}), whose codes measure nothing; make columns of "
+            'bools, one left out: {f"ward {w}": ward == w for w in ward.categories[1:]}; or use ward.astype(int), if '
+            "the codes are meant as numbers"
+        )
     return x.astype(int) if x.dtype == BOOL else x
 
 
-def columns(X: Any) -> list[SecretArray]:
+def columns(X: Any, *, codes: bool = False) -> list[SecretArray]:
     """The columns of a secret matrix, table, dictionary or list of columns, as numbers; each knows its own range.
 
     A matrix that was put together from columns is taken apart again, since the range of a matrix is that of its widest
-    column.
+    column. Columns of categories are let through where their `codes` have a meaning.
 
     Raises:
-        UserError: no secret matrix, or columns of different lengths.
+        UserError: no secret matrix, columns of different lengths, or of categories.
     """
     if isinstance(X, Table | Mapping):
         found = [X[name] for name in X]
@@ -95,12 +105,14 @@ def columns(X: Any) -> list[SecretArray]:
             raise UserError(f"X has one row per case and one column per feature, not the shape {X.shape}")
         found = _parts(X)
     elif isinstance(X, Sequence) and not isinstance(X, str):
-        found = [column for part in X for column in columns(part)]
+        found = [column for part in X for column in columns(part, codes=codes)]
     else:
         raise UserError(f"X is a secret matrix or table, not a {type(X).__name__}; use net.secret(...)")
     if not found:
         raise UserError("X has no columns")
-    numbers = [vector(column, "a column of X") for column in found]
+    names = names_of(X)
+    whats = ["a column of X"] * len(found) if names is None else [f"the column {name!r} of X" for name in names]
+    numbers = [vector(column, what, codes=codes) for column, what in zip(found, whats, strict=True)]
     if len({column.shape[0] for column in numbers}) > 1:
         raise UserError("the columns of X differ in their number of rows; see quorate.align for two inputs")
     return numbers

@@ -47,7 +47,7 @@ def counted(where: Any, like: SecretArray) -> SecretArray:
 
 def accuracy(y: Any, found: SecretArray, where: Any = None) -> SecretArray:
     """The share of rows whose label is predicted, fixed(16); 0 if no row counts."""
-    truth = vector(y)
+    truth = vector(y, codes=True)
     counts = counted(where, truth)
     share: SecretArray = ((truth == found).astype(INT) * counts).sum() / counts.sum()
     return share

@@ -14,7 +14,7 @@ from quorate.lang.ordering import Ordering
 from quorate.lang.trace import Trace
 from quorate.sharing.dtype import DEFAULT_SCALE
 
-__all__ = ["DEFAULT_SCALE", "NoSuchName", "SecretArray", "Table", "Trace"]
+__all__ = ["DEFAULT_SCALE", "NoSuchName", "SecretArray", "Table", "Trace", "listed"]
 
 
 OPENED = "to open it, call reveal() in a session, or return it from the computation"
@@ -226,7 +226,7 @@ def _public_facts(array: SecretArray) -> dict[str, str]:
     """Type, shape and declared range of an array; never anything of its values."""
     try:
         low, high = array.limits
-        reach = f"{low:g} to {high:g}" if array.categories is None else _listed(array.categories)
+        reach = f"{low:g} to {high:g}" if array.categories is None else listed(array.categories)
     except UserError as problem:
         reach = str(problem) if array.trace.known is not None else "as the inputs declare"
     return {"type": str(array.dtype), "shape": str(array.shape), "range or categories": reach}
@@ -237,8 +237,8 @@ def _kind(array: SecretArray) -> str:
     return str(array.dtype) if array.categories is None else f"{len(array.categories)} categories"
 
 
-def _listed(texts: Sequence[str]) -> str:
-    """Categories, the first of many."""
+def listed(texts: Sequence[str]) -> str:
+    """Categories for people, of many the first."""
     more = [f"... ({len(texts)} in all)"] if len(texts) > MOST_LISTED else []
     return ", ".join([*texts[:MOST_LISTED], *more])
 

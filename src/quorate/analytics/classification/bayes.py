@@ -78,7 +78,7 @@ class NaiveBayes(Estimator):
 
     def score(self, X: Any, y: Any, where: Any = None) -> SecretArray:
         """The share of rows whose class is predicted, a secret number."""
-        return accuracy(labels(y, self.classes), self.predict(X), where)
+        return accuracy(labels(self._classes_of(y), self.classes), self.predict(X), where)
 
     def _features(self, X: Any) -> list[SecretArray]:
         return self._fitted_columns(X)

@@ -10,8 +10,8 @@ import numpy as np
 import quorate.lang.functions as q
 from quorate.analytics.axes import Axes
 from quorate.analytics.classification.bayes import LOG_SCALE, NaiveBayes, log_shares
-from quorate.analytics.columns import category_names, columns, names_of, vector
-from quorate.analytics.regression.design import bits_of, fitting, product
+from quorate.analytics.columns import bits_of, category_names, columns, fitting, names_of, vector
+from quorate.analytics.regression.design import product
 from quorate.errors import UserError
 from quorate.lang.array import SecretArray
 from quorate.sharing.dtype import INT, fixed
@@ -39,7 +39,7 @@ class _Discrete(NaiveBayes):
         """
         if not 2.0**-10 <= self.alpha < 2.0**20:
             raise UserError(f"alpha {self.alpha!r}; give a number from 2**-10, which is added to every count")
-        found = columns(X)
+        found = columns(X, codes=self.CODES)
         flags = self._flags(found, y, where)
         self.n_features_in_, self.feature_names_in_ = len(found), names_of(X)
         counts, totals = flags.sum(0), flags.T @ self._numbers(found, True)
@@ -109,7 +109,7 @@ class CategoricalNB(_Discrete):
             self.categories_ = self._sizes(found)
             self.feature_categories_ = [category_names(column) for column in found]
         one_hot = [
-            (vector(column, "a category")[:, None] == np.arange(size)).astype(INT)
+            (vector(column, "a category", codes=True)[:, None] == np.arange(size)).astype(INT)
             for column, size in zip(found, self.categories_, strict=True)
         ]
         joined: SecretArray = q.concatenate(one_hot, axis=1)

@@ -156,7 +156,8 @@ def _separated(values: SecretArray) -> SecretArray:
         return values >= 0
     apart = (values[:-1] - values[1:]) * DISTINCT >= values[:-1]
     one = q.ones_like(values[:1], dtype=bool)
-    return q.concatenate([one, apart]) & q.concatenate([apart, one])
+    both: SecretArray = q.concatenate([one, apart]) & q.concatenate([apart, one])
+    return both
 
 
 def _difference(left: SecretArray, right: SecretArray) -> SecretArray:

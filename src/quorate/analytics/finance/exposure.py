@@ -122,7 +122,7 @@ class Concentration(Estimator):
             raise UserError(f"top={self.top!r}; give a whole number of counterparties")
         least = checked_least(self.least)
         given = _tables(tables, 1)
-        keys = q.concatenate([vector(table[by], by) for table in given])
+        keys = q.concatenate([vector(table[by], by, codes=True) for table in given])
         amounts = q.concatenate([_amounts(table, amount, where) for table in given])
         table = {"key": keys, "amount": amounts}
         sums = q.group_by(table, by="key", size=_most_keys(keys)).agg(total=("amount", "sum"))
@@ -180,7 +180,7 @@ def _amounts(table: Any, amount: str, where: str | None) -> SecretArray:
 
 def _cells(table: Any, by: str, amount: str, where: str | None, size: int) -> tuple[SecretArray, SecretArray]:
     """Sums of amounts and numbers of exposures per category."""
-    codes, amounts = vector(table[by], by), _amounts(table, amount, where)
+    codes, amounts = vector(table[by], by, codes=True), _amounts(table, amount, where)
     low, high = codes.limits
     if low < 0 or high >= size:
         raise UserError(f"codes of {by} may lie between {low:g} and {high:g}; there are {size} categories, from 0")

@@ -175,7 +175,7 @@ class LogisticRegression(Tabulated):
 
     def score(self, X: Any, y: Any, where: Any = None) -> SecretArray:
         """The share of rows whose class is predicted, a secret number."""
-        right = self.predict(X) == labels(y, self.classes)
+        right = self.predict(X) == labels(self._classes_of(y), self.classes)
         found: SecretArray = right.astype(INT).mean() if where is None else right.astype(INT).mean(where=where)
         return found
 
@@ -195,7 +195,7 @@ def labels(y: Any, classes: int) -> SecretArray:
     """
     if isinstance(y, SecretArray) and y.dtype == BOOL:
         return vector(y)
-    numbers = vector(y)
+    numbers = vector(y, codes=True)
     low, high = numbers.limits
     if numbers.dtype.kind != "int" or low < 0 or high > classes - 1:
         raise UserError(

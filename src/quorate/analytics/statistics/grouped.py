@@ -14,7 +14,7 @@ from quorate.analytics.statistics.answer import Answer
 from quorate.analytics.statistics.floating import Floating, floating
 from quorate.analytics.statistics.moments import Mean, levels, sums_of_squares
 from quorate.analytics.statistics.order import quantiles_of, shares_of
-from quorate.analytics.statistics.samples import Groups, Labels, choice, grouped_by, mask
+from quorate.analytics.statistics.samples import Groups, Labels, choice, divided, grouped_by, mask
 from quorate.analytics.statistics.scatter import bits_for, within
 from quorate.analytics.statistics.spread import Piece, centred, summable
 from quorate.errors import UserError
@@ -40,7 +40,7 @@ def grouped(
 
     Args:
         x: a secret column, matrix, table or list of columns.
-        by: a secret column of codes 0, 1, 2, ... or bools.
+        by: a secret column of codes 0, 1, 2, ... or bools; of a table also the name of one, which leaves the others.
         statistics: of count, sum, mean, var, std, median.
         groups: how many groups there are (at most 64), or their names; by default as many as the range of `by` allows.
         ddof: var and std are over count - ddof.
@@ -58,6 +58,7 @@ def grouped(
     """
     if unknown := [one for one in statistics if one not in STATISTICS]:
         raise UserError(f"the statistic {unknown[0]!r}; use {', '.join(STATISTICS)}")
+    x, by = divided(x, by)
     found, single = columns(x), isinstance(x, SecretArray) and x.ndim == 1
     names: list[Any] = list(names_of(x) or range(len(found)))
     chosen = grouped_by(by, groups, mask(where, found[0]))

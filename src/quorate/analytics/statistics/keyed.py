@@ -12,7 +12,7 @@ from quorate.analytics.columns import columns, names_of
 from quorate.analytics.opened import needed
 from quorate.analytics.small_groups import checked_least, shown_cells
 from quorate.analytics.statistics.answer import Answer
-from quorate.analytics.statistics.samples import mask
+from quorate.analytics.statistics.samples import divided, mask
 from quorate.analytics.statistics.spread import summable
 from quorate.errors import UserError
 from quorate.lang.array import SecretArray
@@ -38,7 +38,7 @@ def grouped_by_key(
 
     Args:
         x: a secret column, matrix, table or list of columns.
-        key: a secret column of any type, such as a postcode.
+        key: a secret column of any type, such as a postcode; of a table also the name of one.
         statistics: of count, sum, mean.
         size: most keys that can occur, public.
         where: which rows count, a secret column of bools.
@@ -56,6 +56,7 @@ def grouped_by_key(
     """
     if unknown := [one for one in statistics if one not in STATISTICS]:
         raise UserError(f"the statistic {unknown[0]!r}; use {', '.join(STATISTICS)}")
+    x, key = divided(x, key)
     found, single = columns(x), isinstance(x, SecretArray) and x.ndim == 1
     names: list[Any] = list(names_of(x) or range(len(found)))
     if not isinstance(key, SecretArray) or key.shape != found[0].shape:

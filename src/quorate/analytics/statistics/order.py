@@ -138,7 +138,7 @@ def histogram(
 
     `reveal` gives counts (floats, NaN where hidden) and bin_edges, or categories. Exact.
     """
-    column = vector(x, "x")
+    column = vector(x, "x", codes=True)
     names = category_names(column) if bins is None and range is None else None
     bins = 10 if bins is None else bins
     if names is not None:

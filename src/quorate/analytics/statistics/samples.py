@@ -14,11 +14,11 @@ from quorate.analytics.columns import named
 from quorate.analytics.dependent import NarrowColumnsWarning
 from quorate.analytics.small_groups import checked_least, kept
 from quorate.errors import UserError
-from quorate.lang.array import SecretArray
+from quorate.lang.array import SecretArray, Table
 from quorate.lang.trace import Trace
 from quorate.sharing.dtype import BOOL
 
-__all__ = ["MOST_GROUPS", "Choice", "Groups", "Labels", "choice", "grouped_by", "mask"]
+__all__ = ["MOST_GROUPS", "Choice", "Groups", "Labels", "choice", "divided", "grouped_by", "mask"]
 
 MOST_GROUPS = 64
 """Most groups of one column of categories."""
@@ -54,6 +54,20 @@ def mask(where: Any, like: SecretArray) -> SecretArray | None:
     if not isinstance(where, SecretArray) or where.dtype != BOOL or where.shape != like.shape[:1]:
         raise UserError(f"where is a secret column of {like.shape[0]} bools, such as x > 0, not {named(where)}")
     return where
+
+
+def divided(x: Any, by: Any) -> tuple[Any, Any]:
+    """Columns, and the one by which they are grouped; of a table also by its name, which leaves the others.
+
+    Raises:
+        UserError: no column of this name.
+    """
+    if not isinstance(by, str):
+        return x, by
+    if not isinstance(x, Table | Mapping) or by not in x:
+        told = f"the table has {', '.join(x)}" if isinstance(x, Table | Mapping) else "give a secret column"
+        raise UserError(f"{by!r} is the name of no column here; {told}")
+    return {name: x[name] for name in x if name != by}, x[by]
 
 
 def grouped_by(by: Any, groups: Labels = None, where: SecretArray | None = None) -> Groups:

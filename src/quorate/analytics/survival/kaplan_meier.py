@@ -88,7 +88,7 @@ class KaplanMeier(Estimator):
         _factor(self.alpha)
         given = cases(durations, events, where)
         times = time_grid(self.grid, given.durations)
-        counts = counted(given, times, None if by is None else vector(by, "by"))
+        counts = counted(given, times, None if by is None else vector(by, "by", codes=True))
         shown = shown_cells(counts.at_risk, least, complementary=False)
         since = counts.events
         if merged > 1:

@@ -95,7 +95,7 @@ def logrank_test(
         raise UserError(f"weights {weights!r}; use {', '.join(WEIGHTS)}")
     size = checked_least(least)
     given = cases(durations, events, where)
-    counts = counted(given, time_grid(plain(grid), given.durations), vector(groups, "groups"))
+    counts = counted(given, time_grid(plain(grid), given.durations), vector(groups, "groups", codes=True))
     if int(str(counts.at_risk.shape[0])) < 2:
         raise UserError("groups are all 0 by their declared range; a test compares two or more")
     statistic, degrees = _statistic(*_distances(counts, weights))

@@ -41,6 +41,7 @@ class Trees(Estimator):
         feature_importances_: shares of the features in the decrease of the loss, shape (features,); all 0 without any.
     """
 
+    CODES = True
     max_depth: int
     min_samples_leaf: int
     max_bins: int
@@ -61,7 +62,7 @@ class Trees(Estimator):
     def _start(self, X: Any, y: Any, where: Any) -> tuple[list[SecretArray], SecretArray, SecretArray]:
         """Columns, target and which rows count, as 0 or 1."""
         self._check()
-        found, target = columns(X), vector(y)
+        found, target = columns(X, codes=True), vector(y, codes=True)
         if found[0].shape[0] != target.shape[0]:
             raise UserError(f"X has {found[0].shape[0]} rows and y has {target.shape[0]}")
         if most_rows(target) < self.min_samples_leaf:

@@ -223,4 +223,4 @@ class GradientBoostingClassifier(_Boosting):
 
     def score(self, X: Any, y: Any, where: Any = None) -> SecretArray:
         """The share of secret rows whose label is predicted, a secret number."""
-        return accuracy(y, self.predict(X), where)
+        return accuracy(self._classes_of(y), self.predict(X), where)

@@ -136,4 +136,4 @@ class DecisionTreeClassifier(_DecisionTree):
 
     def score(self, X: Any, y: Any, where: Any = None) -> SecretArray:
         """The share of secret rows whose label is predicted, a secret number."""
-        return accuracy(y, self.predict(X), where)
+        return accuracy(self._classes_of(y), self.predict(X), where)

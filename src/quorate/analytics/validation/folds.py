@@ -141,7 +141,7 @@ def _rows(target: SecretArray) -> int:
 
 def _ordered(X: Any, y: Any, where: Any, shuffle: bool) -> tuple[list[SecretArray], SecretArray, SecretArray | None]:
     """Columns, target and mask; in an order that nobody knows if they are to be shuffled."""
-    found, target = columns(X), vector(y)
+    found, target = columns(X, codes=True), vector(y, codes=True)
     if found[0].shape[0] != target.shape[0]:
         raise UserError(f"X has {found[0].shape[0]} rows and y has {target.shape[0]}")
     if where is not None and (not isinstance(where, SecretArray) or where.dtype != BOOL):

@@ -73,7 +73,7 @@ def roc_auc_score(y: Any, score: SecretArray, where: Any = None, least: int = 1)
 
 def _classes(y: Any, score: Any, where: Any) -> tuple[SecretArray, SecretArray]:
     """Which rows are of class 1 and of class 0, as 0 or 1, of those that count."""
-    truth = vector(y)
+    truth = vector(y, codes=True)
     if truth.dtype.kind != "int" or truth.limits[0] < 0 or truth.limits[1] > 1:
         raise UserError("y is bool, or 0 and 1 with that declared range: compare (y > 0)")
     if not isinstance(score, SecretArray) or score.shape != truth.shape:

@@ -76,7 +76,7 @@ def log_loss(y: Any, probabilities: SecretArray, where: Any = None) -> SecretArr
         probabilities: shape (rows, k), or (rows,) for class 1 of two.
         where: secret bools: rows that count.
     """
-    truth = vector(y)
+    truth = vector(y, codes=True)
     if probabilities.ndim == 1:
         likely = q.where(truth == 1, probabilities, 1.0 - probabilities)
     else:
@@ -129,7 +129,7 @@ def confusion_matrix(
     classes = len(category_names(y) or "01") if classes is None else classes
     if type(classes) is not int or not 2 <= classes <= 1024:
         raise UserError(f"classes {classes!r}; give a whole number from 2")
-    truth, taken = vector(y), vector(found, "the prediction")
+    truth, taken = vector(y, codes=True), vector(found, "the prediction", codes=True)
     check_same([truth, taken])
     if truth.shape != taken.shape:
         raise UserError(f"y has {truth.shape[0]} rows and the prediction {taken.shape[0]}")
