@@ -75,6 +75,18 @@ def test_survival_curves_start_at_one_and_pass_over_hidden_steps(groups):
     assert {"at risk", "1,000", "20", "–"} <= set(texts(ax))
 
 
+@pytest.mark.parametrize("groups", [1, 2, 6])
+def test_numbers_at_risk_lie_within_the_picture(groups):
+    figure = plots.survival(curves(groups), [f"group {k}" for k in range(groups)]).figure
+    figure.canvas.draw()
+    page = figure.bbox
+    for text in figure.axes[0].texts:
+        box = text.get_window_extent()
+        assert page.x0 <= box.x0
+        assert page.y0 <= box.y0
+        assert box.x1 <= page.x1
+
+
 def test_survival_of_real_curves():
     with q.simulate(protocol="clear") as net:
         weeks, events = net.secret([5, 3, 8, 8, 6, 2, 9], range=(1, 9)), net.secret([1, 0, 1, 1, 0, 1, 0])

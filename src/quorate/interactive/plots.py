@@ -79,7 +79,7 @@ def survival(curves: Any, labels: Sequence[str] | None = None, *, ax: Any = None
     labels = curves.get("groups_") if labels is None and isinstance(curves, Mapping) else labels
     if labels is not None and len(labels) != groups:
         raise UserError(f"{len(labels)} labels for {groups} groups")
-    ax = _axes(ax)
+    ax = _axes(ax, height=4.0 + 0.18 * groups * at_risk)
     for k in range(groups):
         _steps(ax, times, [one[k] for one in each[:3]], None if labels is None else labels[k])
     ax.set_ylim(0, 1.02)
@@ -107,14 +107,15 @@ def _numbers_at_risk(ax: Any, times: Floats, numbers: Floats, labels: Sequence[s
     """A small table under the axis, in the colours of the curves."""
     ticks = [tick for tick in ax.get_xticks() if 0 <= tick <= times[-1]]
     ax.set_xticks(ticks)
-    transform = ax.get_xaxis_transform()
-    ax.text(0, -0.24, "at risk", transform=transform, ha="left", fontsize="small", color=GREY)
+    # Distances in points, for which the layout of the figure can reserve room; shares of the axes change with it.
+    below = {"xycoords": ax.get_xaxis_transform(), "textcoords": "offset points", "annotation_clip": False, "va": "top"}
+    ax.annotate("at risk", (0, 0), (0, -36), ha="left", fontsize="small", color=GREY, **below)
     for k, row in enumerate(numbers):
-        colour, height = ax.lines[k].get_color(), -0.31 - 0.07 * k
+        colour, away = ax.lines[k].get_color(), (0, -50 - 13 * k)
         for tick in ticks:
             place = min(int(np.searchsorted(times, tick)), len(times) - 1)
             told = f"{row[place]:,.0f}" if np.isfinite(row[place]) else "–"
-            ax.text(tick, height, told, transform=transform, ha="center", fontsize="small", color=colour)
+            ax.annotate(told, (tick, 0), away, ha="center", fontsize="small", color=colour, **below)
 
 
 def coefficients(opened: Any, *, ax: Any = None, ratios: bool = False, intercept: bool = False) -> Any:
