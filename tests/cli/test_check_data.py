@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
+OWN_DATA = Path(__file__).parents[2] / "docs" / "how-to" / "own-data.md"
 SCHEMA = """schema: 1
 name: visits
 columns:
@@ -79,6 +83,18 @@ def test_queries_and_source_documents(here, place):
     ended = here("check-data", "schema.yaml", "--sql", "SELECT 1", "--database", "postgresql://u:sesame@127.0.0.1:1/x")
     assert ended.code == 8
     assert "sesame" not in ended.out + ended.err
+
+
+@pytest.mark.usefixtures("place")
+def test_the_documented_way_to_read_european_csv(here, place):
+    section = OWN_DATA.read_text().partition("### CSV with semicolons")[2].partition("\n### ")[0]
+    table, source, schema, shown = re.findall(r"^```[a-z]+\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
+    for name, text in (("visits.csv", table), ("source.yaml", source), ("schema.yaml", schema)):
+        (place / name).write_text(text)
+    ended = here("check-data", "schema.yaml", "source.yaml")
+    assert shown == f"$ quorate check-data schema.yaml source.yaml\n{ended.out}"
+    (place / "visits.csv").write_text(table.replace("99,90", "free"))
+    assert "row 2: 'free'" in here("check-data", "schema.yaml", "source.yaml").out
 
 
 def test_an_input_of_a_spec(here, example):

@@ -16,6 +16,7 @@ from quorate.data.schema import (
     IntColumn,
     TimestampColumn,
 )
+from quorate.data.times import written
 from quorate.sharing.dtype import BOOL, INT, fixed, int8, int16, int32
 
 
@@ -100,6 +101,21 @@ def test_a_range_of_dates_is_agreed_on_in_seconds() -> None:
     assert dates == seconds
     assert content_of(dates) == content_of(seconds)
     assert content_of(seconds)["range"] == (1767222000, 1798757999)
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (0, "1970-01-01T00:00:00Z"),
+        (-1, "1969-12-31T23:59:59Z"),
+        (-62_135_596_800, "0001-01-01T00:00:00Z"),
+        (-62_135_596_801, "-62135596801"),
+        (253_402_300_799, "9999-12-31T23:59:59Z"),
+        (2**40, "1099511627776"),
+    ],
+)
+def test_times_as_they_are_shown(number: int, text: str) -> None:
+    assert written(number) == text
 
 
 def test_widest_allowed_ranges() -> None:

@@ -141,9 +141,12 @@ def _summary(report: Report, name: str) -> list[str]:
 
 
 def _of(summary: Summary) -> str:
+    from quorate.data.times import written
+
     parts = [summary.type]
-    if summary.low is not None:
-        parts.append(f"{summary.low:.10g} to {summary.high:.10g}")
+    if summary.low is not None and summary.high is not None:
+        ends = (summary.low, summary.high)
+        parts.append(" to ".join(written(end) if summary.type == "timestamp" else f"{end:.10g}" for end in ends))
     if summary.distinct is not None:
         parts.append("1 category occurs" if summary.distinct == 1 else f"{summary.distinct} categories occur")
     if summary.missing:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, cast
 
@@ -27,7 +26,7 @@ from quorate.data.schema import (
 )
 from quorate.data.source import Local
 from quorate.data.table import Arrow
-from quorate.data.times import seconds
+from quorate.data.times import LATEST, seconds, written
 from quorate.data.values import coded, decimals, looked_up, normalised, whole
 from quorate.errors import UserError
 
@@ -41,8 +40,6 @@ _BOOLS = {
     **dict.fromkeys(("false", "f", "no", "n", "0", "0.0"), 0),
 }
 _BEYOND = 2.0**63
-_LATEST = 253_402_300_799
-"""The end of the year 9999, after which no time is written."""
 _FRACTION = re.compile(r"[+-]?[0-9]+\.[0-9]+")
 _DIGITS = re.compile(r"[0-9]{8}")
 _ISO = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9:.]+)?(Z|[+-][0-9:]+)?$")
@@ -193,8 +190,8 @@ class Parser:
 
     def _outside(self, work: _Batch, out: Mask, largest: float) -> Fault:
         are_times = isinstance(self.column, TimestampColumn)
-        low, high = map(_as_time if are_times else _plain, self.column.bounds)
-        hint = " (times are in seconds, not milliseconds)" if are_times and largest > _LATEST else ""
+        low, high = map(written if are_times else _plain, self.column.bounds)
+        hint = " (times are in seconds, not milliseconds)" if are_times and largest > LATEST else ""
         todo = f"; correct the value or agree on another range{hint}"
         return work.fault("range", out, f"is outside the agreed range [{low}, {high}]", todo)
 
@@ -284,12 +281,6 @@ def _time_hint(text: str) -> str:
     if _ISO.match(text):
         return "; there is no such day, or no such hour in its time zone; correct the value"
     return "; correct the value, or state how it is written (format: ...) in a source document"
-
-
-def _as_time(number: float) -> str:
-    if not 0 <= number <= _LATEST:
-        return _plain(number)
-    return datetime.fromtimestamp(number, UTC).isoformat().replace("+00:00", "Z")
 
 
 def _plain(number: Any) -> str:

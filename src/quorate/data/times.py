@@ -14,7 +14,11 @@ from quorate.data.table import Arrow
 from quorate.data.values import attempt, like, tolerant, whole
 from quorate.errors import UserError
 
-__all__ = ["Times", "moment", "seconds"]
+__all__ = ["LATEST", "Times", "moment", "seconds", "written"]
+
+_EARLIEST = -62_135_596_800
+LATEST = 253_402_300_799
+"""The end of the year 9999, after which no time is written in ISO 8601."""
 
 _NUMBER = r"^[+-]?\d+(\.0)?$"
 _DATE = r"^\d{4}-\d{2}-\d{2}"
@@ -29,23 +33,30 @@ class Times(NamedTuple):
     naive: Arrow
 
 
-def moment(written: int | str, zone: str | None, *, end: bool = False) -> int:
+def written(number: float) -> str:
+    """Seconds since 1970 in ISO 8601, or as the number they are where that has no way to write them."""
+    if not _EARLIEST <= number <= LATEST:
+        return str(int(number))
+    return datetime.fromtimestamp(int(number), UTC).isoformat().replace("+00:00", "Z")
+
+
+def moment(text: int | str, zone: str | None, *, end: bool = False) -> int:
     """Seconds since 1970, at the `end` of a date alone; raises `UserError` for a text that is no ISO 8601 time."""
-    if not isinstance(written, str):
-        return written
+    if not isinstance(text, str):
+        return text
     try:
-        found = datetime.fromisoformat(written)
+        found = datetime.fromisoformat(text)
     except ValueError as error:
-        raise UserError(f"{written!r} is no ISO 8601 time; write it as 2024-05-31 or 2024-05-31T08:30:00Z") from error
-    if end and _is_date(written):
+        raise UserError(f"{text!r} is no ISO 8601 time; write it as 2024-05-31 or 2024-05-31T08:30:00Z") from error
+    if end and _is_date(text):
         found = datetime.combine(found, time(23, 59, 59))
     place = UTC if zone is None else zoneinfo.ZoneInfo(zone)
     return math.floor((found if found.tzinfo else found.replace(tzinfo=place)).timestamp())
 
 
-def _is_date(written: str) -> bool:
+def _is_date(text: str) -> bool:
     try:
-        date.fromisoformat(written)
+        date.fromisoformat(text)
     except ValueError:
         return False
     return True
