@@ -145,3 +145,37 @@ def test_values_that_are_repeated_are_sorted_no_more():
         return {"smallest": ordered[:15].sum(), "end": q.quantile(ordered, 0.05)}
 
     assert_all(judged(repeated), fine=False)
+
+
+def test_running_extremes_are_one_row_many_times():
+    def running(d, e):
+        whole = np.zeros(ROWS, bool)
+        return {
+            "largest": d.x.record("cummax", axis=0)[-LEAST:].sum(),
+            "smallest": d.x.record("cummin", axis=0).sum(),
+            "largest of runs": q.segmented_scan(d.x, e.x > 3, "max").sum(),
+            "first": q.segmented_scan(d.x, whole, "first").sum(),
+        }
+
+    assert_all(judged(running), fine=False)
+
+    def sums(d, e):
+        columns = q.stack([d.x, d.y], axis=1)
+        return {
+            "sums": d.x.cumsum()[-LEAST:].sum(),
+            "first of runs": q.segmented_scan(d.x, e.x > 3, "first").sum(),
+            "of columns": columns.record("cummax", axis=1).sum(axis=0),
+        }
+
+    assert_all(judged(sums), fine=True)
+
+
+def test_a_row_number_may_be_nothing():
+    def numbered(d):
+        return {
+            "few": (d.x[:LEAST] * q.row_numbers(d.x[:LEAST])).sum(),
+            "enough": (d.x[: LEAST + 1] * q.row_numbers(d.x[: LEAST + 1])).sum(),
+            "added": (d.x[:LEAST] + q.row_numbers(d.x[:LEAST])).sum(),
+        }
+
+    assert [name for name, why in judged(numbered).items() if why] == ["few"]

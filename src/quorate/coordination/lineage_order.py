@@ -155,14 +155,18 @@ def positions_of_others(step: Step) -> int:
 
 
 def _running(step: Step) -> Facts:
-    """Values move on to all positions behind theirs. Counts of positions are row numbers, if data has no part in it."""
+    """Values move on to all positions behind theirs. Counts of positions are row numbers, if data has no part in it.
+
+    What is no sum may be the same row everywhere, unless data decides where each run of rows starts.
+    """
     axis = step.attributes.get("axis", 0)
     facts = step.operands[0] if len(step.operands) == 1 else _segments(step)
     adding = step.kind == "cumsum" or step.attributes.get("op") == "sum"
     size, found = step.shape[axis], facts.strands
     if adding and not step.mixing:
         found = tidy(_weighed(facts, strand, axis) for strand in found)
-    found = tidy(_onwards(strand, axis, size, adding) for strand in found)
+    first = step.attributes.get("op") == "first" and step.decided(1)
+    found = tidy(_onwards(strand, axis, size, adding=adding, apart=adding or first) for strand in found)
     if axis in facts.ramps or any(region.axis == axis for region in facts.chosen):
         return Facts(found, facts.chosen | {Region(axis, 0, size)}, facts.ramps - {axis})
     decided = any(step.decided(k) for k in range(len(step.operands)))
@@ -177,11 +181,14 @@ def _weighed(facts: Facts, strand: Strand, axis: int) -> Strand:
     return strand.picked() if bent else strand
 
 
-def _onwards(strand: Strand, axis: int, size: int, adding: bool) -> Strand:
+def _onwards(strand: Strand, axis: int, size: int, *, adding: bool, apart: bool) -> Strand:
+    """A strand after running values; `apart`: elements still rest on rows of their own."""
     place = strand.place
     strand = msgspec.structs.replace(strand, order=0)
     if place is None or place.axis != axis:
         return strand
+    if not apart:
+        return strand.lost()
     return msgspec.structs.replace(strand, place=Region(axis, place.low, size), running=strand.running or adding)
 
 

@@ -119,7 +119,11 @@ class Step:
             hit |= any(spot.axis in facts.ramps for facts in others)
         if not linear:
             hit |= any(spot.axis in facts.ramps for facts in (own, *others))
-        return strand.picked() if hit else after
+        if hit:
+            return strand.picked()
+        if self.kind in _MULTIPLYING and any(spot.axis in facts.ramps for facts in others):
+            return msgspec.structs.replace(after, count=max(1, after.count - 1))  # one row number may be 0
+        return after
 
     def _ramps(self, seen: Sequence[Facts], linear: bool) -> tuple[set[int], set[int]]:
         """Axes along which row numbers become something else, and those along which they stay."""
