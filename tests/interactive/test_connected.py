@@ -139,6 +139,19 @@ def test_keeping_does_not_launder_rows(net):
     assert kept.mean().reveal() == pytest.approx(2 * mary.cost.mean().reveal(), abs=0.05)
 
 
+def test_data_sets_are_told_in_the_words_of_their_schema(net, placed):
+    told = repr(net.tables).splitlines()
+    assert f"stays-mary: {len(placed.mary)} rows of st-mary" in told
+    assert [" ".join(line.split()) for line in told[1:6]] == [
+        "days int 0 to 365",
+        "age fixed 0 to 120",
+        "cost fixed 0 to 20,000",
+        "ward category surgery, medicine, maternity",
+        "smoker bool",
+    ]
+    assert "Held" not in repr(net.tables)
+
+
 def test_only_analysts_and_users_get_in(placed):
     with q.connect(placed.file, as_="stranger") as net:
         assert net.tables == {}
@@ -195,7 +208,10 @@ def test_the_command_lists_and_explains(placed, capsys):
     listed = said(capsys, 0, "--list", "--as", "st-luke", "--federation", placed.file, "--json")
     (found,) = json.loads(listed)["data_sets"]
     assert (found["name"], found["rows"], found["users"]) == ("stays-luke", len(placed.luke), ["institute"])
-    assert found["columns"]["ward"] == "int"
+    assert (found["columns"]["ward"], found["columns"]["cost"]) == ("category", "fixed")
+    told = said(capsys, 0, "--list", "--as", "st-luke", "--federation", placed.file)
+    assert "  ward (category): surgery, medicine, maternity\n" in told
+    assert "  cost (fixed): 0 to 20,000\n" in told
     both = (placed.schema_file, placed.folder / "st_mary.csv")
     for arguments, why in (
         (("--list", "--remove", "x"), "or --list, or --remove"),

@@ -148,13 +148,16 @@ def _place(
 
 
 def _print_list(cards: Sequence[Card], opened: Sequence[Opened], *, as_json: bool) -> None:
+    from quorate.data.described import described
+
     if as_json:
         print_json({"data_sets": [_plain(card, _of(card, opened)) for card in cards]})
         return
     for card in cards:
-        columns = ", ".join(f"{column.name} ({column.dtype})" for column in card.columns)
         print(f"{card.name}: {card.rows} rows of {card.owner}, for {', '.join(card.users)}")
-        print(f"  {columns}")
+        for column in card.columns:
+            kind, values = described(column)
+            print(f"  {column.name} ({kind})" + (f": {values}" if values else ""))
         print(f"  {card.protocol} at {', '.join(card.parties)}, placed {_day(card.placed)}")
         for one in _of(card, opened):
             most = "" if one.most is None else f" of at most {one.most}"
@@ -168,11 +171,13 @@ def _of(card: Card, opened: Sequence[Opened]) -> list[Opened]:
 
 
 def _plain(card: Card, opened: Sequence[Opened]) -> dict[str, object]:
+    from quorate.data.described import kind_of
+
     return {
         "name": card.name,
         "owner": card.owner,
         "rows": card.rows,
-        "columns": {column.name: str(column.dtype) for column in card.columns},
+        "columns": {column.name: kind_of(column) for column in card.columns},
         "users": list(card.users),
         "commitment": card.commitment,
         "parties": list(card.parties),

@@ -19,7 +19,7 @@ from quorate.sharing.dtype import DType
 if TYPE_CHECKING:
     from quorate.coordination.spec import Spec
 
-__all__ = ["Backend", "DataSet", "HeldColumn", "Key", "Progress", "Request", "Run", "Uploaded"]
+__all__ = ["Backend", "DataSet", "DataSets", "HeldColumn", "Key", "Progress", "Request", "Run", "Uploaded"]
 
 Key = tuple[str, str]
 """Input and column of a plan."""
@@ -65,6 +65,7 @@ class DataSet:
         columns: column -> where its shares are.
         categories: column -> the texts that its codes 0, 1, ... stand for.
         commitment: the owner's commitment to the rows, in hexadecimal digits.
+        described: column -> its kind, and its categories or range in real units, for people.
     """
 
     name: str
@@ -72,6 +73,25 @@ class DataSet:
     columns: Mapping[str, HeldColumn]
     categories: Mapping[str, Categories] = field(default_factory=dict)
     commitment: str = ""
+    described: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> int:
+        """How many."""
+        return next(iter(self.columns.values())).rows
+
+    def __repr__(self) -> str:
+        told = [(name, *self.described.get(name, (str(held.dtype), ""))) for name, held in self.columns.items()]
+        widths = [max(len(row[k]) for row in told) for k in (0, 1)]
+        lines = [f"  {name:{widths[0]}}  {kind:{widths[1]}}  {values}".rstrip() for name, kind, values in told]
+        return "\n".join([f"{self.name}: {self.rows:,} rows of {self.owner}", *lines])
+
+
+class DataSets(dict[str, DataSet]):
+    """Data sets by name; printed in the words of a schema."""
+
+    def __repr__(self) -> str:
+        return "\n\n".join(map(repr, self.values())) or "no data sets"
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ import numpy as np
 from quorate import __version__
 from quorate.coordination.federation import Federation, load_federation
 from quorate.coordination.spec import Output, Spec, Timeouts
+from quorate.data.described import described
 from quorate.data.schema import (
     CategoryColumn,
     Int8Column,
@@ -234,4 +235,5 @@ def _data_set(card: Card) -> DataSet:
         low, high = column.dtype.encode(np.array(column.bounds)).tolist()
         columns[column.name] = HeldColumn(share, card.rows, column.dtype, (low, high))
     texts = {column.name: column.categories for column in card.columns if isinstance(column, CategoryColumn)}
-    return DataSet(card.name, card.owner, columns, texts, card.commitment)
+    told = {column.name: described(column) for column in card.columns}
+    return DataSet(card.name, card.owner, columns, texts, card.commitment, told)

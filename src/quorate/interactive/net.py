@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from quorate.analytics.base import Estimator
 from quorate.crypto.entropy import SystemEntropy
 from quorate.errors import UserError
-from quorate.interactive.backend import Backend, DataSet, Progress, Request, Run
+from quorate.interactive.backend import Backend, DataSets, Progress, Request, Run
 from quorate.interactive.frames import Results
 from quorate.interactive.live import Live
 from quorate.interactive.meter import Bar, watched
@@ -143,9 +143,9 @@ class Net(Results):
     # -- data sets and models that the parties hold -------------------------------------------------------------------
 
     @property
-    def tables(self) -> dict[str, DataSet]:
+    def tables(self) -> DataSets:
         """The data sets that owners have placed at the parties for us, by name."""
-        return dict(self.backend.data_sets())
+        return DataSets(self.backend.data_sets())
 
     def table(self, name: str) -> Table:
         """A data set that its owner has placed at the parties, as a table of secret columns.
@@ -161,7 +161,7 @@ class Net(Results):
             label: self._live.hold(name, label, held, data.categories.get(label))
             for label, held in data.columns.items()
         }
-        return Table(name, made, next(iter(data.columns.values())).rows)
+        return Table(name, made, data.rows)
 
     def keep(self, model: Estimator, file: str | Path) -> None:
         """Leave a fitted model as shares with the parties; the file says where, and holds nothing secret.
