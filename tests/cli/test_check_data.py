@@ -74,6 +74,17 @@ def test_everything_that_is_wrong(here):
 
 
 @pytest.mark.usefixtures("place")
+def test_other_separators_are_named_once(here, place):
+    (place / "semicolon.csv").write_text("patient;cost;diagnosis\np1;2;trauma\n")
+    ended = here("check-data", "schema.yaml", "semicolon.csv")
+    assert ended.out.splitlines()[:2] == [
+        "semicolon.csv does not fit 'visits': 1 problem in 1 row",
+        "table: column: the header is 'patient;cost;diagnosis': columns must be separated by commas, not by ';'; "
+        "save the file with commas, or read it with the query FROM read_csv('FILE', delim=';')",
+    ]
+
+
+@pytest.mark.usefixtures("place")
 def test_queries_and_source_documents(here, place):
     query = "SELECT patient, KOSTEN, diagnosis FROM 'good.csv'"
     assert "the query fits 'visits': 2 rows" in here("check-data", "schema.yaml", "--sql", query).out

@@ -117,7 +117,8 @@ def _lines(report: Report, name: str) -> list[str]:
     if report.fine:
         return _summary(report, name)
     total = sum(problem.count for problem in report.problems)
-    head = f"{report.source} does not fit {name!r}: {total} problem{'s' if total > 1 else ''} in {report.rows} rows"
+    counted = f"{_plural(total, 'problem')} in {_plural(report.rows, 'row')}"
+    head = f"{report.source} does not fit {name!r}: {counted}"
     return [head, *(line for problem in report.problems for line in _problem(problem))]
 
 
@@ -134,10 +135,14 @@ def _problem(problem: Problem) -> list[str]:
 
 def _summary(report: Report, name: str) -> list[str]:
     dropped = f", {report.dropped} dropped for missing values" if report.dropped else ""
-    filled = f", {report.filled} values filled" if report.filled else ""
-    head = f"{report.source} fits {name!r}: {report.kept} rows{dropped}{filled}"
+    filled = f", {_plural(report.filled, 'value')} filled" if report.filled else ""
+    head = f"{report.source} fits {name!r}: {_plural(report.kept, 'row')}{dropped}{filled}"
     width = max((len(summary.column) for summary in report.columns), default=0)
     return [head, *(f"  {summary.column:<{width}}  {_of(summary)}" for summary in report.columns)]
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def _of(summary: Summary) -> str:

@@ -39,6 +39,8 @@ def resolve(opened: Opened, columns: Sequence[Column]) -> tuple[list[Column], li
             names.append(found[0])
         else:
             problems.append(Problem("column", _wrong(column, found, opened)))
+    if not there and (separated := other_separator(opened.table.names)) is not None:
+        problems = [Problem("column", separated)]  # once, and not for every column
     return there, names, problems
 
 
@@ -70,8 +72,6 @@ def _wrong(column: Column, found: Sequence[str], opened: Opened) -> str:
 
 def _hint(name: str, found: Sequence[str]) -> str:
     near = difflib.get_close_matches(name, found, n=1)
-    if (separated := other_separator(found)) is not None:
-        return separated
     return _listed(found) + (f"; did you mean {near[0]!r}?" if near else "")
 
 

@@ -177,7 +177,7 @@ class _Work:
             first = ragged[: self._most]
             examples = tuple(Example(line, "(1 field)" if count == 1 else f"({count} fields)") for line, count in first)
             hint = "check for missing or extra commas (put a value with a comma in quotes)"
-            what = f"does not fit the header, which has {width} columns; {hint}"
+            what = f"does not fit the header, which has {width} column{'' if width == 1 else 's'}; {hint}"
             self.problems.append(Problem("fields", what, len(ragged), None, examples))
 
     def _check_rows(self, kept: int, lost: int) -> None:
