@@ -15,7 +15,7 @@ from quorate.data.schema import BoolColumn, CategoryColumn, FixedColumn, Int8Col
         (Int8Column(name="x", range=(-3, 9)), ("int8", "-3 to 9")),
         (CategoryColumn(name="x", categories=("a", "b")), ("category", "a, b")),
         (BoolColumn(name="x"), ("bool", "")),
-        (KeyColumn(name="x"), ("key", "")),
+        (KeyColumn(name="x", domain="people"), ("key", "")),
         (
             TimestampColumn(name="x", range=("2024-01-01", "2024-12-31")),
             ("timestamp", "2024-01-01 00:00:00 to 2024-12-31 23:59:59 UTC"),
