@@ -11,6 +11,7 @@ from quorate.analytics.columns import category_names, columns, names_of
 from quorate.analytics.opened import Fitted
 from quorate.errors import UserError
 from quorate.lang.array import SecretArray, listed
+from quorate.lang.categories import DIFFER
 from quorate.lang.result import Result
 
 __all__ = ["Estimator", "Fitted"]
@@ -122,7 +123,4 @@ class Estimator(Result):
 
 def _require_same(texts: list[str] | None, own: list[str] | None, what: str) -> None:
     if texts is not None and own is not None and own != texts:
-        raise UserError(
-            f"{what} has the categories {listed(own)}, the model was fitted to {listed(texts)}, so their codes differ; "
-            "owners agree on one list in one order: give all categories={...} of net.secret, or a schema"
-        )
+        raise UserError(f"{what} has the categories {listed(own)}, the model was fitted to {listed(texts)}, {DIFFER}")

@@ -80,9 +80,9 @@ def vector(x: Any, what: str = "y", *, codes: bool = False) -> SecretArray:
         )
     if not codes and x.categories is not None:
         raise UserError(
-            f"{what} is a column of categories ({listed(x.categories)}), whose codes measure nothing; make columns of "
-            'bools, one left out: {f"ward {w}": ward == w for w in ward.categories[1:]}; or use ward.astype(int), if '
-            "the codes are meant as numbers"
+            f"{what} is a column of categories ({listed(x.categories)}), whose codes measure nothing; leave it out, or "
+            'make columns of bools, one left out: {f"ward {w}": ward == w for w in ward.categories[1:]}; or use '
+            "ward.astype(int), if the codes are meant as numbers"
         )
     return x.astype(int) if x.dtype == BOOL else x
 

@@ -14,10 +14,15 @@ from quorate.lang.public import time_hint
 if TYPE_CHECKING:
     from quorate.lang.recorded import Recorded
 
-__all__ = ["Categories", "check_same", "codes_of", "traced"]
+__all__ = ["DIFFER", "Categories", "check_same", "codes_of", "traced"]
 
 Categories = tuple[str, ...]
 """The texts of codes 0, 1, 2, ..."""
+
+DIFFER = (
+    "so their codes differ; owners agree on one list in one order: give all categories={...} of net.secret, or a schema"
+)
+"""What is wrong with columns of other lists, and what to do."""
 
 Declared = Mapping[tuple[str, str], Categories]
 
@@ -89,8 +94,7 @@ def check_same(arrays: Sequence[Recorded]) -> None:
         other = next(found for found in lists if found != lists[0])
         order = ", the same in another order" if sorted(other) == sorted(lists[0]) else ""
         raise UserError(
-            f"one column has the categories {', '.join(lists[0])}, another {', '.join(other)}{order}, so their codes "
-            "differ; owners agree on one list in one order: give all categories={...} of net.secret, or a schema"
+            f"one column has the categories {', '.join(lists[0])}, another {', '.join(other)}{order}, {DIFFER}"
         )
 
 
