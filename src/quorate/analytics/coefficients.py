@@ -36,8 +36,8 @@ TABLE: Sequence[str] = (
 AXES: Axes = {
     **dict.fromkeys(("coef_", "standard_errors_", "independent_", "narrow_", "z_"), ("class", "feature")),
     **dict.fromkeys(("p_values_", "ratios_", "hazard_ratios_", "lower_", "upper_", "mean_"), ("class", "feature")),
-    **dict.fromkeys(("intercept_", "intercept_error_", "intercept_z_", "intercept_p_value_"), ("class",)),
-    **dict.fromkeys(("log_likelihood_", "converged_", "separated_", "step_"), ("class",)),
+    **dict.fromkeys(("intercept_", "intercept_error_", "intercept_z_", "intercept_ratios_"), ("class",)),
+    **dict.fromkeys(("intercept_p_values_", "log_likelihood_", "converged_", "separated_", "step_"), ("class",)),
     **dict.fromkeys(("baseline_cumulative_hazard_", "baseline_shown_", "times_"), ("time",)),
     "conf_int_": ("class", "feature", LIMIT),
     "intercept_conf_int_": ("class", LIMIT),

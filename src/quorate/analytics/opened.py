@@ -10,20 +10,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from quorate.analytics.axes import ENDS, LABELS, LIMIT, Axes, axes_of, labels_of
+from quorate.analytics.listing import MOST_OPEN, WIDTH, Listing, as_lines, bare, shown_as, told_label
 from quorate.errors import UserError
-from quorate.html import Markup, Probability, facts, folded, panel, table
+from quorate.html import Markup, facts, folded, panel, table
 
-__all__ = ["HIDDEN", "NOTE", "Fitted", "Listing", "needed", "shown_as", "with_note"]
+__all__ = ["HIDDEN", "NOTE", "Fitted", "needed", "with_note"]
 
 PROVENANCE = "quorate"
 NOTE = "note"
 MOST_COLUMNS = 12
-WIDTH = 80
-"""Characters of a line in a terminal."""
-
-MOST_OPEN = 20
-"""Longer tables are folded up."""
-
 LIMITS = "conf_int_"
 """Confidence limits of coefficients stand beside them, as columns `lower` and `upper`."""
 
@@ -37,17 +32,6 @@ HIDDEN = (
     "hidden: fewer rows than the least size of a small group, or needed to protect such a cell; a range without "
     "empty cells shows more"
 )
-
-CHANCES = ("p_value", "pvalue", "p-value", "P>|z|", "P>|t|")
-"""How names of p-values end."""
-
-
-class Listing(NamedTuple):
-    """A table for people; the one without title has names and single numbers."""
-
-    title: str
-    headings: list[str]
-    rows: list[list[Any]]
 
 
 class _Block(NamedTuple):
@@ -131,7 +115,7 @@ class Fitted(dict[str, Any]):
 
         columns, index, _ = self._table(name)
         if index is not None:
-            columns = {"name": list(map(_told, index)), **columns}
+            columns = {"name": list(map(told_label, index)), **columns}
         made = pyarrow.table({key: pyarrow.array(values) for key, values in columns.items()})
         return made.replace_schema_metadata({PROVENANCE: json.dumps(self.provenance)})
 
@@ -139,11 +123,13 @@ class Fitted(dict[str, Any]):
         """All results of two dimensions at most as tables for people: numbers, those of equal length, matrices."""
         found = []
         if numbers := self._numbers():
-            rows = [[_label(key), shown_as(key, _plain(value))] for key, value in numbers.items()]
+            rows = [[bare(key), shown_as(key, _plain(value))] for key, value in numbers.items()]
             found.append(Listing("", ["", "value"], rows))
         for axis, labels, group in self._blocks():
             columns = [[shown_as(key, cell) for cell in np.asarray(values).tolist()] for key, values in group.items()]
-            rows = [[_told(k), *cells] for k, *cells in zip(labels or range(len(columns[0])), *columns, strict=True)]
+            rows = [
+                [told_label(k), *cells] for k, *cells in zip(labels or range(len(columns[0])), *columns, strict=True)
+            ]
             found.append(Listing(", ".join(group), [axis or "", *group], rows))
         found += [self._listed(key, np.asarray(value)) for key, value in self.items() if self._is_matrix(key, value)]
         return found
@@ -153,9 +139,9 @@ class Fitted(dict[str, Any]):
         width = min(values.shape[1], MOST_COLUMNS)
         more = ["…"] if width < values.shape[1] else []
         rows = zip(self._along(key, values, 0) or range(len(values)), values[:, :width].tolist(), strict=True)
-        headings = [_label(key), *self._headings(key, values)[:width], *more]
-        told = [[_told(name), *(shown_as(key, cell) for cell in row), *more] for name, row in rows]
-        return Listing(_label(key), headings, told)
+        headings = [bare(key), *self._headings(key, values)[:width], *more]
+        told = [[told_label(name), *(shown_as(key, cell) for cell in row), *more] for name, row in rows]
+        return Listing(bare(key), headings, told)
 
     def _table(self, name: str | None) -> tuple[dict[str, Any], list[Any] | None, str | None]:
         """Columns, labels of the rows where they have some, and what the rows are."""
@@ -172,12 +158,12 @@ class Fitted(dict[str, Any]):
         index = self._along(name, values, 0) if values.ndim else None
         if values.ndim == 2:
             return {label: values[:, k] for k, label in enumerate(self._headings(name, values))}, index, axes[0]
-        return {_label(name): values.reshape(-1)}, index, axes[0] if values.ndim else None
+        return {bare(name): values.reshape(-1)}, index, axes[0] if values.ndim else None
 
     def _main(self) -> tuple[dict[str, Any], list[Any] | None, str | None]:
         blocks = self._blocks()
         if not blocks:
-            return {_label(key): [value] for key, value in self._numbers().items()}, None, None
+            return {bare(key): [value] for key, value in self._numbers().items()}, None, None
         stated = [block for block in blocks if block.axis is not None]
         axis, labels, columns = max(stated or blocks, key=lambda block: len(block.columns))
         matrices = [key for key in self if axis and self._axes(key) == (axis, "feature")]
@@ -185,7 +171,7 @@ class Fitted(dict[str, Any]):
             values = np.asarray(self[key])
             names = self._headings(key, values)
             apart = len(matrices) > 1 or not columns.keys().isdisjoint(names)
-            columns |= {f"{_label(key)} {name}" if apart else name: values[:, k] for k, name in enumerate(names)}
+            columns |= {f"{bare(key)} {name}" if apart else name: values[:, k] for k, name in enumerate(names)}
         rows = len(next(iter(columns.values())))
         return columns, list(range(rows)) if axis and labels is None else labels, axis
 
@@ -210,7 +196,7 @@ class Fitted(dict[str, Any]):
 
     def _headings(self, key: str, values: Any) -> list[str]:
         """What the columns of a matrix stand for."""
-        return list(map(_told, self._along(key, values, 1) or range(values.shape[1])))
+        return list(map(told_label, self._along(key, values, 1) or range(values.shape[1])))
 
     def _names_others(self, key: str) -> bool:
         """Whether a result is there as labels of others."""
@@ -230,7 +216,7 @@ class Fitted(dict[str, Any]):
             if self._is_limits(key):
                 own = dict(zip(ENDS, np.asarray(value).T, strict=True))
             elif not self._names_others(key) and not key.startswith("intercept_conf") and _dimensions(value) == 1:
-                own = {_label(key): np.asarray(value)}
+                own = {bare(key): np.asarray(value)}
             else:
                 continue
             axis = (self._axes(key) or (None,))[0]
@@ -243,7 +229,7 @@ class Fitted(dict[str, Any]):
         return {key: value for key, value in self.items() if value is not None and _dimensions(value) == 0}
 
     def __repr__(self) -> str:
-        listed = ["\n".join(_lines(listing)) for listing in self.tables()]
+        listed = ["\n".join(as_lines(listing)) for listing in self.tables()]
         told = "\n\n".join(listed) or "no results of two dimensions at most"
         return f"{told}\n\n{fill(self.note, WIDTH)}" if self.note else told
 
@@ -259,46 +245,11 @@ class Fitted(dict[str, Any]):
         return panel("Opened results", *parts, note="; ".join(filter(None, (self.note, _origin(self.provenance)))))
 
 
-def _lines(listing: Listing) -> list[str]:
-    """A table in plain text: long ones are cut in the middle, wide ones at the right."""
-    rows = [[_short(cell) for cell in row] for row in listing.rows]
-    if len(rows) > MOST_OPEN:
-        rows = [*rows[: MOST_OPEN // 2], ["…"] * len(listing.headings), *rows[-MOST_OPEN // 2 :]]
-    if listing.title:
-        rows = [listing.headings, *rows]
-    first, *others = zip(*rows, strict=True)
-    lines = [cell.ljust(max(map(len, first))) for cell in first]
-    for column in others:
-        reach = max(map(len, column))
-        if len(lines[0]) + 2 + reach > WIDTH:
-            return [f"{line}  …" for line in lines]
-        lines = [f"{line}  {cell.rjust(reach)}" for line, cell in zip(lines, column, strict=True)]
-    return lines
-
-
-def _short(cell: Any) -> str:
-    if isinstance(cell, Probability):
-        return str(cell)
-    return f"{cell:.6g}" if isinstance(cell, float) else str(cell)
-
-
 def with_note(frame: Any, shown: Any) -> Any:
     """A data frame; if some of its cells are not shown, with a remark on that in `attrs["note"]`."""
     if not np.all(shown):
         frame.attrs[NOTE] = HIDDEN
     return frame
-
-
-def shown_as(name: str, value: Any) -> Any:
-    """A value as tables for people show it: those of results or columns that are p-values in a type of their own."""
-    title = _label(name)
-    chance = title == "p" or title.removesuffix("s").endswith(CHANCES)
-    return Probability(value) if chance and isinstance(value, float) else value
-
-
-def _told(label: Any) -> str:
-    """A label as text."""
-    return f"{label:g}" if isinstance(label, float) else str(label)
 
 
 def _dimensions(value: Any) -> int:
@@ -311,10 +262,6 @@ def _dimensions(value: Any) -> int:
 
 def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
-
-
-def _label(name: str) -> str:
-    return name.strip("_")
 
 
 def _origin(runs: Sequence[dict[str, Any]]) -> str:

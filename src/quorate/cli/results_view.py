@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from quorate.analytics.opened import NOTE, Fitted, Listing, shown_as
+from quorate.analytics.listing import Listing, shown_as
+from quorate.analytics.opened import NOTE, Fitted
 from quorate.html import Markup, digits, facts, panel, text
 from quorate.html import table as html_table
 
