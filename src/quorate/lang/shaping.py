@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
@@ -36,6 +36,10 @@ def _array(x: Any) -> Array:
 # -- joining and splitting ---------------------------------------------------------------------------------------------
 
 
+@overload
+def concatenate(arrays: Sequence[Table], axis: int | None = 0) -> Table: ...
+@overload
+def concatenate(arrays: Sequence[Any], axis: int | None = 0) -> Array: ...
 @like_numpy("concatenate", "concat")
 def concatenate(arrays: Sequence[Any], axis: int | None = 0) -> Any:
     """Join arrays along an existing axis, in the type in which they meet; tables of the same columns by their rows."""
