@@ -22,7 +22,7 @@ Numbers = npt.NDArray[np.float64]
 AXES: Axes = {
     **dict.fromkeys(("splits_", "feature_", "threshold_"), ("tree", "node")),
     "values_": ("tree", "leaf", "output"),
-    "baseline_": ("output",),
+    "baseline_": ("score",),
     "edges_": ("feature", "edge"),
     "feature_importances_": ("feature",),
     "classes_": ("class",),
