@@ -62,7 +62,8 @@ def test_the_guide_runs(tmp_path):
             said = run(tmp_path, sys.executable, "analysis.py")
             assert re.search(r"cost per day and per year of age \[4(19|20|21)\. +1[0-2]\.\]", said)
             assert re.search(r"mean cost \d+\.\d+", said)
-            assert "'stays-luke'" in run(tmp_path, *PROGRAM, *places[3])
+            (remove,) = re.findall(r"`quorate (place --remove [^`]*)`", text)
+            assert "'stays-luke'" in run(tmp_path, *PROGRAM, *shlex.split(remove))
         finally:
             up.send_signal(signal.SIGINT)
             up.wait(20)
