@@ -48,7 +48,9 @@ def test_clusters_are_rows_with_a_size_and_a_centre(session, data):
 
 
 @pytest.mark.parametrize(
-    "make", [A.GaussianNB, lambda: A.MultinomialNB(2), lambda: A.BernoulliNB(2, binarize=50)], ids=str
+    "make",
+    [A.GaussianNB, lambda: A.MultinomialNB(2), lambda: A.BernoulliNB(2, binarize=50)],
+    ids=["gaussian", "multinomial", "bernoulli"],
 )
 def test_classes_are_rows_of_naive_bayes(data, make):
     frame = make().fit(*data).reveal().to_pandas()
