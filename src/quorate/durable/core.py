@@ -23,7 +23,7 @@ the sender's copies recomputed. Why replay tells nothing: docs/explanation/durab
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from quorate.durable import history, records
@@ -112,6 +112,11 @@ class Core:
     def replayed(self) -> int:
         """Messages that were taken from the log at the beginning."""
         return self._execution.replayed
+
+    @property
+    def notes(self) -> Mapping[str, bytes]:
+        """What the program learned outside, by label; secret."""
+        return self._execution.notes
 
     @property
     def done_at(self) -> float:
