@@ -1,4 +1,4 @@
-"""Brokers for all tests: one of each kind per worker, started when the first test asks for it; skipped if missing.
+"""What all tests share. Brokers: one of each kind per worker, started when the first test asks for it; skipped if missing.
 
 A test that kills, fills or reconfigures a broker starts its own with `quorate.testing.servers`.
 """
@@ -9,6 +9,14 @@ from quorate.testing.servers.rabbitmq import RabbitServer
 from quorate.testing.servers.redis import RedisServer
 
 MEMBERS = ("alice", "bob", "carol", "visitor")
+
+
+def pytest_collection_modifyitems(items):
+    """The quick run has every protocol with two or three parties; with more of them, all tests."""
+    for item in items:
+        configuration = item.callspec.params.get("configuration") if hasattr(item, "callspec") else None
+        if isinstance(configuration, tuple) and configuration[1] > 3:
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session")

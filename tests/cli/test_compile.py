@@ -87,6 +87,7 @@ def test_a_plan_that_cannot_run_with_all_rows_is_written_and_said_so(here, examp
     assert "cannot run" in here("compile", spec).out
 
 
+@pytest.mark.slow  # every protocol is priced three times; tests/coordination/test_choose.py has the choice itself
 @pytest.mark.timeout(300)
 def test_the_protocol_is_chosen_and_written(here, example, edit):
     spec = example / "protocol_spec.yaml"

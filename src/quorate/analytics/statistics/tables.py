@@ -177,21 +177,21 @@ def _share(part: SecretArray, whole: SecretArray, bits: int) -> SecretArray:
 
 
 def _less(table: Counts) -> SecretArray:
-    """What Yates' correction leaves of every |O - E|: 1 - (n / 2) / |O n - row * column|, from 0.
+    """What Yates' correction leaves of every |O - E|: 1 - 1 / (2 |O - E|), from 0.
 
-    All |O n - row * column| are the same if two rows and two columns are not empty; otherwise nothing is corrected.
+    All |O - E| are the same if two rows and two columns are not empty; otherwise nothing is corrected.
     """
-    cells = table.cells.clip(0, table.most)
     rows, cols, total = table.margins
-    if cells.shape == (2, 2):
-        difference = abs(cells[0, 0] * cells[1, 1] - cells[0, 1] * cells[1, 0])
-        return _corrected(table, cells, difference)
-    difference = abs(cells * total - rows[:, None] * cols[None, :]).reshape(-1).max()
-    four = ((rows > 0).sum() == 2) & ((cols > 0).sum() == 2)
-    return q.where(four, _corrected(table, cells, difference), 1.0)
+    bits = known(table.cells).capacity - 3 - table.most.bit_length()
+    expected = rows[:, None] * _share(cols, total, bits).clip(0.0, 1.0)[None, :]
+    away = abs(table.cells - expected).clip(0.0, float(table.most))
+    two = away.shape == (2, 2)
+    away = away[0, 0] if two else away.reshape(-1).max()
+    away = away.astype(fixed(DIVISOR_BITS - table.most.bit_length())).clip(0.5, max(1.0, float(table.most)))
+    half = (q.ones_like(away) * 0.5).record("div", away, scale=SHARE_BITS)
+    less = (1.0 - half).clip(0.0, 1.0)
+    return less if two else q.where(((rows > 0).sum() == 2) & ((cols > 0).sum() == 2), less, 1.0)
 
 
-def _corrected(table: Counts, cells: SecretArray, difference: SecretArray) -> SecretArray:
-    bits = known(cells).capacity - 3 - table.most.bit_length()
-    part = as_fixed(table.margins[2]).record("div", as_fixed(difference * 2), scale=min(40, bits))
-    return (1.0 - part).clip(0.0, 1.0)
+DIVISOR_BITS, SHARE_BITS = 36, 34
+"""Of |O - E|, and fraction bits of what Yates' correction takes off."""
