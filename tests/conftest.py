@@ -1,4 +1,4 @@
-"""What all tests share. Brokers: one of each kind per worker, started when the first test asks for it; skipped if missing.
+"""What all tests share: brokers, one of each kind per worker, started when the first test asks; skipped if missing.
 
 A test that kills, fills or reconfigures a broker starts its own with `quorate.testing.servers`.
 """

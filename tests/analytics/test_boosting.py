@@ -51,7 +51,7 @@ def _classification(X, y, edges, steps, rate, penalty):
     return np.array(values), said
 
 
-@pytest.mark.parametrize("penalty", [0.0, 1.0, 2.5])
+@pytest.mark.parametrize("penalty", [1.0, *(pytest.param(each, marks=pytest.mark.slow) for each in (0.0, 2.5))])
 def test_regressor_takes_the_steps_of_the_reference(penalty):
     X, y = datasets.load_diabetes(return_X_y=True)
     opened, found, score = _fit(GradientBoostingRegressor(STEPS, 0.3, 3, max_bins=16, reg_lambda=penalty), X, y)

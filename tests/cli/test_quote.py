@@ -17,7 +17,7 @@ SEMI2K = (
 QUORUM = (SHAMIR[0], "{name: shamir_quorum, adversary: semi-honest, threshold: 1}")
 
 
-@pytest.fixture(params=["rep3", "shamir", "shamir_quorum", "semi2k"])
+@pytest.fixture(params=["rep3", "shamir", pytest.param("shamir_quorum", marks=pytest.mark.slow), "semi2k"])
 def spec(request, example, edit):
     path = example / "protocol_spec.yaml"
     if request.param != "rep3":

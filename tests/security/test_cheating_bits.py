@@ -67,7 +67,7 @@ CASES = [
     ("spdz", 2, "ands"),
     ("spdz", 3, "ands"),
     ("spdz2k", 2, "numbers"),
-    ("spdz", 3, "numbers"),
+    pytest.param("spdz", 3, "numbers", marks=pytest.mark.slow),
     ("spdz2k", 2, "halves"),
 ]
 
